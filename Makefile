@@ -1,0 +1,59 @@
+# One environment, .venv, serves every target; the stamp says that it is up to date.
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv.stamp
+TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
+PYTEST := $(TEST_ENV) $(BIN)/python -m pytest
+
+.PHONY: help demo test lint fast doctest slow format docs clean
+
+help:
+	@echo "make demo     pull MiniLM into JAX and compare it with the original"
+	@echo "make test     lint, the fast tests, the doctests, the slow tests"
+	@echo "make lint     ruff, import-linter and pyright"
+	@echo "make format   let ruff write the layout"
+	@echo "make docs     write docs/cli.md again from the help texts"
+	@echo "make clean    remove the environment and everything generated"
+
+# Debian's python3 has venv without ensurepip: there the system's pip fills the environment.
+$(BIN)/python:
+	$(PYTHON) -m venv .venv || { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python install pip; }
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,test,demo]"
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/ivyhub pull minilm --framework jax --to demo-out/minilm_jax --force
+	$(BIN)/python demo/original.py demo-out/original.npy
+	$(BIN)/python demo/without.py ivyhub torch transformers -- demo/similar.py demo-out/original.npy
+
+test: lint fast doctest slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+fast: $(STAMP)
+	$(PYTEST) -n 2 -m "not slow"
+
+doctest: $(STAMP)
+	$(PYTEST) -p tests.conftest --doctest-modules ivyhub
+
+slow: $(STAMP)
+	$(PYTEST) -m slow
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)
+	$(BIN)/python docs/write_cli.py
+
+clean:
+	rm -rf .venv $(STAMP) demo-out bench-out build dist
