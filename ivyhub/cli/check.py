@@ -1,0 +1,35 @@
+"""``ivyhub check``: what stands between a model and its conversion."""
+
+from __future__ import annotations
+
+import click
+
+from ivyhub.cli.output import Output, columns, common_options, pass_output
+
+
+@click.command(name="check", short_help="Report what cannot be converted.")
+@click.argument("name")
+@click.option("--framework", metavar="FRAMEWORK[VERSION]", help="Check the way to this framework too.")
+@common_options
+@pass_output
+@click.pass_context
+def command(ctx: click.Context, output: Output, name: str, framework: str | None) -> None:
+    """Report every operation of NAME that cannot be converted, without converting.
+
+    Exits with 1 where one is missing.
+
+    \b
+    Examples:
+      ivyhub check bert
+      ivyhub check ./my-model --framework tensorflow
+    """
+    from ivyhub.registry import api
+
+    missing = [tuple(row) for row in api.check(name, framework)]
+    output.document([{"op": op, "module": module, "line": line} for op, module, line in missing])
+    if not missing:
+        output.line(f"{name}: every operation can be converted")
+        return
+    for row in columns(missing, ("operation", "module", "source line")):
+        output.line(row)
+    ctx.exit(1)

@@ -1,0 +1,31 @@
+"""``ivyhub frameworks``: what can be written and read on this machine."""
+
+from __future__ import annotations
+
+import click
+
+from ivyhub.cli.output import Output, columns, common_options, pass_output
+
+
+@click.command(name="frameworks", short_help="List the frameworks and their versions.")
+@common_options
+@pass_output
+def command(output: Output) -> None:
+    """List the frameworks: what is installed, the oldest version served, what installs it.
+
+    \b
+    Examples:
+      ivyhub frameworks
+      ivyhub frameworks --json
+    """
+    from ivyhub.registry import api
+
+    fields = ("name", "flavours", "installed", "minimum", "extra")
+    rows = [dict(zip(fields, row, strict=True)) for row in api.frameworks()]
+    output.document(rows)
+    lines = [
+        (row["name"], ", ".join(row["flavours"]) or None, row["installed"], row["minimum"], f"ivyhub[{row['extra']}]")
+        for row in rows
+    ]
+    for line in columns(lines, ("framework", "flavours", "installed", "oldest", "install with")):
+        output.line(line)

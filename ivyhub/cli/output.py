@@ -1,0 +1,158 @@
+"""What every command says and how: text for people, ``--json`` for programs, progress for terminals.
+
+Results go to stdout; errors, hints and progress go to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ivyhub.errors import IvyhubError
+from ivyhub.registry.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from rich import progress as rich_progress
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass
+class Output:
+    """The settings that every command shares, and the ways to speak that follow from them."""
+
+    json: bool = False
+    quiet: bool = False
+    color: bool = field(default_factory=lambda: not os.environ.get("NO_COLOR"))
+    debug: bool = False
+
+    def line(self, text: str = "") -> None:
+        """Print one line of a result, unless ``--quiet`` or ``--json`` was given."""
+        if not (self.quiet or self.json):
+            click.echo(text, color=None if self.color else False)
+
+    def document(self, value: object) -> None:
+        """Print the result as one JSON document, where ``--json`` was given."""
+        if self.json:
+            click.echo(to_json(value))
+
+    def error(self, error: IvyhubError) -> None:
+        """Tell the error being handled on stderr: ``error:`` and ``hint:`` lines, or one JSON object."""
+        if self.debug:
+            traceback.print_exc()
+        if self.json:
+            click.echo(to_json(error.as_json()), err=True)
+            return
+        color = None if self.color else False
+        click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True, color=color)
+        if error.hint:
+            click.echo(click.style("hint: ", fg="cyan") + error.hint, err=True, color=color)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """A `Progress` drawn on stderr at a terminal, silent anywhere else."""
+        if self.quiet or self.json or not sys.stderr.isatty():
+            yield SILENT
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        console = Console(stderr=True, no_color=None if self.color else True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with Bars(*columns, console=console, transient=True) as bars:
+            yield TerminalProgress(bars)
+
+
+class TerminalProgress:
+    """A `Progress` that rich draws: one line a stage."""
+
+    def __init__(self, bars: rich_progress.Progress) -> None:
+        self._bars = bars
+        self._task: rich_progress.TaskID | None = None
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        self._task = task = self._bars.add_task(title, total=None)
+        yield
+        self._bars.update(task, total=1, completed=1)
+        self._task = None
+
+    def advance(self, n: int, total: int | None = None) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, advance=n, total=total)
+
+
+def common_options(command: Command) -> Command:
+    """Add ``--json``, ``--quiet``, ``--no-color`` and ``--debug``, before a command's name or after it."""
+
+    def switch(flag: str, field: str, value: bool, text: str) -> Callable[[Command], Command]:
+        def keep(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+            if given:
+                setattr(ctx.ensure_object(Output), field, value)
+
+        # Eager, so that an error in any other option is already told in the way that was asked for.
+        return click.option(flag, is_flag=True, is_eager=True, expose_value=False, callback=keep, help=text)
+
+    command = switch("--debug", "debug", True, "Show the traceback of an error.")(command)
+    command = switch("--no-color", "color", False, "Plain text, as with NO_COLOR=1.")(command)
+    command = switch("--quiet", "quiet", True, "Print errors only.")(command)
+    return switch("--json", "json", True, "Print JSON, for programs; errors too, as {code, message, hint}.")(command)
+
+
+pass_output = click.make_pass_decorator(Output, ensure=True)
+
+
+def to_json(value: object) -> str:
+    """One JSON document of plain values, dataclasses and structs; paths and versions as their text."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
+
+
+def columns(rows: Iterable[Sequence[object]], header: Sequence[str]) -> list[str]:
+    """Rows as aligned lines under a header, with no frame, so that they can be cut and grepped.
+
+    Example:
+        >>> print("\\n".join(columns([("jax", "0.10.2"), ("numpy", None)], ("framework", "installed"))))
+        framework  installed
+        jax        0.10.2
+        numpy      -
+    """
+    cells = [list(header), *([("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def size(count: float | None) -> str:
+    """A number of bytes in the units of 1000 that disks and the Hub use.
+
+    Example:
+        >>> size(90_868_376), size(512), size(None)
+        ('90.9 MB', '512 B', '-')
+    """
+    if count is None:
+        return "-"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def certificate_lines(certificate: Any) -> list[str]:
+    """The figures of a certificate, one line a check: what was measured, against which tolerance."""
+    return columns(
+        (
+            (row["check"], f"{row['measured']:.1e}", f"<= {row['tolerance']:.0e}", "ok" if row["passed"] else "MISSED")
+            for row in certificate["rows"]
+        ),
+        ("check", "measured", "tolerance", ""),
+    )

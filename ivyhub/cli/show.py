@@ -1,0 +1,71 @@
+"""``ivyhub show``: one model, from its signature to its source."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from ivyhub.cli.output import Output, certificate_lines, common_options, pass_output, size
+from ivyhub.errors import UsageError
+
+
+@click.command(name="show", short_help="Show a model: signature, figures, source.")
+@click.argument("name")
+@click.option("--tree", "view", flag_value="tree", help="The modules, with their parameters and shapes.")
+@click.option("--graph", "view", flag_value="graph", help="The operations of every module.")
+@click.option("--source", "view", flag_value="source", help="The native source of the export.")
+@common_options
+@pass_output
+def command(output: Output, name: str, view: str | None) -> None:
+    """Show a model of the registry: signature, size, configuration, certificates.
+
+    \b
+    Examples:
+      ivyhub show bert
+      ivyhub show bert --tree
+      ivyhub show bert --source > modeling.py
+    """
+    from ivyhub.registry import api
+
+    details = api.show(name)
+    if view is not None:
+        text = getattr(details, view)
+        if not text:
+            raise UsageError(f"{name} has no {view} to show", hint="pull it for a framework first")
+        output.document({view: text})
+        _print(output, text, language="python" if view == "source" else None)
+        return
+    output.document(details)
+    facts = {
+        "name": details.name,
+        "tags": ", ".join(details.tags),
+        "version": details.digest,
+        "source": details.source,
+        "framework": details.framework,
+        "created": details.created,
+        "size": size(details.size),
+        "parameters": f"{details.parameters:,}",
+    }
+    for label, value in facts.items():
+        output.line(f"{label:<11}{value}")
+    for title, section in (("signature", details.signature), ("configuration", details.config)):
+        output.line(f"\n{title}")
+        for key, value in (section or {}).items():
+            output.line(f"  {key}: {value if isinstance(value, str) else json.dumps(value, default=str)}")
+    for framework, certificate in (details.certificates or {}).items():
+        output.line(f"\ncertificate for {framework}")
+        for line in certificate_lines(certificate):
+            output.line(f"  {line}")
+
+
+def _print(output: Output, text: str, language: str | None) -> None:
+    """Print a long text: coloured where it is code and stdout is a terminal, verbatim elsewhere."""
+    if language is None or not (output.color and sys.stdout.isatty()) or output.json or output.quiet:
+        output.line(text.rstrip("\n"))
+        return
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    Console().print(Syntax(text, language, background_color="default"))
