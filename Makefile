@@ -28,8 +28,8 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 demo: $(STAMP)
 	$(BIN)/ivyhub pull minilm --framework jax --to demo-out/minilm_jax --force
-	$(BIN)/python demo/original.py demo-out/original.npy
-	$(BIN)/python demo/without.py ivyhub torch transformers -- demo/similar.py demo-out/original.npy
+	$(BIN)/python demo/original.py
+	$(BIN)/python demo/without.py ivyhub torch transformers -- demo/similar.py
 
 test: lint fast doctest slow
 

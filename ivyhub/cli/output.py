@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +45,8 @@ class Output:
     def error(self, error: IvyhubError) -> None:
         """Tell the error being handled on stderr: ``error:`` and ``hint:`` lines, or one JSON object."""
         if self.debug:
+            import traceback
+
             traceback.print_exc()
         if self.json:
             click.echo(to_json(error.as_json()), err=True)
