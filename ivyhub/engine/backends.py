@@ -1,0 +1,222 @@
+"""What the engine knows of each framework: whose array this is, its names for dtypes, its versions.
+
+A framework is one row of `FRAMEWORKS`. Nothing here imports one: an array's framework is read off its type, a version
+off the installed metadata, and `load` is the only door through which a framework module enters the process.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from ..errors import DTypeError, FrameworkNotInstalledError, TargetVersionError, UnknownFrameworkError
+
+DTYPES: tuple[str, ...] = (
+    "bool",
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float8_e4m3fn", "float8_e5m2", "bfloat16", "float16", "float32", "float64"),
+    *("complex64", "complex128"),
+)
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One framework: how it is installed, imported and spelled.
+
+    Attributes:
+        name: ivyhub's word for it.
+        distribution: the name under which its version is found in the installed metadata.
+        extra: the extra of ivyhub that installs it.
+        minimum: the oldest version that rows are written for.
+        packages: top-level packages whose types are its arrays.
+        namespaces: the short names that row expressions use, each with the module it stands for.
+        dtype: the expression of a dtype, with ``{}`` for its name.
+        flavours: other words for it on the command line (``flax.linen``), each a way of writing modules.
+    """
+
+    name: str
+    distribution: str
+    extra: str
+    minimum: str
+    packages: tuple[str, ...]
+    namespaces: Mapping[str, str]
+    dtype: str
+    flavours: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "distributions", (self.distribution, *self.distributions))
+
+    @property
+    def installed(self) -> Version | None:
+        """The installed version, read from metadata without importing anything, or None."""
+        return _installed(self.distributions)
+
+    def dtype_source(self, dtype: str) -> str:
+        """How a row expression spells a dtype: ``torch.float32``."""
+        if dtype == "bool" and self.name in ("numpy", "jax"):
+            return self.dtype.format("bool_")
+        return self.dtype.format(dtype)
+
+
+@functools.cache
+def _installed(distributions: tuple[str, ...]) -> Version | None:
+    for distribution in distributions:
+        try:
+            return Version(importlib.metadata.version(distribution))
+        except (importlib.metadata.PackageNotFoundError, InvalidVersion):
+            continue
+    return None
+
+
+FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
+    {
+        framework.name: framework
+        for framework in (
+            Framework("numpy", "numpy", "numpy", "1.26", ("numpy", "ml_dtypes"), {"np": "numpy"}, "np.{}"),
+            Framework(
+                *("torch", "torch", "torch", "2.4", ("torch",)),
+                {"torch": "torch", "F": "torch.nn.functional", "nn": "torch.nn"},
+                "torch.{}",
+            ),
+            Framework(
+                *("jax", "jax", "jax", "0.4.31", ("jax", "jaxlib")),
+                {"jax": "jax", "jnp": "jax.numpy", "lax": "jax.lax", "nnx": "flax.nnx", "linen": "flax.linen"},
+                "jnp.{}",
+                flavours=("flax.nnx", "flax.linen"),
+            ),
+            Framework(
+                *("tensorflow", "tensorflow", "tensorflow", "2.16", ("tensorflow", "keras")),
+                {"tf": "tensorflow", "keras": "keras", "ops": "keras.ops"},
+                "tf.{}",
+                flavours=("keras",),
+                distributions=("tensorflow-cpu", "tensorflow-macos", "tf-nightly"),
+            ),
+        )
+    }
+)
+
+
+def framework(name: str) -> Framework:
+    """The framework of that name. Raises `UnknownFrameworkError`.
+
+    Example:
+        >>> framework("jax").minimum
+        '0.4.31'
+    """
+    if name not in FRAMEWORKS:
+        words = [word for row in FRAMEWORKS.values() for word in (row.name, *row.flavours)]
+        raise UnknownFrameworkError(f"unknown framework {name!r}", hint=f"choose one of {', '.join(words)}")
+    return FRAMEWORKS[name]
+
+
+def load(name: str) -> ModuleType:
+    """Import a framework. Raises `FrameworkNotInstalledError`, naming the extra, when it is missing.
+
+    Raises `TargetVersionError` when what is installed is older than ivyhub's minimum.
+    """
+    row = framework(name)
+    try:
+        module = importlib.import_module(row.packages[0])
+    except ModuleNotFoundError as error:
+        raise FrameworkNotInstalledError(
+            f"{name} is not installed (importing {error.name!r} failed)",
+            hint=f"pip install 'ivyhub[{row.extra}]'",
+        ) from None
+    if row.installed is not None and row.installed < Version(row.minimum):
+        raise TargetVersionError(
+            f"expected {name} {row.minimum} or newer, found {row.installed}",
+            hint=f"pip install --upgrade 'ivyhub[{row.extra}]'",
+        )
+    return module
+
+
+@functools.cache
+def namespace(name: str) -> Mapping[str, Any]:
+    """The modules that row expressions of a framework refer to, imported: ``{"jnp": jax.numpy, ...}``.
+
+    ``support`` is the framework's module of `ivyhub.engine.support`.
+    """
+    load(name)
+    modules: dict[str, Any] = {}
+    for short, full in framework(name).namespaces.items():
+        try:
+            modules[short] = importlib.import_module(full)
+        except ModuleNotFoundError:  # flax beside jax: only layers need it, and they say so when it is missing
+            continue
+    modules["support"] = importlib.import_module(f"..support.{name}", __name__)
+    return modules
+
+
+_FRAMEWORK_OF: dict[type, str | None] = {}
+
+
+def framework_of(array: object) -> str | None:
+    """The framework whose array this is, or None for anything else.
+
+    Example:
+        >>> import numpy as np
+        >>> framework_of(np.zeros(3))
+        'numpy'
+    """
+    kind = type(array)
+    try:
+        return _FRAMEWORK_OF[kind]
+    except KeyError:
+        found = None
+        for base in kind.__mro__[:-1]:
+            root = base.__module__.partition(".")[0]
+            found = next((row.name for row in FRAMEWORKS.values() if root in row.packages), None)
+            if found:
+                break
+        if found is not None and not hasattr(array, "shape"):
+            found = None
+        _FRAMEWORK_OF[kind] = found
+        return found
+
+
+def dtype_name(dtype: object) -> str:
+    """ivyhub's name of any framework's dtype: ``torch.float32``, ``np.dtype('float32')`` and ``tf.float32`` alike.
+
+    Example:
+        >>> import numpy as np
+        >>> dtype_name(np.float32), dtype_name(np.dtype("bool"))
+        ('float32', 'bool')
+    """
+    try:
+        return _DTYPE_NAMES[dtype]  # type: ignore[index]
+    except (KeyError, TypeError):
+        pass
+    text = (
+        dtype
+        if isinstance(dtype, str)
+        else getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    )
+    text = str(text).rpartition(".")[2].rstrip("_")
+    if text not in DTYPES:
+        raise DTypeError(f"expected a dtype, received {dtype!r}", hint=f"one of {', '.join(DTYPES)}")
+    try:
+        _DTYPE_NAMES[dtype] = text  # type: ignore[index]
+    except TypeError:
+        pass
+    return text
+
+
+_DTYPE_NAMES: dict[Any, str] = {}
+
+
+def is_floating(dtype: str) -> bool:
+    """Whether a dtype is a real floating-point type."""
+    return "float" in dtype
+
+
+def is_integer(dtype: str) -> bool:
+    """Whether a dtype is a signed or unsigned integer type."""
+    return "int" in dtype

@@ -1,0 +1,510 @@
+"""The graph: every model and function that ivyhub knows, in one form.
+
+Specification of the IR (`verify` checks it, after capture and after every pass)
+--------------------------------------------------------------------------------
+
+A `Graph` is a list of nodes in topological order, over a table of modules and a table of calls.
+
+* A **value** is an array of a `Spec`: dtype, and a shape whose sizes are integers or symbolic (`dims.Dim`). It is
+  produced once, by a node or as an input. Symbols are positive integers within ``graph.symbols``.
+* A **node** is (op, args, attributes, outputs, scope). Args are values, Python scalars (which adopt the dtype of the
+  arrays beside them), None, or tuples of those. Attributes are plain data: None, bool, int, float, complex, str,
+  sizes, tuples. ``op`` is a name in `op.OPS`, or one of
+
+  - ``parameter`` (attribute ``path``): reads a parameter or buffer of the module table;
+  - ``call`` (attribute ``module``): runs a leaf layer (`engine.stateful.layers`) of the module table on its args;
+  - ``constant`` (attribute ``name``): reads a small array of ``graph.constants``.
+
+* A **module** is (path, class name, layer, config, parameters, buffers). ``layer`` names a leaf layer and ``config``
+  holds its fields; a module without one is composite and its body is the nodes of its calls. Paths are those of the
+  source model, ``""`` is the root, and every parent of a module is in the table. A parameter with ``alias`` is
+  another name of the one that owns the array: shared parameters are one parameter with several names.
+* A **call** is one run of a module: (module path, parent call, named arguments, result). Call 0 is the root. Each
+  node's scope names its call, so that the nodes of a call and of those below it are contiguous. A module that runs
+  twice has two calls. Arguments and results are trees of values as the source's signature had them; they name things
+  and bound nothing: what a call takes and gives is read off the nodes (`outline.outline`).
+* **Training** keeps its meaning: dropout is a leaf layer or an op that is the identity in evaluation; batch
+  normalisation is a leaf layer that updates its own buffers; ``graph.updates`` holds new values of other buffers.
+* There is no implicit promotion: operands of an elementwise op have one dtype. There is no aliasing and no mutation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError, ShapeError
+from .dims import Dim, Size, substitute
+from .op import OPS
+from .spec import Spec
+
+BUILTIN = frozenset({"parameter", "call", "constant"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A tree node with named fields: a dataclass or named tuple of the source, by its class name."""
+
+    name: str
+    fields: Mapping[str, Any]
+
+
+Tree = Any  # Value | None | bool | int | float | str | tuple | list | dict | Record, nested
+
+
+def tree_leaves(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of a tree with their paths: ``("past.0", value)``."""
+    children: Iterable[tuple[str, Any]]
+    match tree:
+        case Record(fields=fields):
+            children = fields.items()
+        case dict():
+            children = ((str(key), child) for key, child in tree.items())
+        case tuple() | list():
+            children = ((str(index), child) for index, child in enumerate(tree))
+        case _:
+            yield prefix, tree
+            return
+    for name, child in children:
+        yield from tree_leaves(child, f"{prefix}.{name}" if prefix else name)
+
+
+def tree_map(function: Callable[[Any], Any], tree: Tree) -> Tree:
+    """The same tree with every leaf replaced."""
+    match tree:
+        case Record(name, fields):
+            return Record(name, {key: tree_map(function, child) for key, child in fields.items()})
+        case dict():
+            return {key: tree_map(function, child) for key, child in tree.items()}
+        case tuple() | list():
+            return type(tree)(tree_map(function, child) for child in tree)
+    return function(tree)
+
+
+def tree_values(tree: Tree) -> list[Value]:
+    """The values among the leaves of a tree."""
+    return [leaf for _, leaf in tree_leaves(tree) if isinstance(leaf, Value)]
+
+
+class Value:
+    """An array in a graph. Operators and indexing record nodes, so rules and decompositions read as array code.
+
+    Attributes:
+        spec: shape and dtype.
+        node: the node that produces it, None for an input.
+        hint: the name it had in the source, or "".
+    """
+
+    __slots__ = ("hint", "node", "spec")
+    __traced__ = True
+    __array_ufunc__ = None  # numpy scalars leave binary operators to us
+
+    def __init__(self, spec: Spec, *, node: Node | None = None, hint: str = "") -> None:
+        self.spec = spec
+        self.node = node
+        self.hint = hint
+
+    @property
+    def shape(self) -> tuple[Size, ...]:
+        """Its sizes."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> str:
+        """The name of its dtype."""
+        return self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.spec.ndim
+
+    def __repr__(self) -> str:
+        return f"<{self.hint or 'value'}: {self.spec}>"
+
+    def __getitem__(self, key: Any) -> Value:
+        return OPS["getitem"](self, key=key if isinstance(key, tuple) else (key,))
+
+    def __bool__(self) -> bool:
+        raise GraphError(f"the truth of {self!r} is not known while a graph is built", hint="use where or cond")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise GraphError(f"{self!r} cannot be iterated over while a graph is built", hint="use unstack or scan")
+
+    def __neg__(self) -> Value:
+        return OPS["negative"](self)
+
+    def __abs__(self) -> Value:
+        return OPS["abs"](self)
+
+    def __invert__(self) -> Value:
+        return OPS["logical_not" if self.dtype == "bool" else "bitwise_invert"](self)
+
+
+def _operator(name: str, *, reflected: bool = False, boolean: str | None = None) -> Callable[[Value, Any], Any]:
+    def method(self: Value, other: Any) -> Any:
+        op = OPS[boolean if boolean is not None and self.dtype == "bool" else name]
+        return op(other, self) if reflected else op(self, other)
+
+    return method
+
+
+for _python, _name, _boolean in (
+    *(("add", "add", None), ("sub", "subtract", None), ("mul", "multiply", None), ("truediv", "divide", None)),
+    *(("floordiv", "floor_divide", None), ("mod", "remainder", None), ("pow", "pow", None), ("matmul", "matmul", None)),
+    *(("and", "bitwise_and", "logical_and"), ("or", "bitwise_or", "logical_or")),
+    *(("xor", "bitwise_xor", "logical_xor"),),
+):
+    setattr(Value, f"__{_python}__", _operator(_name, boolean=_boolean))
+    setattr(Value, f"__r{_python}__", _operator(_name, reflected=True, boolean=_boolean))
+for _python, _name in (("lt", "less"), ("le", "less_equal"), ("gt", "greater"), ("ge", "greater_equal")):
+    setattr(Value, f"__{_python}__", _operator(_name))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a node came from: its call, and the user's source line with the name on its left-hand side."""
+
+    call: int = 0
+    file: str = ""
+    line: int = 0
+    name: str = ""
+
+
+ROOT = Scope()
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One operation of a graph (see the specification above)."""
+
+    op: str
+    args: tuple[Any, ...]
+    attributes: dict[str, Any]
+    outputs: tuple[Value, ...] = ()
+    scope: Scope = ROOT
+
+    @property
+    def operands(self) -> list[Value]:
+        """The values among its args, in order."""
+        return tree_values(self.args)
+
+    @property
+    def output(self) -> Value:
+        """Its only output."""
+        (value,) = self.outputs
+        return value
+
+    @property
+    def arg_specs(self) -> tuple[Any, ...]:
+        """Its args with every value replaced by its spec."""
+        return tree_map(lambda leaf: leaf.spec if isinstance(leaf, Value) else leaf, self.args)
+
+    def __repr__(self) -> str:
+        return f"<{self.op} -> {', '.join(str(value.spec) for value in self.outputs)}>"
+
+
+@dataclass(slots=True)
+class Parameter:
+    """A parameter or buffer of a module.
+
+    Attributes:
+        spec: shape and dtype.
+        trainable: whether gradients reach it; False for a buffer.
+        persistent: whether checkpoints hold it.
+        alias: the full path of the parameter that owns the array, when this is another name of it.
+    """
+
+    spec: Spec
+    trainable: bool = True
+    persistent: bool = True
+    alias: str | None = None
+
+
+@dataclass(slots=True)
+class ModuleInfo:
+    """One row of the module table.
+
+    Attributes:
+        path: its place, ``"encoder.layer.0"``.
+        cls: the qualified name of its class in the source.
+        layer: the leaf layer of `engine.stateful.layers` that it is, or None.
+        config: the fields of that layer.
+        parameters: by local name; buffers too (``trainable=False``).
+    """
+
+    path: str
+    cls: str
+    layer: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+
+    @property
+    def class_name(self) -> str:
+        """The last part of its class's name."""
+        return self.cls.rpartition(".")[2]
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One run of a module: its arguments by name and its result, as trees of values."""
+
+    module: str
+    parent: int | None
+    arguments: dict[str, Tree] = field(default_factory=dict)
+    result: Tree = None
+
+
+@dataclass(eq=False)
+class Graph:
+    """A captured model or function (see the specification above).
+
+    Attributes:
+        inputs: arguments by name, as trees of values; None for an argument that was left out.
+        outputs: the result, a tree of values.
+        nodes: in topological order.
+        modules: the module table by path; the root is ``""``.
+        calls: the call table; call 0 is the root's.
+        symbols: the range of each symbolic size, (lowest, highest or None).
+        constants: small arrays that are part of the program.
+        updates: new values of buffers that the program changes, by full path.
+        meta: what is known of the source: framework, version, class; JSON data.
+    """
+
+    inputs: dict[str, Tree] = field(default_factory=dict)
+    outputs: Tree = None
+    nodes: list[Node] = field(default_factory=list)
+    modules: dict[str, ModuleInfo] = field(default_factory=lambda: {"": ModuleInfo("", "Function")})
+    calls: list[Call] = field(default_factory=lambda: [Call("", None)])
+    symbols: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    updates: dict[str, Value] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def input_values(self) -> list[Value]:
+        """The values among the inputs."""
+        return tree_values(tuple(self.inputs.values()))
+
+    @property
+    def output_values(self) -> list[Value]:
+        """Every value that leaves the graph: outputs and buffer updates."""
+        return [*tree_values(self.outputs), *self.updates.values()]
+
+    def parameter(self, path: str) -> Parameter:
+        """The parameter or buffer at a full path. Raises `GraphError` when there is none."""
+        module, _, name = path.rpartition(".")
+        try:
+            return self.modules[module].parameters[name]
+        except KeyError:
+            raise GraphError(f"the graph has no parameter {path!r}") from None
+
+    def owner(self, path: str) -> str:
+        """The full path of the parameter that owns the array that ``path`` names."""
+        return self.parameter(path).alias or path
+
+    def parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter and buffer with its full path, aliases among them."""
+        for module in self.modules.values():
+            for name, parameter in module.parameters.items():
+                yield (f"{module.path}.{name}" if module.path else name), parameter
+
+    def children(self, path: str) -> list[ModuleInfo]:
+        """The modules directly below a path, in table order."""
+        prefix = f"{path}." if path else ""
+        return [m for p, m in self.modules.items() if p and p.startswith(prefix) and "." not in p[len(prefix) :]]
+
+    def uses(self) -> dict[Value, list[Node]]:
+        """The nodes that read each value."""
+        found: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in node.operands:
+                users = found.setdefault(value, [])
+                if not users or users[-1] is not node:
+                    users.append(node)
+        return found
+
+    # -- rewriting (for passes) ----------------------------------------------------------------------------------
+
+    def replace(self, replacements: Mapping[Value, Any]) -> None:
+        """Use other values (or scalars) in place of some, everywhere: args, outputs, updates, call records."""
+        if not replacements:
+            return
+
+        def swap(leaf: Any) -> Any:
+            while isinstance(leaf, Value) and leaf in replacements:
+                leaf = replacements[leaf]
+            return leaf
+
+        for node in self.nodes:
+            if any(value in replacements for value in node.operands):
+                node.args = tree_map(swap, node.args)
+        self.outputs = tree_map(swap, self.outputs)
+        self.updates = {path: swap(value) for path, value in self.updates.items()}
+        for call in self.calls:
+            call.arguments = tree_map(swap, call.arguments)
+            call.result = tree_map(swap, call.result)
+
+    def substitute(self, values: Mapping[str, Size]) -> None:
+        """Replace symbols everywhere: by other names, or by integers."""
+
+        def swap(leaf: Any) -> Any:
+            return substitute(leaf, values) if isinstance(leaf, Dim) else leaf
+
+        def update(value: Value) -> None:
+            value.spec = Spec(tuple(substitute(size, values) for size in value.spec.shape), value.spec.dtype)
+
+        for value in self.input_values:
+            update(value)
+        for node in self.nodes:
+            node.attributes = tree_map(swap, node.attributes)
+            for value in node.outputs:
+                update(value)
+        ranges = dict(self.symbols)
+        self.symbols = {name: bounds for name, bounds in ranges.items() if name not in values}
+        for name, size in values.items():
+            if isinstance(size, Dim) and size.is_symbol and name in ranges:
+                (low, high), (other_low, other_high) = ranges[name], self.symbols.get(str(size), (1, None))
+                highs = [bound for bound in (high, other_high) if bound is not None]
+                self.symbols[str(size)] = (max(low, other_low), min(highs) if highs else None)
+
+    # -- showing and storing -------------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        from .printer import print_graph
+
+        return print_graph(self)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {self.modules[''].class_name}: {len(self.nodes)} nodes, {len(self.modules)} modules>"
+
+    def tree(self) -> str:
+        """The module tree with parameter counts, as text."""
+        from .printer import print_tree
+
+        return print_tree(self)
+
+    def to_json(self) -> str:
+        """The graph as JSON text, with a format version; `Graph.from_json` reads it back."""
+        from .serialize import to_json
+
+        return to_json(self)
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Graph:
+        """Read what `to_json` wrote. Raises `GraphError` on anything else."""
+        from .serialize import from_json
+
+        return from_json(text)
+
+    def emit(self, target: str) -> Any:
+        """The graph as native source of a target, ``"jax"``: see ``ivyhub.transpile`` for live objects.
+
+        Returns an object with ``source`` (text), ``weights`` (the map of names and layouts) and ``dims``.
+        Raises `GraphError` while no emitters are registered (``import ivyhub`` registers them on first use).
+        """
+        if EMIT is None:
+            raise GraphError("no emitters are registered", hint="reach the graph through ivyhub.trace")
+        return EMIT(self, target)
+
+
+EMIT: Callable[[Graph, str], Any] | None = None
+"""How `Graph.emit` writes source; the registry, which stands above the engine, sets it."""
+
+
+def verify(graph: Graph) -> Graph:
+    """Check a graph against the specification and return it. Raises `GraphError` at the first breach."""
+    from .stateful.layers import LAYERS
+
+    def fail(message: str, node: Node | None = None) -> GraphError:
+        place = ""
+        if node is not None:
+            where = f", {node.scope.file}:{node.scope.line}" if node.scope.file else ""
+            place = f" in {node!r} of {graph.calls[node.scope.call].module or '(root)'}{where}"
+        return GraphError(f"{message}{place}", hint="this is a defect of the capture or pass that made the graph")
+
+    for path, module in graph.modules.items():
+        if path != module.path:
+            raise fail(f"module {module.path!r} stands at {path!r}")
+        if path and path.rpartition(".")[0] not in graph.modules:
+            raise fail(f"module {path!r} has no parent")
+        if module.layer is not None and module.layer not in LAYERS:
+            raise fail(f"module {path!r} is an unknown leaf layer {module.layer!r}")
+    for path, parameter in graph.parameters():
+        if parameter.alias is not None:
+            owner = graph.parameter(parameter.alias)
+            if owner.alias is not None or owner.spec != parameter.spec:
+                raise fail(f"{path!r} is an alias of {parameter.alias!r}, which does not own an array of its spec")
+    for index, call in enumerate(graph.calls):
+        if call.module not in graph.modules:
+            raise fail(f"call {index} runs {call.module!r}, which is no module")
+        if (call.parent is None) != (index == 0) or (call.parent is not None and not 0 <= call.parent < index):
+            raise fail(f"call {index} has the parent {call.parent}")
+
+    known = set(graph.input_values)
+    closed: set[int] = set()
+    stack: list[int] = [0]
+    for node in graph.nodes:
+        if not 0 <= node.scope.call < len(graph.calls):
+            raise fail(f"call {node.scope.call} does not exist", node)
+        chain = call_chain(graph, node.scope.call)
+        while stack[-1] not in chain:
+            closed.add(stack.pop())
+        for call in chain[chain.index(stack[-1]) + 1 :]:
+            if call in closed:
+                raise fail(f"the nodes of call {call} are not contiguous", node)
+            stack.append(call)
+        for value in node.operands:
+            if value not in known:
+                raise fail(f"{value!r} is used before it is produced", node)
+        _verify_node(graph, node, fail)
+        for value in node.outputs:
+            if value.node is not node or value in known:
+                raise fail(f"{value!r} is not produced by this node alone", node)
+            known.add(value)
+            free = value.spec.symbols - graph.symbols.keys()
+            if free:
+                raise fail(f"the symbol {sorted(free)[0]!r} has no range", node)
+    for value in graph.output_values:
+        if value not in known:
+            raise fail(f"the output {value!r} is never produced")
+    return graph
+
+
+def call_chain(graph: Graph, call: int) -> list[int]:
+    """The calls around a call, from the root to itself."""
+    chain = [call]
+    while (parent := graph.calls[chain[-1]].parent) is not None:
+        chain.append(parent)
+    return chain[::-1]
+
+
+def _verify_node(graph: Graph, node: Node, fail: Callable[..., GraphError]) -> None:
+    match node.op:
+        case "parameter":
+            expected: Any = graph.parameter(node.attributes["path"]).spec
+        case "constant":
+            name = node.attributes["name"]
+            if name not in graph.constants:
+                raise fail(f"the constant {name!r} does not exist", node)
+            return
+        case "call":
+            module = graph.modules.get(node.attributes["module"])
+            if module is None or module.layer is None:
+                raise fail(f"{node.attributes['module']!r} is no leaf layer", node)
+            return
+        case _:
+            if node.op not in OPS:
+                raise fail(f"the operation {node.op!r} does not exist", node)
+            try:
+                expected = OPS[node.op].infer(node.arg_specs, node.attributes)
+            except ShapeError as error:
+                raise fail(error.message, node) from error
+    specs = tuple(value.spec for value in node.outputs)
+    if specs != (expected if isinstance(expected, tuple) else (expected,)):
+        raise fail(f"expected the result {expected}, found {', '.join(map(repr, specs))}", node)

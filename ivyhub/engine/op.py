@@ -1,0 +1,467 @@
+"""Operations: one declaration each, with the rows that say how every framework writes it.
+
+::
+
+    @op(rule=same_as_first)
+    def relu(x: Array, /) -> Array:
+        \"\"\"max(x, 0), elementwise.\"\"\"
+        return maximum(x, 0)
+
+    relu.lower("torch", "F.relu({x})")
+    relu.lower("jax", "jax.nn.relu({x})")
+
+The ``def`` is signature, documentation and *decomposition*: positional-only parameters are arrays, keyword-only ones
+are attributes. A *row* is a source expression; its names are those of `backends.Framework.namespaces`, ``support`` (the
+framework's module of `engine.support`), and placeholders in braces:
+
+``{x}``
+    an array parameter. Where it is None it is left out (keyword or trailing argument) or written ``None``.
+``{axis}``, ``{axis:-1}``
+    an attribute, or a name that ``derive`` computed. With a default after the colon, an argument of that value is
+    left out, because the framework's own default says the same.
+``*{arrays}``
+    a sequence parameter, spread into the call.
+``{dropout}``, ``{training}``
+    the call context, given by the place of the call in a module; left out where there is none.
+
+The same row is compiled into the eager kernel (cached by signature) and printed into exported code. A call looks at
+its first array: a native array runs the kernel of its framework, a traced one (``__traced__``) is recorded by `RECORDER`. Where a framework has no row for the call, the decomposition runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from packaging.version import Version
+
+from ..errors import EngineError, MixedFrameworksError, NoLoweringError
+from .backends import FRAMEWORKS, framework, framework_of, namespace
+from .dims import Dim
+from .spec import Spec, spec_of
+
+Array = Any  # a native array of any framework, or a traced one
+DType = str  # a name of backends.DTYPES; attributes annotated so are written in the framework's own words
+CONTEXT = frozenset({"dropout", "training"})  # placeholders that the place of a call provides
+
+OPS: dict[str, Op] = {}
+"""Every operation by name."""
+
+RECORDER: ContextVar[Any] = ContextVar("ivyhub_recorder", default=None)
+"""What records the operations of this context (a `trace.Builder`), or None where they run."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An attribute value that is source text already, for ``derive``: ``Source("jnp.inf")``."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one framework writes one operation, and when that holds."""
+
+    framework: str
+    template: ast.expr
+    text: str
+    defaults: Mapping[str, str]
+    placeholders: frozenset[str]
+    since: Version
+    until: Version | None
+    when: Callable[[SimpleNamespace], bool] | None
+    derive: Callable[[SimpleNamespace], Mapping[str, Any]] | None
+
+    @property
+    def typed(self) -> bool:
+        """Whether the row looks at its operands' specs."""
+        return self.when is not None or self.derive is not None
+
+    def holds(self, version: Version | None) -> bool:
+        """Whether the row may be used with that version of the framework (None: the newest)."""
+        return version is None or (self.since <= version and (self.until is None or version < self.until))
+
+
+class Op:
+    """One operation (see the module's docstring). Made by `op`, called like a function.
+
+    Attributes:
+        name: its name in `OPS`.
+        operands: names of the array parameters, in order.
+        attributes: names of the attributes with their defaults (`inspect.Parameter.empty` where there is none).
+        rule: from operand specs and attributes to the result's spec (or a tuple of specs).
+        primitive: whether there is no decomposition, so that every framework needs a row.
+    """
+
+    def __init__(self, function: Callable[..., Any], rule: Callable[..., Any] | None, primitive: bool) -> None:
+        functools.update_wrapper(self, function)
+        self.name = function.__name__
+        self.function = function
+        self.primitive = primitive
+        self.rows: dict[str, list[Row]] = {name: [] for name in FRAMEWORKS}
+        self.operands: list[str] = []
+        self.sequences: set[str] = set()
+        self.attributes: dict[str, Any] = {}
+        self.dtypes: set[str] = set()
+        self.rule = rule
+        for parameter in inspect.signature(function).parameters.values():
+            annotation = str(parameter.annotation)
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                self.operands.append(parameter.name)
+                if "Sequence[" in annotation:
+                    self.sequences.add(parameter.name)
+            elif parameter.kind is parameter.KEYWORD_ONLY:
+                self.attributes[parameter.name] = parameter.default
+                if "DType" in annotation:
+                    self.dtypes.add(parameter.name)
+            else:
+                raise EngineError(f"{self.name}: arrays go before '/', attributes after '*'; found {parameter.name!r}")
+        self.defaults = tuple(
+            None if p.default is p.empty else p.default
+            for p in inspect.signature(function).parameters.values()
+            if p.kind is p.POSITIONAL_ONLY
+        )
+        self.required = sum(
+            p.default is p.empty and p.kind is p.POSITIONAL_ONLY
+            for p in inspect.signature(function).parameters.values()
+        )
+        self._kernels: dict[Any, Callable[..., Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    # -- declaration ---------------------------------------------------------------------------------------------
+
+    def lower(
+        self,
+        framework: str | Sequence[str],
+        expression: str,
+        *,
+        since: str = "0",
+        until: str | None = None,
+        when: Callable[[SimpleNamespace], bool] | None = None,
+        derive: Callable[[SimpleNamespace], Mapping[str, Any]] | None = None,
+    ) -> Op:
+        """Say how a framework writes the operation.
+
+        Args:
+            framework: a name of `backends.FRAMEWORKS`, or several that share the expression.
+            expression: the source expression, with placeholders (see the module's docstring).
+            since, until: the versions in which it holds, from ``since`` up to but without ``until``.
+            when: a condition over a namespace of attributes and operand specs.
+            derive: further placeholder values, from the same namespace.
+
+        Rows are tried newest ``since`` first, then in the order of declaration; the first whose condition holds
+        wins, so a row without ``when`` comes last. Raises `EngineError` on a duplicate, or on a placeholder that is
+        neither operand, attribute nor derived.
+        """
+        text, defaults = expression, dict[str, str]()
+
+        def name(match: re.Match[str]) -> str:
+            if match[2] is not None:
+                defaults[match[1]] = match[2]
+            return f"_ph_{match[1]}"
+
+        template = ast.parse(_PLACEHOLDER.sub(name, text), mode="eval").body
+        placeholders = frozenset(match[1] for match in _PLACEHOLDER.finditer(text))
+        unknown = placeholders - set(self.operands) - set(self.attributes) - CONTEXT
+        if unknown and derive is None:
+            raise EngineError(f"{self.name}: the row {text!r} names {sorted(unknown)}, which it does not have")
+        for each in (framework,) if isinstance(framework, str) else framework:
+            row = Row(
+                *(each, template, text, defaults, placeholders),
+                *(Version(since), None if until is None else Version(until), when, derive),
+            )
+            rows = self.rows[each]
+            if any(r.when is None and when is None and r.since == row.since for r in rows):
+                raise EngineError(f"{self.name}: {each} has a row for version {since} already")
+            rows.append(row)
+            rows.sort(key=lambda r: r.since, reverse=True)  # stable: declaration order within a version
+        self._kernels.clear()
+        return self
+
+    # -- use -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **attributes: Any) -> Any:
+        if len(args) < len(self.operands):
+            if len(args) < self.required:
+                raise EngineError(
+                    f"{self.name} expected {self.required} array argument(s) ({', '.join(self.operands)}), "
+                    f"received {len(args)}"
+                )
+            args += self.defaults[len(args) :]
+        elif len(args) > len(self.operands):
+            raise EngineError(f"{self.name} takes the arrays {', '.join(self.operands)}; received {len(args)}")
+        owner = None
+        for arg in _leaves(args):
+            if getattr(arg, "__traced__", False):
+                return self._record(args, attributes)
+            if owner is None:
+                owner = framework_of(arg)
+        if owner is not None:
+            return self._kernel(owner, args, attributes)(*args)
+        if RECORDER.get() is not None:
+            return self._record(args, attributes)
+        raise EngineError(
+            f"{self.name} received no array, so its framework is unknown",
+            hint=f"pass an array of the framework, or call {self.name}.on('torch', ...)",
+        )
+
+    def _record(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+        recorder = RECORDER.get()
+        if recorder is None:
+            raise EngineError(f"{self.name} received a traced array outside of its trace")
+        return recorder.apply(self, args, self.bind(attributes))
+
+    def on(self, owner: str, /, *args: Any, **attributes: Any) -> Any:
+        """The operation in a named framework, for calls that have no array to tell it from.
+
+        Example:
+            >>> from ivyhub.engine import ops
+            >>> ops.arange.on("numpy", stop=3).tolist()
+            [0, 1, 2]
+        """
+        args += self.defaults[len(args) :]
+        return self._kernel(owner, args, attributes)(*args)
+
+    def bind(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes in declaration order with defaults filled in. Raises `EngineError` on wrong names."""
+        unknown = attributes.keys() - self.attributes.keys()
+        if unknown:
+            raise EngineError(f"{self.name} has no attribute {sorted(unknown)}; it has {sorted(self.attributes)}")
+        bound = {**self.attributes, **attributes}
+        missing = [name for name, value in bound.items() if value is inspect.Parameter.empty]
+        if missing:
+            raise EngineError(f"{self.name} needs the attribute(s) {', '.join(missing)}")
+        return bound
+
+    def row(
+        self, owner: str, args: Sequence[Any], attributes: Mapping[str, Any], *, version: Version | None = None
+    ) -> Row | None:
+        """The row that writes this call in a framework, or None where the decomposition must.
+
+        ``args`` are specs, Python scalars, None, or sequences of those.
+        """
+        for row in self.rows[owner]:
+            if row.holds(version) and (row.when is None or row.when(self._names(args, attributes))):
+                return row
+        return None
+
+    def _names(self, args: Sequence[Any], attributes: Mapping[str, Any]) -> SimpleNamespace:
+        return SimpleNamespace(**dict(zip(self.operands, args, strict=True)), **attributes)
+
+    def infer(self, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+        """The result's spec (or tuple of specs) from operand specs, by the rule or through the decomposition."""
+        if self.rule is not None:
+            return self.rule(*args, **attributes)
+        from .trace import infer_by_tracing  # see _constant
+
+        return infer_by_tracing(self, args, attributes)
+
+    def expression(
+        self,
+        row: Row,
+        operands: Sequence[ast.expr | Sequence[ast.expr] | None],
+        args: Sequence[Any],
+        attributes: Mapping[str, Any],
+        context: Mapping[str, ast.expr] | None = None,
+    ) -> ast.expr:
+        """A row with its placeholders filled: ``operands`` are expressions, ``args`` their specs."""
+        values: dict[str, ast.expr | None] = {}
+        for name, operand in zip(self.operands, operands, strict=True):
+            values[name] = ast.Tuple(list(operand), ast.Load()) if isinstance(operand, Sequence) else operand
+        attrs: dict[str, Any] = dict(attributes)
+        if row.derive is not None:
+            attrs.update(row.derive(self._names(args, attributes)))
+        owner = framework(row.framework)
+        for name, value in attrs.items():
+            if name in self.dtypes and value is not None:
+                value = Source(owner.dtype_source(value))
+            values[name] = literal(value)
+        values |= {name: (context or {}).get(name) for name in CONTEXT}
+        return _Fill(values, row.defaults).visit(_copy(row.template))
+
+    def _kernel(self, owner: str, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
+        typed = any(row.typed for row in self.rows[owner])
+        key: Any = (owner, tuple(map(_pattern, args)), *attributes.items())
+        if typed:
+            specs = tuple(_spec(arg, owner, self.name) for arg in args)
+            key = (*key, specs)
+        try:
+            return self._kernels[key]
+        except KeyError:
+            pass
+        except TypeError:  # an attribute given as a list
+            return self._kernel(owner, args, {name: _freeze(value) for name, value in attributes.items()})
+        bound = self.bind(attributes)
+        specs = tuple(_spec(arg, owner, self.name) for arg in args)
+        row = self.row(owner, specs, bound, version=framework(owner).installed)
+        if row is not None:
+            kernel = self._compile(row, args, specs, bound)
+        elif self.primitive:
+            raise NoLoweringError(
+                f"{self.name} cannot be written in {owner} for {', '.join(map(repr, specs))} with {bound}",
+                hint="call it in another framework, or add a row with lower()",
+            )
+        else:
+            kernel = functools.partial(self.function, **bound)
+        self._kernels[key] = kernel
+        return kernel
+
+    def _compile(self, row: Row, args: Sequence[Any], specs: Sequence[Any], bound: Mapping[str, Any]) -> Any:
+        operands: list[Any] = []
+        for name, arg in zip(self.operands, args, strict=True):
+            if arg is None:
+                operands.append(None)
+            elif name in self.sequences:
+                operands.append([ast.parse(f"{name}[{i}]", mode="eval").body for i in range(len(arg))])
+            else:
+                operands.append(ast.Name(name, ast.Load()))
+        body = self.expression(row, operands, specs, bound)
+        parameters = ast.arguments([], [ast.arg(name) for name in self.operands], None, [], [], None, [])
+        tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
+        return eval(compile(tree, f"<{self.name} in {row.framework}>", "eval"), dict(namespace(row.framework)))  # noqa: S307 - our own row
+
+
+def op(
+    function: Callable[..., Any] | None = None, *, rule: Callable[..., Any] | None = None, primitive: bool = False
+) -> Any:
+    """Declare an operation from its ``def`` (see the module's docstring).
+
+    Args:
+        rule: from operand specs and attributes to the result's spec; without one the decomposition is followed.
+        primitive: there is no decomposition; the body is only ``...``, and every framework has rows.
+
+    Raises `EngineError` when the name is taken, or when a primitive has no rule.
+    """
+
+    def declare(function: Callable[..., Any]) -> Op:
+        if function.__name__ in OPS:
+            raise EngineError(f"the operation {function.__name__!r} is declared twice")
+        if primitive and rule is None:
+            raise EngineError(f"the primitive {function.__name__!r} needs a shape and dtype rule")
+        OPS[function.__name__] = Op(function, rule, primitive)
+        return OPS[function.__name__]
+
+    return declare if function is None else declare(function)
+
+
+def literal(value: Any) -> ast.expr | None:
+    """An attribute value as an expression; None stays None, so that it can be left out."""
+    match value:
+        case None:
+            return None
+        case Source(text):
+            return ast.parse(text, mode="eval").body
+        case Dim():
+            return ast.parse(str(value), mode="eval").body
+        case tuple() | list():
+            return ast.Tuple([literal(item) or ast.Constant(None) for item in value], ast.Load())
+        case slice(start=start, stop=stop, step=step):
+            return ast.Slice(literal(start), literal(stop), literal(step))
+        case float() if value != value or value in (float("inf"), float("-inf")):
+            return ast.parse(f'float("{value}")', mode="eval").body
+        case bool() | str() | complex():
+            return ast.Constant(value)
+        case int() | float() if value < 0:
+            return ast.UnaryOp(ast.USub(), ast.Constant(-value))
+        case int() | float():
+            return ast.Constant(value)
+        case _ if value is Ellipsis:
+            return ast.Constant(value)
+    raise EngineError(f"expected an attribute of plain values, received {value!r}")
+
+
+class _Fill(ast.NodeTransformer):
+    """Put expressions where a row has placeholders, and leave out what is None or a stated default."""
+
+    def __init__(self, values: Mapping[str, ast.expr | None], defaults: Mapping[str, str]) -> None:
+        self.values = values
+        self.defaults = {name: ast.dump(ast.parse(text, mode="eval").body) for name, text in defaults.items()}
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if not node.id.startswith("_ph_"):
+            return node
+        value = self.values[node.id[4:]]
+        return ast.Constant(None) if value is None else _copy(value)
+
+    def _omitted(self, node: ast.expr) -> bool:
+        if not (isinstance(node, ast.Name) and node.id.startswith("_ph_")):
+            return False
+        name = node.id[4:]
+        value = self.values[name]
+        if value is None:
+            return self.defaults.get(name, "None") in ("None", ast.dump(ast.Constant(None)))
+        return name in self.defaults and ast.dump(value) == self.defaults[name]
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        node.keywords = [keyword for keyword in node.keywords if not self._omitted(keyword.value)]
+        while node.args and self._omitted(node.args[-1]):
+            node.args.pop()
+        self.generic_visit(node)
+        args: list[ast.expr] = []
+        for arg in node.args:  # f(*(a, b)) is f(a, b)
+            if isinstance(arg, ast.Starred) and isinstance(arg.value, ast.Tuple):
+                args.extend(arg.value.elts)
+            else:
+                args.append(arg)
+        node.args = args
+        return node
+
+
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z_0-9]*)(?::([^{}]*))?\}")
+
+
+def _copy(node: ast.expr) -> ast.expr:
+    """A deep copy of an expression; `copy.deepcopy` costs ten times as much."""
+    fields: dict[str, Any] = {}
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.expr | ast.keyword):
+            value = _copy(value)  # type: ignore[arg-type]
+        elif isinstance(value, list):
+            value = [_copy(item) if isinstance(item, ast.AST) else item for item in value]  # type: ignore[arg-type]
+        fields[name] = value
+    return type(node)(**fields)
+
+
+def _leaves(args: Sequence[Any]) -> Iterator[Any]:
+    for arg in args:
+        if isinstance(arg, tuple | list):
+            yield from _leaves(arg)
+        else:
+            yield arg
+
+
+def _pattern(arg: Any) -> Any:
+    """What a compiled kernel depends on: which operands are None, and how long sequences are."""
+    if arg is None:
+        return None
+    return tuple(map(_pattern, arg)) if isinstance(arg, tuple | list) else True
+
+
+def _spec(arg: Any, owner: str, name: str) -> Any:
+    if arg is None or isinstance(arg, bool | int | float | complex):
+        return arg
+    if isinstance(arg, tuple | list):
+        return tuple(_spec(item, owner, name) for item in arg)
+    found = framework_of(arg)
+    if found != owner:
+        raise MixedFrameworksError(
+            f"{name} expected arrays of {owner}, received {type(arg).__module__}.{type(arg).__qualname__}",
+            hint="move every array to one framework first",
+        )
+    return spec_of(arg)
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
+
+
+__all__ = ["OPS", "Array", "DType", "Op", "Row", "Source", "Spec", "literal", "op"]

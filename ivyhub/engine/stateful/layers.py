@@ -1,0 +1,220 @@
+"""Leaf layers: the layers that every framework has under some name, each a few fields and a formula.
+
+A layer is a frozen dataclass. Its fields are the configuration, `Layer.parameters` and `Layer.buffers` give the
+arrays that it holds, and `Layer.forward` is its formula over the functional API: the reference that adapters'
+``layers.py`` rows are tested against, and what is written out where a framework has no such layer. Images and
+sequences are laid out as ``layout`` says: "NC" has the channels on axis 1, "NHWC"-like "NC last" on the last axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from .. import ops
+from ..dims import Size
+from ..op import Array
+
+LAYERS: dict[str, type[Layer]] = {}
+"""Every leaf layer by name."""
+
+Weights = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Base of the leaf layers; subclasses enter `LAYERS` under their name."""
+
+    uses_training: ClassVar[bool] = False  # whether it behaves differently in training
+
+    def __init_subclass__(cls) -> None:
+        LAYERS[cls.__name__] = cls
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        """Shapes of its trainable arrays by name."""
+        return {}
+
+    def buffers(self) -> dict[str, tuple[tuple[Size, ...], str]]:
+        """Shape and dtype of the arrays that it holds but does not train, by name."""
+        return {}
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        """Its formula, in evaluation."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """y = x Wᵀ + b over the last axis.
+
+    Source: torch.nn.Linear; flax.nnx.Linear and keras.layers.Dense hold W transposed.
+    """
+
+    in_features: int
+    out_features: int
+    use_bias: bool = True
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        shapes: dict[str, tuple[Size, ...]] = {"weight": (self.out_features, self.in_features)}
+        return shapes | ({"bias": (self.out_features,)} if self.use_bias else {})
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        return ops.linear(x, weights["weight"], weights.get("bias"))
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """Rows of a table by index. The row ``padding_idx`` receives no gradient.
+
+    Source: torch.nn.Embedding.
+    """
+
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None = None
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        return {"weight": (self.num_embeddings, self.embedding_dim)}
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        return ops.embedding(x, weights["weight"], padding_idx=self.padding_idx)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """(x - mean) / sqrt(var + eps) · weight + bias over the last axes, with the biased variance.
+
+    Source: Ba et al. 2016, arXiv:1607.06450; torch.nn.LayerNorm.
+    """
+
+    normalized_shape: tuple[int, ...]
+    eps: float = 1e-5
+    use_weight: bool = True
+    use_bias: bool = True
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        names = ("weight",) * self.use_weight + ("bias",) * self.use_bias
+        return dict.fromkeys(names, tuple(self.normalized_shape))
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        axes = tuple(range(-len(self.normalized_shape), 0))
+        return ops.layer_norm(x, weights.get("weight"), weights.get("bias"), axis=axes, eps=self.eps)
+
+
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Normalisation over groups of channels. Source: Wu & He 2018, arXiv:1803.08494; torch.nn.GroupNorm."""
+
+    num_groups: int
+    num_channels: int
+    eps: float = 1e-5
+    affine: bool = True
+    channel_axis: int = 1
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        return dict.fromkeys(("weight", "bias") if self.affine else (), (self.num_channels,))
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        return ops.group_norm(
+            *(x, weights.get("weight"), weights.get("bias")),
+            num_groups=self.num_groups,
+            eps=self.eps,
+            channel_axis=self.channel_axis,
+        )
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Normalisation by batch statistics in training, by running statistics in evaluation.
+
+    In training the running statistics move by ``momentum``: new = (1 - momentum) · old + momentum · batch, with the
+    unbiased variance as torch has it (``momentum=None``: the cumulative average).
+
+    Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm1d, 2d and 3d.
+    """
+
+    uses_training: ClassVar[bool] = True
+
+    num_features: int
+    eps: float = 1e-5
+    momentum: float | None = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+    channel_axis: int = 1
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        return dict.fromkeys(("weight", "bias") if self.affine else (), (self.num_features,))
+
+    def buffers(self) -> dict[str, tuple[tuple[Size, ...], str]]:
+        if not self.track_running_stats:
+            return {}
+        shape = (self.num_features,)
+        return {
+            "running_mean": (shape, "float32"),
+            "running_var": (shape, "float32"),
+            "num_batches_tracked": ((), "int64"),
+        }
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        return ops.batch_norm(
+            *(x, weights.get("running_mean"), weights.get("running_var"), weights.get("weight"), weights.get("bias")),
+            eps=self.eps,
+            channel_axis=self.channel_axis,
+        )
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Cross-correlation of 1 to 3 spatial axes, with a kernel of (out, in / groups, *kernel_size).
+
+    ``padding`` is one (before, after) pair a spatial axis. ``channel_axis`` is 1 or -1.
+
+    Source: torch.nn.Conv1d, 2d and 3d.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+    use_bias: bool = True
+    channel_axis: int = 1
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        shapes: dict[str, tuple[Size, ...]] = {
+            "weight": (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        }
+        return shapes | ({"bias": (self.out_channels,)} if self.use_bias else {})
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        return ops.conv(
+            *(x, weights["weight"], weights.get("bias")),
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            channel_axis=self.channel_axis,
+        )
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, zeros a share ``rate`` of the elements and scales the rest by 1 / (1 - rate); else the identity.
+
+    Source: Srivastava et al. 2014, JMLR 15; torch.nn.Dropout.
+    """
+
+    uses_training: ClassVar[bool] = True
+
+    rate: float
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        return x

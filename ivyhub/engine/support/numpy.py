@@ -1,0 +1,5 @@
+"""What NumPy lacks. See `ivyhub.engine.support`."""
+
+from __future__ import annotations
+
+import numpy as np

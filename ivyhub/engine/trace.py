@@ -1,0 +1,192 @@
+"""Tracing: run array code on `graph.Value`s and keep what it does as a `Graph`.
+
+`Builder` records: captures of every framework run reading rules under it, passes run decompositions under it, and
+`trace` runs a user's function.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import inspect
+from typing import Any
+
+import numpy as np
+
+from ..errors import EngineError, GraphError
+from .graph import ROOT, Graph, Node, Scope, Tree, Value, tree_map
+from .op import RECORDER, Op
+from .spec import Spec
+
+
+class Builder:
+    """Records nodes into a graph.
+
+    Attributes:
+        graph: what is being built.
+        scope: given to every node that is recorded; set it before running a rule.
+        nodes: where nodes go, ``graph.nodes`` unless a pass collects them first.
+
+    Example:
+        >>> from ivyhub.engine import ops
+        >>> builder = Builder()
+        >>> x = builder.input("x", Spec(("n", 3), "float32"))
+        >>> with builder.recording():
+        ...     y = ops.add(x, 1.0)
+        >>> y.spec
+        float32[n, 3]
+    """
+
+    def __init__(self, graph: Graph | None = None) -> None:
+        self.graph = Graph() if graph is None else graph
+        self.nodes: list[Node] = self.graph.nodes
+        self.scope: Scope = ROOT
+
+    @contextlib.contextmanager
+    def recording(self, scope: Scope | None = None) -> Iterator[Builder]:
+        """Record every operation that the block applies, in a scope."""
+        token = RECORDER.set(self)
+        before = self.scope
+        if scope is not None:
+            self.scope = scope
+        try:
+            yield self
+        finally:
+            self.scope = before
+            RECORDER.reset(token)
+
+    def value(self, spec: Spec, hint: str = "") -> Value:
+        """A new value without a producer; its symbols get an open range when they have none."""
+        for name in spec.symbols - self.graph.symbols.keys():
+            self.graph.symbols[name] = (1, None)
+        return Value(spec, hint=hint)
+
+    def input(self, name: str, spec: Spec) -> Value:
+        """A new input of the graph."""
+        if name in self.graph.inputs:
+            raise GraphError(f"the graph has an input {name!r} already")
+        self.graph.inputs[name] = self.graph.calls[0].arguments[name] = value = self.value(spec, name)
+        return value
+
+    def apply(self, op: Op, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+        """Record one operation and return its value (or tuple of values).
+
+        Native arrays among the args become constants. Raises the engine's `ShapeError` or `DTypeError`.
+        """
+        args = tree_map(self._lift, tuple(args))
+        attributes = {name: _freeze(value) for name, value in attributes.items()}
+        specs = tree_map(lambda leaf: leaf.spec if isinstance(leaf, Value) else leaf, args)
+        try:
+            inferred = op.infer(specs, attributes)
+        except EngineError as error:
+            if not error.message.startswith(op.name):
+                error.message = f"{op.name}: {error.message}"
+            raise
+        return self.record(op.name, args, attributes, inferred)
+
+    def record(self, op: str, args: Sequence[Any], attributes: Mapping[str, Any], specs: Any) -> Any:
+        """Append a node with outputs of the given spec (or tuple of specs)."""
+        node = Node(op, tuple(args), dict(attributes), scope=self.scope)
+        outputs = specs if isinstance(specs, tuple) else (specs,)
+        node.outputs = tuple(Value(spec, node=node, hint=self.scope.name) for spec in outputs)
+        self.nodes.append(node)
+        return node.outputs if isinstance(specs, tuple) else node.outputs[0]
+
+    def parameter(self, path: str) -> Value:
+        """Read a parameter or buffer of the module table; each is read once a scope."""
+        for node in reversed(self.nodes):
+            if node.scope.call != self.scope.call:
+                break
+            if node.op == "parameter" and node.attributes["path"] == path:
+                return node.output
+        value = self.record("parameter", (), {"path": path}, self.graph.parameter(path).spec)
+        value.hint = path.rpartition(".")[2]
+        return value
+
+    def constant(self, array: np.ndarray, name: str = "constant") -> Value:
+        """A small array that is part of the program; equal arrays are kept once."""
+        array = np.asarray(array)
+        for key, known in self.graph.constants.items():
+            if known.dtype == array.dtype and known.shape == array.shape and known.tobytes() == array.tobytes():
+                return self.record("constant", (), {"name": key}, _spec(array))
+        key, count = name, 1
+        while key in self.graph.constants:
+            key, count = f"{name}_{count}", count + 1
+        self.graph.constants[key] = array
+        return self.record("constant", (), {"name": key}, _spec(array))
+
+    def call(self, module: str, args: Sequence[Any], *, specs: Any = None) -> Any:
+        """Run a leaf layer of the module table; its result's spec is inferred through the layer's formula."""
+        if specs is None:
+            specs = infer_layer(self.graph, module, tree_map(_leaf_spec, tuple(args)))
+        return self.record("call", args, {"module": module}, specs)
+
+    def finish(self, outputs: Tree) -> Graph:
+        """Close the graph with its outputs."""
+        self.graph.outputs = self.graph.calls[0].result = outputs
+        return self.graph
+
+    def _lift(self, leaf: Any) -> Any:
+        if leaf is None or isinstance(leaf, Value | bool | int | float | complex):
+            return leaf
+        return self.constant(np.asarray(leaf))
+
+
+def infer_by_tracing(op: Op, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """The spec of an operation's result, by following its decomposition."""
+    return _infer(lambda *values: op.function(*values, **attributes), args)
+
+
+def infer_layer(graph: Graph, module: str, args: Sequence[Any]) -> Any:
+    """The spec of a leaf layer's result, by following its formula."""
+    from .stateful.layers import LAYERS
+
+    info = graph.modules[module]
+    layer = LAYERS[str(info.layer)](**info.config)
+    weights = {name: parameter.spec for name, parameter in info.parameters.items()}
+    return _infer(lambda weights, *values: layer.forward(weights, *values), (weights, *args))
+
+
+def _infer(function: Callable[..., Any], args: Sequence[Any]) -> Any:
+    builder = Builder()
+    with builder.recording():
+        result = function(*tree_map(lambda leaf: builder.value(leaf) if isinstance(leaf, Spec) else leaf, tuple(args)))
+    return tree_map(_leaf_spec, result)
+
+
+def _leaf_spec(leaf: Any) -> Any:
+    return leaf.spec if isinstance(leaf, Value) else leaf
+
+
+def trace(function: Callable[..., Any], *specs: Spec, **named: Spec) -> Graph:
+    """Trace a function of engine operations.
+
+    Args:
+        specs: of the positional arguments, named after the function's parameters.
+        named: of keyword arguments.
+
+    Example:
+        >>> from ivyhub.engine import ops
+        >>> graph = trace(lambda x: ops.multiply(x, x), Spec(("n",), "float32"))
+        >>> graph.nodes
+        [<multiply -> float32[n]>]
+    """
+    builder = Builder()
+    names = list(inspect.signature(function).parameters)
+    values = [builder.input(names[i] if i < len(names) else f"arg_{i}", spec) for i, spec in enumerate(specs)]
+    keywords = {name: builder.input(name, spec) for name, spec in named.items()}
+    builder.graph.modules[""].cls = getattr(function, "__name__", "Function")
+    with builder.recording():
+        outputs = function(*values, **keywords)
+    return builder.finish(outputs)
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
+
+
+def _spec(array: np.ndarray) -> Spec:
+    return Spec(array.shape, array.dtype.name)
+
+
+__all__ = ["Builder", "infer_by_tracing", "infer_layer", "trace"]
