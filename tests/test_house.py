@@ -93,8 +93,15 @@ def test_every_ivyhub_command_in_the_documents_exists() -> None:
     from ivyhub.cli import COMMANDS
 
     for page in ("README.md", "docs/architecture.md"):
-        told = set(re.findall(r"^\s*(?:\$ )?ivyhub ([a-z]+)\b", (ROOT / page).read_text(), re.MULTILINE))
+        told = set(re.findall(r"^ {4}ivyhub ([a-z]+)\b", (ROOT / page).read_text(), re.MULTILINE))
         assert told <= set(COMMANDS), f"{page} names {told - set(COMMANDS)}"
+
+
+def test_every_python_name_in_the_readme_is_public() -> None:
+    code = "".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+    told = set(re.findall(r"\bivyhub\.(\w+)", code))
+    assert told
+    assert told <= set(ivyhub.__all__)
 
 
 def test_command_line_page_is_fresh() -> None:
