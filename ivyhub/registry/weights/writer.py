@@ -1,0 +1,311 @@
+"""Writes safetensors as a stream: headers first, then one tensor after the other, under temporary names until done."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ivyhub.errors import CheckpointError, CorruptFileError, StorageError
+from ivyhub.registry.weights.checkpoint import INDEX_SUFFIX, Location
+from ivyhub.registry.weights.dtypes import CODE_OF_NAME, ITEMSIZE, numpy_dtype
+from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, read_header
+from ivyhub.registry.weights.lazy import PlannedTensor
+
+_COPY_BYTES = 64 << 20  # a copy in the kernel reports progress this often
+_HINTS = {
+    errno.ENOSPC: "free some space, or choose a folder on another disk",
+    errno.EDQUOT: "the quota is used up: free some space, or choose another folder",
+    errno.EFBIG: "the file system or a limit of this process allows no file of this size: ask for smaller shards",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.EACCES: "this user may not write there: choose another folder",
+    errno.ENOENT: "make the folder first",
+}
+# What systems answer where copy_file_range does not reach: other file systems, old kernels, pipes.
+_NO_KERNEL_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
+
+
+class _Shard(NamedTuple):
+    """One file to be written."""
+
+    path: Path
+    header: bytes
+    tensors: Sequence[PlannedTensor]
+    pieces: Sequence[Location | PlannedTensor]  # what makes up the file behind the header, or with it
+
+
+def write_safetensors(
+    path: Path,
+    tensors: Sequence[PlannedTensor],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    shard_bytes: int = 5 * 10**9,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write tensors as one safetensors file, or as shards with an index in Hugging Face's layout.
+
+    Bytes that need no change are copied from file to file by the kernel; the others are re-laid slab by slab, so
+    that memory stays within the largest tensor. Final names appear once everything is on the disk.
+
+    Args:
+        path: ``FOLDER/model.safetensors``; shards become ``model-00001-of-0000N.safetensors`` beside it.
+        tensors: what to write, from `WeightMap.apply`.
+        metadata: strings for the header; ``{"format": "pt"}`` is what transformers asks for.
+        shard_bytes: most bytes of data in a file; a larger tensor has a file of its own.
+        progress: called with the bytes just written and those of the whole.
+
+    Returns:
+        The files, in order; the index last.
+
+    Raises:
+        CheckpointError: a name occurs twice, or values differ from what was announced.
+        CorruptFileError: a source file ended early.
+        StorageError: the disk is full or refuses; nothing is left behind.
+        UnsafeError: a name with control characters.
+
+    Example:
+        >>> import tempfile
+        >>> from ivyhub.registry.weights import Entry, MemoryCheckpoint, Transpose, WeightMap, open_checkpoint
+        >>> state = MemoryCheckpoint({"weight": np.arange(6, dtype=np.float32).reshape(2, 3)})
+        >>> rules = WeightMap((Entry(("kernel",), ("weight",), (Transpose((1, 0)),)),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [file] = write_safetensors(Path(folder, "model.safetensors"), rules.apply(state))
+        ...     open_checkpoint(file).read("kernel").tolist()
+        [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
+    """
+    path = Path(path)
+    names = tuple(tensor.info.name for tensor in tensors)
+    check_names(names, path)
+    if len(set(names)) != len(names) or "__metadata__" in names:
+        raise CheckpointError(f"expected each name once and none of them __metadata__, in the tensors for {path}")
+    groups = _groups(tensors, shard_bytes)
+    files = _file_names(path, len(groups))
+    with _storage_errors(path):
+        shards = [_lay_out(*pair, dict(metadata or {})) for pair in zip(files, groups, strict=True)]
+        total = sum(tensor.info.nbytes for tensor in tensors)
+        with _Staging() as staging:
+            for shard in shards:
+                with staging.create(shard.path) as file:
+                    for written in _write(file, shard):
+                        if progress is not None:
+                            progress(written, total)
+            if len(shards) > 1:
+                index = path.with_name(path.stem + INDEX_SUFFIX)
+                with staging.create(index) as file:
+                    file.write(_index(shards, total))
+                files.append(index)
+            staging.commit()
+    return files
+
+
+def _groups(tensors: Sequence[PlannedTensor], shard_bytes: int) -> list[list[PlannedTensor]]:
+    groups: list[list[PlannedTensor]] = [[]]
+    room = shard_bytes
+    for tensor in tensors:
+        if tensor.info.nbytes > room and groups[-1]:
+            groups.append([])
+            room = shard_bytes
+        groups[-1].append(tensor)
+        room -= tensor.info.nbytes
+    return groups
+
+
+def _file_names(path: Path, count: int) -> list[Path]:
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{i:05d}-of-{count:05d}{path.suffix}") for i in range(1, count + 1)]
+
+
+def _index(shards: Sequence[_Shard], total: int) -> bytes:
+    weight_map = {tensor.info.name: shard.path.name for shard in shards for tensor in shard.tensors}
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    return msgspec.json.format(msgspec.json.encode(index), indent=2) + b"\n"
+
+
+def _lay_out(path: Path, tensors: Sequence[PlannedTensor], metadata: dict[str, str]) -> _Shard:
+    tensors = _aligned(tensors)
+    entries: dict[str, object] = {"__metadata__": metadata} if metadata else {}
+    position = 0
+    for info, _, _ in tensors:
+        end = position + info.nbytes
+        entries[info.name] = {
+            "dtype": CODE_OF_NAME[info.dtype],
+            "shape": info.shape,
+            "data_offsets": (position, end),
+        }
+        position = end
+    text = msgspec.json.encode(entries)
+    text += b" " * (-len(text) % 8)
+    if len(text) > MAX_HEADER_BYTES:
+        raise CheckpointError(f"expected a header of at most {MAX_HEADER_BYTES} bytes, received {len(text)}: {path}")
+    pieces = list(_merged(tensors))
+    if whole := _whole_file(tensors, pieces, metadata):
+        return _Shard(path, b"", tensors, [whole])
+    return _Shard(path, len(text).to_bytes(8, "little") + text, tensors, pieces)
+
+
+def _aligned(tensors: Sequence[PlannedTensor]) -> Sequence[PlannedTensor]:
+    """The tensors so ordered that each begins at a multiple of its item size; as they are where that holds already.
+
+    In the order of the source, neighbours are copied in one go.
+    """
+    position = 0
+    for info, _, _ in tensors:
+        if position % ITEMSIZE[info.dtype]:
+            return sorted(tensors, key=lambda tensor: -ITEMSIZE[tensor.info.dtype])
+        position += info.nbytes
+    return tensors
+
+
+def _merged(tensors: Sequence[PlannedTensor]) -> Iterator[Location | PlannedTensor]:
+    """The tensors, with passed-through bytes as ranges that are as long as they can be."""
+    last: Location | None = None
+    for tensor in tensors:
+        if tensor.passthrough is None:
+            if last is not None:
+                yield last
+                last = None
+            yield tensor
+            continue
+        for place in tensor.passthrough:
+            if last is not None and (last.path, last.offset + last.nbytes) == place[:2]:
+                last = last._replace(nbytes=last.nbytes + place.nbytes)
+            else:
+                if last is not None:
+                    yield last
+                last = place
+    if last is not None:
+        yield last
+
+
+def _whole_file(
+    tensors: Sequence[PlannedTensor], pieces: Sequence[Location | PlannedTensor], metadata: dict[str, str]
+) -> Location | None:
+    """The source file, where the new file would say the same in the same order: then its very bytes are kept."""
+    if len(pieces) != 1 or not isinstance(pieces[0], Location):
+        return None
+    [source] = pieces
+    with source.path.open("rb") as file:
+        header = read_header(file, source.path)
+    same = [info for info, _ in header.tensors.values()] == [tensor.info for tensor in tensors]
+    return Location(source.path, 0, header.file_size) if same and header.metadata == metadata else None
+
+
+def _write(file: BinaryIO, shard: _Shard) -> Iterator[int]:
+    """Write a shard; yields the bytes of data written, as it goes."""
+    file.write(shard.header)
+    with ExitStack() as stack:
+        sources: dict[Path, BinaryIO] = {}
+        for piece in _ahead(_values(shard.pieces)):
+            if isinstance(piece, np.ndarray):
+                file.write(piece.reshape(-1).view(np.uint8).data)
+                yield piece.nbytes
+                continue
+            if piece.path not in sources:
+                sources[piece.path] = stack.enter_context(piece.path.open("rb", buffering=0))
+            yield from _copy(sources[piece.path], file, piece)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _values(pieces: Sequence[Location | PlannedTensor]) -> Iterator[Location | np.ndarray]:
+    for piece in pieces:
+        if isinstance(piece, Location):
+            yield piece
+            continue
+        info, written = piece.info, 0
+        for slab in piece.read.slabs():
+            if slab.dtype != numpy_dtype(info.dtype):
+                raise CheckpointError(f"expected {info.dtype} for tensor {info.name!r}, received {slab.dtype}")
+            written += slab.nbytes
+            yield slab
+        if written != info.nbytes:
+            raise CheckpointError(f"expected {info.nbytes} bytes for tensor {info.name!r}, received {written}")
+
+
+def _ahead(values: Iterator[Location | np.ndarray]) -> Iterator[Location | np.ndarray]:
+    """The values, the next one computed by another thread while the last one is written."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, values, None)
+        while (value := coming.result()) is not None:
+            coming = pool.submit(next, values, None)
+            yield value
+
+
+def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:
+    """Copy a range to the end of the target, inside the kernel where it can."""
+    target.flush()
+    offset, left = piece.offset, piece.nbytes
+    in_kernel = hasattr(os, "copy_file_range")
+    while left:
+        count = 0
+        if in_kernel:
+            try:
+                count = os.copy_file_range(source.fileno(), target.fileno(), min(left, _COPY_BYTES), offset)
+            except OSError as error:
+                if error.errno not in _NO_KERNEL_COPY:
+                    raise
+                in_kernel = False
+        if not in_kernel:
+            source.seek(offset)
+            data = source.read(min(left, 4 << 20))
+            count = os.write(target.fileno(), data) if data else 0
+        if count == 0:
+            raise CorruptFileError(
+                f"expected {left} more bytes in {piece.path}, received none: it was cut short while it was read",
+                hint="run it again once nothing else writes to that file",
+            )
+        offset += count
+        left -= count
+        yield count
+
+
+class _Staging:
+    """Files under temporary names, which become final together; on an error none of them stays."""
+
+    def __init__(self) -> None:
+        self._files: list[tuple[Path, Path]] = []
+        self._placed: list[Path] = []
+
+    def create(self, final: Path) -> BinaryIO:
+        temporary = final.with_name(f".{final.name}.tmp-{secrets.token_hex(8)}")
+        file = temporary.open("xb")
+        self._files.append((temporary, final))
+        return file
+
+    def commit(self) -> None:
+        for temporary, final in self._files:
+            os.replace(temporary, final)
+            self._placed.append(final)
+        folder = os.open(self._files[0][1].parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def __enter__(self) -> _Staging:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            for file in (*(temporary for temporary, _ in self._files), *self._placed):
+                file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"expected to write {path}, received from the system: {error.strerror}",
+            hint=_HINTS.get(error.errno or 0, "see that the disk is well, and try again"),
+        ) from error
