@@ -1,0 +1,135 @@
+"""A cache of what manifests say, in SQLite, so that a list of a thousand models reads one file.
+
+Nothing is kept only here. The index may be deleted, damaged or behind at any time: it is compared with the folder of
+manifests before each answer, made again when it cannot be read, and held in memory when it cannot be written.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from ivyhub.errors import CorruptFileError, UnsafeError
+from ivyhub.registry.files import Digest, digest_file, storage_errors
+from ivyhub.registry.manifest import Version
+
+T = TypeVar("T")
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS versions (
+    digest TEXT PRIMARY KEY, origin TEXT, origin_digest TEXT, framework TEXT, ivyhub TEXT, created TEXT, size INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS versions_of_origin ON versions (origin_digest);
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID;
+"""
+
+# A file that changed this shortly before it was hashed could change again within the clock tick of its time stamp.
+# Git calls such an entry racily clean (Documentation/technical/racy-git.txt); two seconds is the tick of FAT.
+_RACY_NS = 2_000_000_000
+
+
+class Index:
+    """The cache beside a store.
+
+    Args:
+        path: the database file; its folder need not exist.
+        manifests: the folder of manifests, each named by the 64 digits of its digest.
+        read: reads the manifest of a digest.
+    """
+
+    def __init__(self, path: Path, manifests: Path, read: Callable[[Digest], Version]) -> None:
+        self._path = path
+        self._manifests = manifests
+        self._read = read
+
+    def find(self, origin_digest: Digest, *, origin: str | None = None, ivyhub: str | None = None) -> Digest | None:
+        """The newest version made from a source of that digest, or None."""
+        query = "SELECT digest FROM versions WHERE origin_digest = ?"
+        values = [origin_digest]
+        for column, value in (("origin", origin), ("ivyhub", ivyhub)):
+            if value is not None:
+                query += f" AND {column} = ?"
+                values.append(value)
+        row = self._run(lambda db: self._synchronised(db).execute(f"{query} ORDER BY created DESC", values).fetchone())
+        return None if row is None else row[0]
+
+    def versions(self) -> dict[Digest, tuple[str, str, str, int]]:
+        """Every version: digest -> (origin, framework, time of creation, bytes)."""
+        query = "SELECT digest, origin, framework, created, size FROM versions"
+        return {row[0]: row[1:] for row in self._run(lambda db: self._synchronised(db).execute(query).fetchall())}
+
+    def digest_of(self, path: Path) -> Digest:
+        """The digest of a file; it is not read again while its inode, size and times of change stay the same.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        known = self.known_digest(path)
+        if known is not None:
+            return known
+        path = path.resolve()
+        stamp = _stamp(path)
+        digest = digest_file(path)
+        with storage_errors("reading a file"):
+            settled = time.time_ns() - path.stat().st_ctime_ns > _RACY_NS
+        if settled and _stamp(path) == stamp:
+            self._run(
+                lambda db: db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (str(path), stamp, digest))
+            )
+        return digest
+
+    def known_digest(self, path: Path) -> Digest | None:
+        """What :meth:`digest_of` remembers of the file as it is now, or None; the file is not read."""
+        path = path.resolve()
+        query = "SELECT digest FROM files WHERE path = ? AND stamp = ?"
+        row = self._run(lambda db: db.execute(query, (str(path), _stamp(path))).fetchone())
+        return None if row is None else row[0]
+
+    def _synchronised(self, db: sqlite3.Connection) -> sqlite3.Connection:
+        """Bring the table of versions up to the folder of manifests."""
+        with storage_errors("reading the registry"):
+            names = os.listdir(self._manifests) if self._manifests.is_dir() else []
+        present = {f"sha256:{name}" for name in names}
+        known = {row[0] for row in db.execute("SELECT digest FROM versions")}
+        db.executemany("DELETE FROM versions WHERE digest = ?", [(digest,) for digest in known - present])
+        for digest in present - known:
+            try:
+                version = self._read(digest)
+            except (CorruptFileError, UnsafeError):
+                continue  # one damaged manifest must not hide the others; whoever asks for it by name hears of it
+            row = (version.origin.id, version.origin.digest, version.framework, version.ivyhub)
+            created = version.created.isoformat()
+            db.execute("INSERT OR REPLACE INTO versions VALUES (?,?,?,?,?,?,?)", (digest, *row, created, version.size))
+        return db
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._attempt(str(self._path), work)
+        except sqlite3.OperationalError:
+            return self._attempt(":memory:", work)  # read-only, full, or locked for long
+        except sqlite3.DatabaseError:
+            for suffix in ("", "-journal"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            return self._attempt(str(self._path), work)
+
+    @staticmethod
+    def _attempt(place: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        with closing(sqlite3.connect(place, timeout=10)) as db, db:
+            if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
+                db.executescript("DROP TABLE IF EXISTS versions; DROP TABLE IF EXISTS files;" + _SCHEMA)
+                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            return work(db)
+
+
+def _stamp(path: Path) -> str:
+    with storage_errors("reading a file"):
+        status = path.stat()
+    return ":".join(
+        str(part) for part in (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    )

@@ -1,0 +1,160 @@
+"""A checkpoint from the Hugging Face Hub, or any server that speaks its protocol (``HF_ENDPOINT``).
+
+One request lists the files of a revision with the digests that the server answers for. Only the names in that list
+that a checkpoint needs are fetched, into the Hub client's own cache, which other tools share; each is then hashed and
+compared with what was announced. A pickle is never fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ivyhub.errors import (
+    AuthorisationError,
+    CorruptFileError,
+    IvyhubError,
+    NetworkError,
+    OfflineError,
+    UnknownNameError,
+    UsageError,
+)
+from ivyhub.registry.files import Digest, check_relative_name, storage_errors
+from ivyhub.registry.source import CONFIG, INDEX, Source, scan_folder, select
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
+
+_TIMEOUT = 20.0
+_DOWNLOADS_AT_ONCE = 4
+
+
+def fetch(repository: str, revision: str | None, *, digest_of: Callable[[Path], Digest], hint: str) -> Source:
+    """Download a repository's checkpoint, or find it in the Hub client's cache, and check every byte of it.
+
+    Args:
+        repository: ``organisation/name``.
+        revision: a branch, tag or commit; None for the default branch.
+        digest_of: the digest of a file, as in :func:`~ivyhub.registry.source.scan_folder`.
+        hint: what the user can do where the network fails.
+
+    Raises:
+        UnknownNameError: no such repository or revision.
+        AuthorisationError: the server refused the token, or wants one.
+        NetworkError: no network, or the server failed.
+        CorruptFileError: bytes that are not those announced; they are removed from the cache.
+        CheckpointError, UnsafeError: see :func:`~ivyhub.registry.source.select`.
+        StorageError: the cache cannot be written.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    where = f"{repository!r} at {endpoint or 'the Hub'}"
+    with _hub_errors(where, revision, hint):
+        info = HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True, timeout=_TIMEOUT)
+        announced = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+        for name in announced:
+            check_relative_name(name)
+
+        def download(name: str) -> Path:
+            path = Path(hf_hub_download(repository, name, revision=info.sha, endpoint=endpoint))
+            _check_bytes(path, announced[name], digest_of)
+            return path
+
+        chosen, _ = select(announced, lambda: download(INDEX).read_bytes(), where=where)
+        with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+            paths = dict(zip(chosen, pool.map(download, chosen), strict=True))
+    return scan_folder(paths[CONFIG].parent, digest_of, id=repository, kind="hub", revision=info.sha)
+
+
+def fetch_offline(repository: str, revision: str | None, *, digest_of: Callable[[Path], Digest], hint: str) -> Source:
+    """Find a repository's checkpoint in the Hub client's cache without opening a socket.
+
+    Raises:
+        OfflineError: the cache does not hold all of it.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(repository, CONFIG, revision=revision)
+    message = f"{repository!r} is not in the cache of the Hub client, and offline was asked for"
+    if not isinstance(config, str):
+        raise OfflineError(message, hint=hint)
+    folder = Path(config).parent
+    try:
+        return scan_folder(folder, digest_of, id=repository, kind="hub", revision=folder.name)
+    except IvyhubError as error:
+        raise OfflineError(f"{message} (only a part of it is: {error.message})", hint=hint) from error
+
+
+def _check_bytes(path: Path, announced: RepoSibling, digest_of: Callable[[Path], Digest]) -> None:
+    """Compare a file with the digest its server announced: sha256 for large files, the git blob id for the others."""
+    with storage_errors("reading the Hub client's cache"):
+        if announced.lfs is not None:
+            expected, received = f"sha256:{announced.lfs.sha256}", digest_of(path)
+        elif announced.blob_id is not None:
+            data = path.read_bytes()
+            expected = announced.blob_id
+            received = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+        else:
+            return
+        if expected != received:
+            for wrong in (path.resolve(), path):
+                wrong.unlink(missing_ok=True)
+            raise CorruptFileError(
+                f"{announced.rfilename}: the server announced {expected}, received {received}",
+                hint="the file was removed from the cache; pull again",
+            )
+
+
+@contextmanager
+def _hub_errors(where: str, revision: str | None, hint: str) -> Iterator[None]:
+    """Turn what the Hub client raises into ivyhub's errors."""
+    from huggingface_hub import errors
+
+    # The HTTP library below the client is requests, httpx or httpx2, by release; this is its base exception.
+    transport_error = errors.HfHubHTTPError.__bases__[0]
+    try:
+        yield
+    except IvyhubError:
+        raise
+    except errors.HFValidationError as error:
+        raise UsageError(f"{where} is no repository: {_first_line(error)}") from error
+    except errors.OfflineModeIsEnabled as error:
+        raise OfflineError(f"cannot reach {where}: the Hub client is offline", hint="unset HF_HUB_OFFLINE") from error
+    except (transport_error, OSError, RuntimeError) as error:
+        raise _translated(error, where, revision, hint) from error
+
+
+def _translated(error: BaseException, where: str, revision: str | None, hint: str) -> IvyhubError:
+    from huggingface_hub import errors
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.RevisionNotFoundError):
+        return UnknownNameError(f"{where} has no revision {revision!r}", hint="give a branch, a tag or a commit")
+    if status in (401, 403):
+        return AuthorisationError(
+            f"the server refused access to {where} ({status}): it is private, gated, or not there",
+            hint="check the name; accept its terms on its page; log in with `hf auth login` or set HF_TOKEN",
+        )
+    if status == 404:
+        return UnknownNameError(f"there is no repository {where}", hint="check the name, as organisation/name")
+    if status is not None:
+        return NetworkError(f"the server failed on {where} with status {status}", hint="try again later")
+    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
+        return _translated(error.__cause__, where, revision, hint)
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        try:
+            with storage_errors("writing the Hub client's cache"):
+                raise error
+        except IvyhubError as translated:
+            return translated
+    return NetworkError(f"no answer from {where}: {_first_line(error)}", hint=hint)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0]

@@ -1,0 +1,417 @@
+"""The local registry: a content-addressed store of models.
+
+::
+
+    $IVYHUB_HOME/                     mode 0700; the user data folder of the system where the variable is not set
+      blobs/sha256/ab/<64 digits>     immutable bytes, read-only, each named by its digest
+      manifests/<64 digits>           canonical JSON of a version; the digest of its bytes is the version's identity
+      exports/<version>/<key>         canonical JSON of an export of that version
+      refs/<namespace>/<name>/        tags, aliases and the log of their moves (refs.py)
+      index.db                        a cache that can always be made again (index.py)
+      tmp/ locks/ quarantine/
+
+What is written goes to ``tmp/`` first, is hashed as it passes, flushed to the disk and renamed; then the folder is
+flushed. Blobs come first, then the manifest, the ref last, so that whatever a ref names is there in full, wherever
+the power failed. A process that dies leaves only its own folder in ``tmp/``, which the next writer removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import filelock
+import msgspec
+import platformdirs
+
+from ivyhub.errors import CorruptFileError, StorageError, UnknownNameError
+from ivyhub.registry.files import (
+    Digest,
+    copy_file,
+    digest_bytes,
+    digest_file,
+    digest_hex,
+    publish,
+    storage_errors,
+)
+from ivyhub.registry.index import Index
+from ivyhub.registry.manifest import ExportRecord, FileRecord, Version, decode, encode, export_key
+from ivyhub.registry.refs import Refs
+
+#: How long a process waits for another that does the same work. A pull of a large model takes minutes.
+LOCK_TIMEOUT = 600.0
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of ``ivyhub list``: a tag of a name and the version it stands for."""
+
+    name: str
+    tag: str
+    digest: Digest
+    origin: str
+    framework: str
+    created: str
+    size: int
+
+
+class Store:
+    """The registry in one folder.
+
+    Nothing is created before the first write, so reading works in a folder that is read-only or does not exist.
+
+    Args:
+        home: the folder; by default ``$IVYHUB_HOME``, else the user data folder of the system.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = Store(Path(folder))
+        ...     store.read(store.put_bytes(b"weights"))
+        b'weights'
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
+        default = os.environ.get("IVYHUB_HOME") or platformdirs.user_data_dir("ivyhub", appauthor=False)
+        self.home = (Path(default) if home is None else home).expanduser().absolute()
+        self.refs = Refs(self)
+        self._index = Index(self.home / "index.db", self.home / "manifests", self.version)
+        self._workspace: tuple[int, Path, filelock.BaseFileLock] | None = None
+
+    # Blobs
+
+    def put_bytes(self, data: bytes) -> Digest:
+        """Keep some bytes."""
+        return self.put_stream((data,))
+
+    def put_stream(self, chunks: Iterable[bytes | memoryview]) -> Digest:
+        """Keep the bytes of an iterator, hashed as they are written; its memory is that of one chunk.
+
+        Raises:
+            StorageError: the disk is full or the store cannot be written. Nothing is kept then.
+        """
+        hasher = hashlib.sha256()
+        with self._temporary() as temporary:
+            with storage_errors("storing a file"):
+                file = temporary.open("xb")
+            with file:
+                for chunk in chunks:  # outside of storage_errors: an error of the source is not the store's
+                    hasher.update(chunk)
+                    with storage_errors("storing a file"):
+                        file.write(chunk)
+            with storage_errors("storing a file"):
+                return self._adopt(temporary, f"sha256:{hasher.hexdigest()}")
+
+    def put_file(self, path: Path, *, move: bool = False) -> Digest:
+        """Keep the bytes of a file.
+
+        The copy is hashed, not the file, so one that changes meanwhile is not kept under a wrong digest. Only a file
+        that :meth:`digest_of` has hashed, and that did not change until after the copy, is not hashed again; where
+        the store holds its bytes already it is not even read. The copy shares blocks where the file system can.
+
+        Args:
+            path: the file.
+            move: take the file itself instead of a copy; it is gone afterwards.
+
+        Raises:
+            StorageError: the file cannot be read, the disk is full, or the store cannot be written.
+        """
+        known = None if move else self._index.known_digest(path)
+        if known is not None and self.has(known):
+            return known
+        with self._temporary() as temporary, storage_errors("storing a file"):
+            if move:
+                shutil.move(path, temporary)
+            else:
+                copy_file(path, temporary)
+            unchanged = known is not None and self._index.known_digest(path) == known
+            return self._adopt(temporary, known if unchanged else digest_file(temporary))
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the store holds the blob. Its bytes are not read: see :meth:`verify`."""
+        return self._blob(digest).is_file()
+
+    def path(self, digest: Digest) -> Path:
+        """The blob's file, to be read or mapped; it is shared by all that hold these bytes and must not be written.
+
+        Raises:
+            CorruptFileError: the store does not hold it.
+        """
+        path = self._blob(digest)
+        if not path.is_file():
+            raise CorruptFileError(f"the registry does not hold {digest}", hint="pull the model again")
+        return path
+
+    def open(self, digest: Digest, *, verify: bool = False) -> BinaryIO:
+        """The blob as a binary file; with ``verify`` its digest is checked first.
+
+        Raises:
+            CorruptFileError: the store does not hold it, or ``verify`` found other bytes.
+        """
+        if verify:
+            self.verify(digest)
+        with storage_errors("reading the registry"):
+            return self.path(digest).open("rb")
+
+    def read(self, digest: Digest) -> bytes:
+        """The bytes of a small blob, their digest checked.
+
+        Raises:
+            CorruptFileError: the store does not hold it, or holds other bytes under its name.
+        """
+        with self.open(digest) as file:
+            data = file.read()
+        if digest_bytes(data) != digest:
+            raise self._quarantine(digest)
+        return data
+
+    def verify(self, digest: Digest) -> None:
+        """Read the blob and compare its digest. A blob that differs is moved aside, so that the next pull heals it.
+
+        Raises:
+            CorruptFileError: the store does not hold it, or holds other bytes under its name.
+        """
+        if digest_file(self.path(digest)) != digest:
+            raise self._quarantine(digest)
+
+    def copy_out(self, file: FileRecord, destination: Path) -> None:
+        """Write a blob to a new file that its owner may change; blocks are shared where the file system can.
+
+        Raises:
+            CorruptFileError: the store does not hold the blob, or one of another size.
+            StorageError: the destination exists or cannot be written.
+        """
+        source = self.path(file.digest)
+        with storage_errors("copying out of the registry"):
+            copied = copy_file(source, destination)
+        if copied != file.size:
+            destination.unlink()
+            raise self._quarantine(file.digest)
+
+    def record(self, digest: Digest) -> FileRecord:
+        """The digest of a blob with its size, as manifests hold it."""
+        return FileRecord(digest, self.path(digest).stat().st_size)
+
+    # Versions and exports
+
+    def put_version(self, version: Version) -> Digest:
+        """Keep a version and return its identity. Everything it names must be in the store already.
+
+        Raises:
+            CorruptFileError: the store does not hold a blob of the version.
+        """
+        parts = [version.graph, *version.weights.values(), *version.files.values()]
+        for part in parts + ([version.config] if version.config else []):
+            self.path(part.digest)
+        data = encode(version)
+        digest = digest_bytes(data)
+        self._write(self._manifest(digest), data)
+        return digest
+
+    def version(self, digest: Digest) -> Version:
+        """The manifest of a version.
+
+        Raises:
+            UnknownNameError: the registry has no such version.
+            CorruptFileError: its manifest is damaged.
+        """
+        path = self._manifest(digest)
+        if not path.is_file():
+            raise UnknownNameError(f"the registry has no version {digest}", hint="`ivyhub list` shows what there is")
+        with storage_errors("reading a manifest"):
+            data = path.read_bytes()
+        if digest_bytes(data) != digest:
+            raise CorruptFileError(f"the manifest {path} is not the bytes of its name", hint="pull the model again")
+        return decode(data, Version, where=f"the manifest {path}")
+
+    def has_version(self, digest: Digest) -> bool:
+        """Whether the registry has the manifest of that version."""
+        return self._manifest(digest).is_file()
+
+    def find_version(
+        self, origin_digest: Digest, *, origin: str | None = None, ivyhub: str | None = None
+    ) -> Digest | None:
+        """The newest version captured from a source of that digest, or None.
+
+        Args:
+            origin_digest: ``Source.digest``.
+            origin: ask for this source id too; the same bytes may stand in two folders.
+            ivyhub: ask for a version captured by this release of ivyhub.
+        """
+        return self._index.find(origin_digest, origin=origin, ivyhub=ivyhub)
+
+    def put_export(self, export: ExportRecord) -> None:
+        """Keep the record of an export in place of an older one with the same target and options.
+
+        Raises:
+            CorruptFileError: the store does not hold a file of the package, or the certificate.
+        """
+        certificate = [export.certificate] if export.certificate else []
+        for digest in [*(file.digest for file in export.package.values()), *certificate]:
+            self.path(digest)
+        self._write(self._exports(export.version) / digest_hex(export.key), encode(export))
+
+    def find_export(self, version: Digest, target: str, options: Mapping[str, Any]) -> ExportRecord | None:
+        """The export of a version for a target with these options, or None where it has to be made.
+
+        None too where the record or a blob of it is damaged or gone: making the export again heals it.
+        """
+        path = self._exports(version) / digest_hex(export_key(target, options))
+        if not path.is_file():
+            return None
+        try:
+            export = self._read_export(path)
+        except CorruptFileError:
+            return None
+        digests = [*(file.digest for file in export.package.values()), *filter(None, [export.certificate])]
+        return export if all(map(self.has, digests)) else None
+
+    def exports(self, version: Digest) -> list[ExportRecord]:
+        """Every export of a version, by target.
+
+        Raises:
+            CorruptFileError: a record is damaged.
+        """
+        folder = self._exports(version)
+        with storage_errors("reading the registry"):
+            paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        return sorted(map(self._read_export, paths), key=lambda export: export.target)
+
+    def list(self) -> list[Entry]:
+        """Every tag of every name, by name and tag."""
+        known = self._index.versions()
+        return [
+            Entry(name, tag, digest, *known[digest])
+            for name in self.refs.names()
+            for tag, digest in self.refs.tags(name).items()
+            if digest in known
+        ]
+
+    def digest_of(self, path: Path) -> Digest:
+        """The digest of any file, remembered while its inode, size and times of change stay the same."""
+        return self._index.digest_of(path)
+
+    # Locks and temporary files
+
+    @contextmanager
+    def lock(self, key: str, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+        """Hold the lock of a piece of work, among the threads and processes that share the store.
+
+        Who gets it looks first whether the work is done: the one before may have done it.
+
+        Raises:
+            StorageError: another process still holds it after ``timeout`` seconds.
+        """
+        with storage_errors("locking the registry"):
+            path = self._folder("locks") / f"{hashlib.sha256(key.encode()).hexdigest()}.lock"
+            lock = filelock.FileLock(path, thread_local=False)
+            try:
+                lock.acquire(timeout=timeout)
+            except filelock.Timeout as error:
+                raise StorageError(
+                    f"another process has worked on {key!r} for more than {timeout:.0f} seconds",
+                    hint="wait for it, or end it; its lock goes with it",
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder on the store's file system, removed at the end, or by the next writer after a crash.
+
+        What is written there moves into the store by ``put_file(..., move=True)`` without a copy.
+        """
+        with self._temporary() as folder:
+            with storage_errors("making a temporary folder"):
+                folder.mkdir()
+            yield folder
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Path]:
+        """A name in this process's own temporary folder; whatever bears it at the end is removed."""
+        with storage_errors("writing the registry"):
+            path = self._own_workspace() / uuid.uuid4().hex
+        try:
+            yield path
+        finally:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _own_workspace(self) -> Path:
+        """This store object's folder in ``tmp/``, held by a lock that the system drops when the process dies."""
+        if self._workspace is None or self._workspace[0] != os.getpid() or not self._workspace[1].is_dir():
+            folder = self._folder("tmp")
+            self._sweep(folder)
+            own = folder / uuid.uuid4().hex
+            lock = filelock.FileLock(own.with_suffix(".lock"), thread_local=False)
+            lock.acquire()
+            own.mkdir()
+            self._workspace = (os.getpid(), own, lock)
+        return self._workspace[1]
+
+    @staticmethod
+    def _sweep(folder: Path) -> None:
+        """Remove the temporary folders whose process is gone."""
+        for path in folder.glob("*.lock"):
+            lock = filelock.FileLock(path, thread_local=False)
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                continue
+            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+            path.unlink(missing_ok=True)
+            lock.release()
+
+    def _folder(self, name: str) -> Path:
+        """A folder of the store, made if it is not there; the store itself is for its owner only."""
+        if not self.home.is_dir():
+            self.home.parent.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(mode=0o700, exist_ok=True)
+        folder = self.home / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """Write a small file of the store atomically."""
+        with self._temporary() as temporary, storage_errors("writing the registry"):
+            temporary.write_bytes(data)
+            publish(temporary, path)
+
+    def _adopt(self, temporary: Path, digest: Digest) -> Digest:
+        """Move a finished temporary file under its digest. Two processes may do so at once: their bytes are equal."""
+        if not self.has(digest):
+            temporary.chmod(0o444)
+            publish(temporary, self._blob(digest))
+        return digest
+
+    def _quarantine(self, digest: Digest) -> CorruptFileError:
+        """Move a damaged blob aside and return the error to raise."""
+        with storage_errors("moving a damaged file aside"):
+            os.replace(self._blob(digest), self._folder("quarantine") / f"{digest_hex(digest)}.{uuid.uuid4().hex[:8]}")
+        return CorruptFileError(
+            f"the registry held other bytes under {digest}; they were moved to {self.home / 'quarantine'}",
+            hint="pull the model again; if this happens twice, check the disk",
+        )
+
+    def _read_export(self, path: Path) -> ExportRecord:
+        with storage_errors("reading an export record"):
+            return decode(path.read_bytes(), ExportRecord, where=f"the export record {path}")
+
+    def _blob(self, digest: Digest) -> Path:
+        hexadecimal = digest_hex(digest)
+        return self.home / "blobs" / "sha256" / hexadecimal[:2] / hexadecimal
+
+    def _manifest(self, digest: Digest) -> Path:
+        return self.home / "manifests" / digest_hex(digest)
+
+    def _exports(self, version: Digest) -> Path:
+        return self.home / "exports" / digest_hex(version)
