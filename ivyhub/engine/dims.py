@@ -17,6 +17,7 @@ stands for a positive integer.
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 from collections.abc import Iterable, Mapping
 from typing import Union
@@ -45,9 +46,9 @@ class Dim:
 
     @staticmethod
     def symbol(name: str) -> Dim:
-        """The size that is called ``name``. Raises `GraphError` when the name is not an identifier."""
-        if not name.isidentifier():
-            raise GraphError(f"a symbolic dimension needs an identifier as its name, received {name!r}")
+        """The size that is called ``name``. Raises `GraphError` when the name is not a plain identifier."""
+        if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+            raise GraphError(f"a symbolic dimension needs an ASCII identifier as its name, received {name!r}")
         return Dim({((("symbol", name), 1),): 1})
 
     # -- arithmetic ----------------------------------------------------------------------------------------------
@@ -188,20 +189,28 @@ def _apply(function: str, a: Size, b: Size) -> Size:
 
 
 def _divide(a: Size, b: Size) -> Size | None:
-    """The exact quotient a / b where b is one monomial that divides every term of a, else None."""
+    """The exact quotient a / b of two polynomials, or None where there is none (long division by leading terms)."""
+    atoms = sorted({atom for size in (a, b) for monomial in _terms(size) for atom, _ in monomial}, key=repr)
+
+    def order(monomial: Monomial) -> tuple[int, ...]:  # graded lexicographic: division by leading terms ends
+        powers = dict(monomial)
+        exponents = tuple(powers.get(atom, 0) for atom in atoms)
+        return (sum(exponents), *exponents)
+
     divisor = _terms(b)
-    if len(divisor) != 1:
-        return 1 if a == b else None
-    ((monomial, coefficient),) = divisor.items()
-    quotient: dict[Monomial, int] = {}
-    for m, c in _terms(a).items():
-        powers = dict(m)
-        for atom, power in monomial:
+    leading = max(divisor, key=order)
+    rest, quotient = a, 0
+    while rest != 0:
+        monomial = max(_terms(rest), key=order)
+        powers = dict(monomial)
+        for atom, power in leading:
             powers[atom] = powers.get(atom, 0) - power
-        if c % coefficient or any(power < 0 for power in powers.values()):
+        coefficient, remainder = divmod(_terms(rest)[monomial], divisor[leading])
+        if remainder or any(power < 0 for power in powers.values()):
             return None
-        quotient[_monomial(powers)] = c // coefficient
-    return _size(quotient)
+        term = _size({_monomial(powers): coefficient})
+        quotient, rest = quotient + term, rest - term * b
+    return quotient
 
 
 def floordiv(a: Size, b: Size) -> Size:
@@ -213,13 +222,16 @@ def floordiv(a: Size, b: Size) -> Size:
     quotient = _divide(a, b)
     if quotient is not None:
         return quotient
-    if isinstance(b, int) and b > 0:  # split off the terms that b divides: (4*n + 3)//2 is 2*n + 1
-        whole = {m: c - c % b for m, c in _terms(a).items()}
-        rest = _size({m: c % b for m, c in _terms(a).items()})
-        exact = _divide(_size(whole), b)
-        if exact is not None and exact != 0:
-            return exact + floordiv(rest, b)
+    if isinstance(b, int) and b > 0:  # split off what b divides: (4*n + 3)//2 is 2*n + 1
+        rest = _remainder(a, b)
+        if rest != a:
+            return _divide(a - rest, b) + floordiv(rest, b)  # type: ignore[operator]
     return _opaque("floordiv", a, b)
+
+
+def _remainder(a: Size, b: int) -> Size:
+    """Every term of a with its coefficient modulo b: equal to a modulo b."""
+    return _size({monomial: coefficient % b for monomial, coefficient in _terms(a).items()})
 
 
 def mod(a: Size, b: Size) -> Size:
@@ -228,7 +240,10 @@ def mod(a: Size, b: Size) -> Size:
         return a % b
     if b == 0:
         raise ShapeError(f"remainder of the size {a} by zero")
-    return 0 if _divide(a, b) is not None else _opaque("mod", a, b)
+    if _divide(a, b) is not None:
+        return 0
+    rest = _remainder(a, b) if isinstance(b, int) and b > 0 else a
+    return rest % b if isinstance(rest, int) and isinstance(b, int) else _opaque("mod", rest, b)
 
 
 def maximum(a: Size, b: Size) -> Size:
@@ -245,24 +260,48 @@ def maximum(a: Size, b: Size) -> Size:
 def minimum(a: Size, b: Size) -> Size:
     """The smaller of two sizes."""
     larger = maximum(a, b)
-    if isinstance(larger, Dim) and any(atom[0] == "max" for m in larger.terms for atom, _ in m):
-        return _opaque("min", a, b)
-    return a + b - larger
+    if larger == a:
+        return b
+    return a if larger == b else _opaque("min", a, b)
 
 
 def lower_bound(size: Size) -> int | None:
-    """A bound that the size never falls below when every symbol is at least 1, or None when there is none."""
+    """A bound that the size never falls below when every symbol is at least 1, or None when none is known."""
     if isinstance(size, int):
         return size
-    total = 0
+    total = size.terms.get((), 0)
     for monomial, coefficient in size.terms.items():
         if not monomial:
-            total += coefficient
-        elif coefficient < 0:
+            continue
+        least = 1
+        for atom, power in monomial:
+            bound = _atom_bound(atom)
+            if bound is None or bound < 0:
+                return None
+            least *= bound**power
+        if coefficient < 0:
             return None
-        else:
-            total += coefficient if all(atom[0] == "symbol" for atom, _ in monomial) else 0
+        total += coefficient * least
     return total
+
+
+def _atom_bound(atom: Atom) -> int | None:
+    if atom[0] == "symbol":
+        return 1
+    function, a, b = atom  # type: ignore[misc]
+    low, other = lower_bound(a), lower_bound(b)  # type: ignore[arg-type]
+    match function:
+        case "floordiv" if isinstance(b, int) and b > 0:
+            return None if low is None else low // b
+        case "floordiv" | "mod" if other is None or other < 1:
+            return None
+        case "floordiv":
+            return 0 if low is not None and low >= 0 else None
+        case "mod":
+            return 0
+        case "max":
+            return max((bound for bound in (low, other) if bound is not None), default=None)
+    return None if low is None or other is None else min(low, other)
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
@@ -283,8 +322,10 @@ def product(sizes: Iterable[Size]) -> Size:
 def parse_size(text: str) -> Size:
     """The size that `str` printed. Raises `GraphError` on anything but integers, names, + - * // %, max and min."""
     try:
+        if len(text) > 1000:  # hostile: a product of many sums has exponentially many terms
+            raise ValueError
         return _parse(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, KeyError, RecursionError):
+    except (SyntaxError, ValueError, KeyError, RecursionError, MemoryError):
         raise GraphError(f"expected a size such as '2*batch + 1', received {text[:80]!r}") from None
 
 
