@@ -90,7 +90,11 @@ def default_folder(name: str, framework: str) -> str:
         ('bert-base-uncased-flax-linen', 'my-bert-jax')
     """
     local = name.startswith((".", "~", "/"))
-    stem = Path(name).expanduser().resolve().name if local else re.split(r"[@:]", name)[0].rsplit("/", 1)[-1]
+    stem = (
+        Path(name).expanduser().resolve().name
+        if local
+        else re.split(r"[@:]", name.removeprefix("hf://"))[0].rsplit("/", 1)[-1]
+    )
     flavour = re.split(r"[^A-Za-z._]", framework)[0]
     return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{stem}-{flavour}").strip("-")
 

@@ -156,6 +156,7 @@ def test_bare_call_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("bert", "jax", "bert-jax"),
         ("google-bert/bert-base-uncased", "torch>=2.4", "bert-base-uncased-torch"),
+        ("hf://google-bert/bert-base-uncased@refs/pr/1", "jax", "bert-base-uncased-jax"),
         ("bert:v2", "flax.linen==0.10", "bert-flax-linen"),
         ("bert@sha256:0011", "numpy", "bert-numpy"),
         ("microsoft/phi-1.5", "tensorflow", "phi-1-5-tensorflow"),
