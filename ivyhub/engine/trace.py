@@ -175,7 +175,8 @@ def trace(function: Callable[..., Any], *specs: Spec, **named: Spec) -> Graph:
     names = list(inspect.signature(function).parameters)
     values = [builder.input(names[i] if i < len(names) else f"arg_{i}", spec) for i, spec in enumerate(specs)]
     keywords = {name: builder.input(name, spec) for name, spec in named.items()}
-    builder.graph.modules[""].cls = getattr(function, "__name__", "Function")
+    name = getattr(function, "__name__", "")
+    builder.graph.modules[""].cls = name if name.isidentifier() else "Function"  # a lambda has no name to write
     with builder.recording():
         outputs = function(*values, **keywords)
     return builder.finish(outputs)
