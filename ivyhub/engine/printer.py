@@ -69,6 +69,8 @@ def _node(node: Node, names: _Names) -> str:
             expression = f"constant {node.attributes['name']}"
         case "call":
             expression = f"{node.attributes['module']}({', '.join(args)})"
+        case "getitem":
+            expression = f"{args[0]}[{', '.join(map(_pick, node.attributes['key']))}]"
         case _:
             defaults = OPS[node.op].attributes if node.op in OPS else {}
             attributes = {
@@ -84,16 +86,20 @@ def _node(node: Node, names: _Names) -> str:
     return f"{outputs} = {expression}"
 
 
+def _pick(item: Any) -> str:
+    """One item of a basic index as Python writes it."""
+    if not isinstance(item, tuple):
+        return str(item)
+    start, stop, step = ("" if bound is None else str(bound) for bound in item)
+    return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+
+
 def _attribute(value: Any) -> str:
     match value:
         case tuple():
             return f"({', '.join(map(_attribute, value))}{',' * (len(value) == 1)})"
-        case slice(start=start, stop=stop, step=step):
-            return ":".join("" if part is None else str(part) for part in ((start, stop, step)[: 3 if step else 2]))
         case str():
             return f'"{value}"' if '"' not in value else repr(value)
-        case _ if value is Ellipsis:
-            return "..."
     return repr(value)
 
 

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
 import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,7 @@ def trace(function: Callable[..., Any], *specs: Spec, **named: Spec) -> Graph:
     """Trace a function of engine operations.
 
     Args:
+        function: array code over the functional API.
         specs: of the positional arguments, named after the function's parameters.
         named: of keyword arguments.
 
