@@ -20,8 +20,8 @@ framework's module of `engine.support`), and placeholders in braces:
     an attribute, or a name that ``derive`` computed. With a default after the colon, an argument of that value is
     left out, because the framework's own default says the same.
 ``*{arrays}``
-    a sequence parameter, spread into the call.
-``{dropout}``, ``{training}``
+    a sequence parameter, spread into the call or list; a None among its items is the full slice ``:``.
+``{dropout}``, ``{training}``, ``{device}``
     the call context, given by the place of the call in a module; left out where there is none.
 
 The same row is compiled into the eager kernel (cached by signature) and printed into exported code. A call looks at
@@ -33,7 +33,6 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -44,12 +43,12 @@ from packaging.version import Version
 
 from ..errors import EngineError, MixedFrameworksError, NoLoweringError
 from .backends import FRAMEWORKS, framework, framework_of, namespace
-from .dims import Dim
 from .spec import Spec, spec_of
+from .template import Source, Template, literal
 
 Array = Any  # a native array of any framework, or a traced one
 DType = str  # a name of backends.DTYPES; attributes annotated so are written in the framework's own words
-CONTEXT = frozenset({"dropout", "training"})  # placeholders that the place of a call provides
+CONTEXT = frozenset({"dropout", "training", "device"})  # placeholders that the place of a call provides
 
 OPS: dict[str, Op] = {}
 """Every operation by name."""
@@ -59,21 +58,11 @@ RECORDER: ContextVar[Any] = ContextVar("ivyhub_recorder", default=None)
 
 
 @dataclass(frozen=True)
-class Source:
-    """An attribute value that is source text already, for ``derive``: ``Source("jnp.inf")``."""
-
-    text: str
-
-
-@dataclass(frozen=True)
 class Row:
     """How one framework writes one operation, and when that holds."""
 
     framework: str
-    template: ast.expr
-    text: str
-    defaults: Mapping[str, str]
-    placeholders: frozenset[str]
+    template: Template
     since: Version
     until: Version | None
     when: Callable[[SimpleNamespace], bool] | None
@@ -162,23 +151,12 @@ class Op:
         wins, so a row without ``when`` comes last. Raises `EngineError` on a duplicate, or on a placeholder that is
         neither operand, attribute nor derived.
         """
-        text, defaults = expression, dict[str, str]()
-
-        def name(match: re.Match[str]) -> str:
-            if match[2] is not None:
-                defaults[match[1]] = match[2]
-            return f"_ph_{match[1]}"
-
-        template = ast.parse(_PLACEHOLDER.sub(name, text), mode="eval").body
-        placeholders = frozenset(match[1] for match in _PLACEHOLDER.finditer(text))
-        unknown = placeholders - set(self.operands) - set(self.attributes) - CONTEXT
+        template = Template(expression)
+        unknown = set(template.placeholders) - set(self.operands) - set(self.attributes) - CONTEXT
         if unknown and derive is None:
-            raise EngineError(f"{self.name}: the row {text!r} names {sorted(unknown)}, which it does not have")
+            raise EngineError(f"{self.name}: the row {expression!r} names {sorted(unknown)}, which it does not have")
         for each in (framework,) if isinstance(framework, str) else framework:
-            row = Row(
-                *(each, template, text, defaults, placeholders),
-                *(Version(since), None if until is None else Version(until), when, derive),
-            )
+            row = Row(each, template, Version(since), None if until is None else Version(until), when, derive)
             rows = self.rows[each]
             if any(r.when is None and when is None and r.since == row.since for r in rows):
                 raise EngineError(f"{self.name}: {each} has a row for version {since} already")
@@ -268,7 +246,7 @@ class Op:
     def expression(
         self,
         row: Row,
-        operands: Sequence[ast.expr | Sequence[ast.expr] | None],
+        operands: Sequence[ast.expr | Sequence[ast.expr | None] | None],
         args: Sequence[Any],
         attributes: Mapping[str, Any],
         context: Mapping[str, ast.expr] | None = None,
@@ -276,7 +254,9 @@ class Op:
         """A row with its placeholders filled: ``operands`` are expressions, ``args`` their specs."""
         values: dict[str, ast.expr | None] = {}
         for name, operand in zip(self.operands, operands, strict=True):
-            values[name] = ast.Tuple(list(operand), ast.Load()) if isinstance(operand, Sequence) else operand
+            if isinstance(operand, Sequence):
+                operand = ast.Tuple([ast.Slice() if item is None else item for item in operand], ast.Load())
+            values[name] = operand
         attrs: dict[str, Any] = dict(attributes)
         if row.derive is not None:
             attrs.update(row.derive(self._names(args, attributes)))
@@ -286,7 +266,7 @@ class Op:
                 value = Source(owner.dtype_source(value))
             values[name] = literal(value)
         values |= {name: (context or {}).get(name) for name in CONTEXT}
-        return _Fill(values, row.defaults).visit(_copy(row.template))
+        return row.template.fill(values)
 
     def _kernel(self, owner: str, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
         typed = any(row.typed for row in self.rows[owner])
@@ -321,7 +301,8 @@ class Op:
             if arg is None:
                 operands.append(None)
             elif name in self.sequences:
-                operands.append([ast.parse(f"{name}[{i}]", mode="eval").body for i in range(len(arg))])
+                items = (None if item is None else f"{name}[{i}]" for i, item in enumerate(arg))
+                operands.append([item and ast.parse(item, mode="eval").body for item in items])
             else:
                 operands.append(ast.Name(name, ast.Load()))
         body = self.expression(row, operands, specs, bound)
@@ -351,84 +332,6 @@ def op(
         return OPS[function.__name__]
 
     return declare if function is None else declare(function)
-
-
-def literal(value: Any) -> ast.expr | None:
-    """An attribute value as an expression; None stays None, so that it can be left out."""
-    match value:
-        case None:
-            return None
-        case Source(text):
-            return ast.parse(text, mode="eval").body
-        case Dim():
-            return ast.parse(str(value), mode="eval").body
-        case tuple() | list():
-            return ast.Tuple([literal(item) or ast.Constant(None) for item in value], ast.Load())
-        case slice(start=start, stop=stop, step=step):
-            return ast.Slice(literal(start), literal(stop), literal(step))
-        case float() if value != value or value in (float("inf"), float("-inf")):
-            return ast.parse(f'float("{value}")', mode="eval").body
-        case bool() | str() | complex():
-            return ast.Constant(value)
-        case int() | float() if value < 0:
-            return ast.UnaryOp(ast.USub(), ast.Constant(-value))
-        case int() | float():
-            return ast.Constant(value)
-        case _ if value is Ellipsis:
-            return ast.Constant(value)
-    raise EngineError(f"expected an attribute of plain values, received {value!r}")
-
-
-class _Fill(ast.NodeTransformer):
-    """Put expressions where a row has placeholders, and leave out what is None or a stated default."""
-
-    def __init__(self, values: Mapping[str, ast.expr | None], defaults: Mapping[str, str]) -> None:
-        self.values = values
-        self.defaults = {name: ast.dump(ast.parse(text, mode="eval").body) for name, text in defaults.items()}
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        if not node.id.startswith("_ph_"):
-            return node
-        value = self.values[node.id[4:]]
-        return ast.Constant(None) if value is None else _copy(value)
-
-    def _omitted(self, node: ast.expr) -> bool:
-        if not (isinstance(node, ast.Name) and node.id.startswith("_ph_")):
-            return False
-        name = node.id[4:]
-        value = self.values[name]
-        if value is None:
-            return self.defaults.get(name, "None") in ("None", ast.dump(ast.Constant(None)))
-        return name in self.defaults and ast.dump(value) == self.defaults[name]
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        node.keywords = [keyword for keyword in node.keywords if not self._omitted(keyword.value)]
-        while node.args and self._omitted(node.args[-1]):
-            node.args.pop()
-        self.generic_visit(node)
-        args: list[ast.expr] = []
-        for arg in node.args:  # f(*(a, b)) is f(a, b)
-            if isinstance(arg, ast.Starred) and isinstance(arg.value, ast.Tuple):
-                args.extend(arg.value.elts)
-            else:
-                args.append(arg)
-        node.args = args
-        return node
-
-
-_PLACEHOLDER = re.compile(r"\{([a-z_][a-z_0-9]*)(?::([^{}]*))?\}")
-
-
-def _copy(node: ast.expr) -> ast.expr:
-    """A deep copy of an expression; `copy.deepcopy` costs ten times as much."""
-    fields: dict[str, Any] = {}
-    for name, value in ast.iter_fields(node):
-        if isinstance(value, ast.expr | ast.keyword):
-            value = _copy(value)  # type: ignore[arg-type]
-        elif isinstance(value, list):
-            value = [_copy(item) if isinstance(item, ast.AST) else item for item in value]  # type: ignore[arg-type]
-        fields[name] = value
-    return type(node)(**fields)
 
 
 def _leaves(args: Sequence[Any]) -> Iterator[Any]:
