@@ -1,0 +1,607 @@
+"""PyTorch -> Graph, through ``torch.export``.
+
+The training IR of `torch.export.export` gives the operations, the module stack and the symbolic sizes. Two things it
+does not give are taken while it traces: which tensors each module call received and returned (forward hooks look up
+the tracer's node of each tensor, so that nothing is added to the program), and nothing else. All hooks end with the
+capture. Sizes are made dynamic with ``Dim.AUTO`` and named afterwards, so one trace is enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ....engine.backends import FRAMEWORKS, dtype_name, load
+from ....engine.dims import Dim, Size
+from ....engine.graph import Call, Graph, ModuleInfo, Parameter, Record, Scope, Tree, Value
+from ....engine.spec import Spec
+from ....engine.trace import Builder
+from ....errors import CaptureError, EngineError, UnsupportedOpsError
+from .functional import Storage
+from .layers import read_layer
+from .lines import assigned_name, short_path, source_line
+from .rules import RULES
+from .sizes import size_of
+
+CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
+
+
+@dataclass
+class Capture:
+    """What a capture gives: the graph, and the arrays of the live module by their owners' full paths."""
+
+    graph: Graph
+    tensors: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+def capture(
+    module: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+) -> Capture:
+    """Capture a live ``torch.nn.Module`` with its training behaviour.
+
+    Args:
+        module: any module; its parameters may be on the meta device.
+        args, kwargs: example inputs of ``module.forward``; only shapes, dtypes and non-tensor values are used.
+        dynamic: for an input by name, the name of the symbolic size of each dynamic axis:
+            ``{"x": {0: "batch"}}``. One name is one size, wherever it stands.
+
+    Raises `UnsupportedOpsError` with every operation that no rule reads, `CaptureError` when ``torch.export``
+    refuses the module, and `FrameworkNotInstalledError` without torch.
+
+    Example:
+        >>> import torch
+        >>> found = capture(torch.nn.Linear(3, 2), (torch.zeros(2, 3),), dynamic={"input": {0: "batch"}})
+        >>> found.graph.outputs
+        <output: float32[batch, 2]>
+    """
+    load("torch")
+    arguments = bind(module, args, kwargs or {})
+    return _Reader(module, arguments, dynamic or {}).read()
+
+
+def bind(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by the parameter names of ``forward``. Raises `CaptureError` when they do not fit it."""
+    try:
+        bound = inspect.signature(module.forward).bind(*args, **kwargs)
+    except TypeError as error:
+        raise CaptureError(
+            f"the example inputs do not fit {type(module).__name__}.forward: {error}",
+            hint=f"its signature is {inspect.signature(module.forward)}",
+        ) from None
+    arguments = dict(bound.arguments)
+    for parameter in inspect.signature(module.forward).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments.update(arguments.pop(parameter.name, {}))
+    return arguments
+
+
+class _Reader:
+    """One capture of one module."""
+
+    def __init__(self, module: Any, arguments: dict[str, Any], dynamic: Mapping[str, Mapping[int, str]]) -> None:
+        import torch
+
+        self.torch = torch
+        self.module = module
+        self.arguments = arguments
+        self.dynamic = dynamic
+        self.modules: dict[str, Any] = dict(module.named_modules())
+        self.leaves = {path: leaf for path, m in self.modules.items() if path and (leaf := read_layer(m))}
+        self.builder = Builder()
+        self.graph = self.builder.graph
+        self.symbols: dict[str, Size] = {}
+        self.env: dict[Any, Any] = {}  # torch.fx node -> value, tuple of values, or size
+        self.storage = Storage(self.builder)
+        self.missing: list[tuple[str, str, str]] = []
+        self.notes: list[str] = []
+        self.calls: dict[tuple[str, int], int] = {}  # (path, how many-th call) -> index in graph.calls
+        self.marks: dict[Any, list[tuple[int, str, tuple[Any, ...]]]] = {}
+        self.no_grad = False
+
+    # -- the trace -----------------------------------------------------------------------------------------------
+
+    def read(self) -> Capture:
+        self._describe_modules()
+        names, examples = list(self.arguments), self._examples()
+        program = self._export(names, examples)
+        self.program = program
+        self._name_sizes(program, names)
+        self._read_inputs(program, names)
+        fx_nodes = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
+        self._read_nodes(fx_nodes, self._stack_of)
+        if self.missing:
+            raise UnsupportedOpsError(
+                self.missing,
+                hint="add a rule for each (CONTRIBUTING.md, 'A reading rule'), or rewrite the lines that use them",
+            )
+        self._name_calls()
+        output = next(node for node in program.graph.nodes if node.op == "output")
+        leaves = iter([self._get(leaf) if isinstance(leaf, self.torch.fx.Node) else leaf for leaf in output.args[0]])
+        outputs = _unflatten(program.call_spec.out_spec, leaves)
+        self.graph.updates = {
+            path: value for path, value in self.storage.updated().items() if not self._is_leaf_state(path)
+        }
+        graph = self.builder.finish(outputs)
+        _keep_last_hint(graph)
+        graph.meta = {
+            "framework": "torch",
+            "version": str(FRAMEWORKS["torch"].installed),
+            "class": graph.modules[""].cls,
+            "module": type(self.module).__module__,
+        }
+        return Capture(graph, self._tensors(), self.notes)
+
+    def _export(self, names: Sequence[str], examples: Mapping[str, Any]) -> Any:
+        torch = self.torch
+        pytree = torch.utils._pytree
+        shapes: dict[str, Any] = {}
+        for name in names:
+            axes = self.dynamic.get(name, {})
+            marked = {axis: torch.export.Dim.AUTO for axis in axes}
+            shapes[name] = pytree.tree_map(
+                lambda leaf, marked=marked: marked if marked and isinstance(leaf, torch.Tensor) else None, examples[name]
+            )
+        unknown = set(self.dynamic) - set(names)
+        if unknown:
+            raise CaptureError(
+                f"dynamic names the inputs {sorted(unknown)}; the module received {names}",
+                hint="use the parameter names of forward",
+            )
+        modes = {path: m.training for path, m in self.modules.items()}
+        try:
+            self.module.train()
+            with self._hooks():
+                return torch.export.export(self.module, (), dict(examples), dynamic_shapes=shapes, strict=False)
+        except EngineError:
+            raise
+        except Exception as error:  # torch.export raises many kinds; each means that it refused the module
+            text = str(error).strip().splitlines()
+            raise CaptureError(
+                f"torch.export refused {type(self.module).__name__}: {text[0] if text else type(error).__name__}",
+                hint="see the chained error for the user line; data-dependent branches need torch.cond",
+            ) from error
+        finally:
+            for path, m in self.modules.items():
+                m.training = modes[path]
+
+    def _examples(self) -> dict[str, Any]:
+        """Inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants."""
+        torch = self.torch
+
+        def widen(name: str, leaf: Any) -> Any:
+            if not isinstance(leaf, torch.Tensor):
+                return leaf
+            for axis in self.dynamic.get(name, {}):
+                if not -leaf.ndim <= axis < leaf.ndim:
+                    raise CaptureError(f"dynamic names axis {axis} of {name!r}, which has {leaf.ndim} axes")
+                if leaf.shape[axis] < 2:
+                    shape = list(leaf.shape)
+                    shape[axis] = 2
+                    leaf = torch.zeros(shape, dtype=leaf.dtype, device=leaf.device)
+            return leaf
+
+        pytree = torch.utils._pytree
+        return {
+            name: pytree.tree_map(lambda leaf, n=name: widen(n, leaf), argument)
+            for name, argument in self.arguments.items()
+        }
+
+    @contextlib.contextmanager
+    def _hooks(self) -> Iterator[None]:
+        """While tracing, note which tensors each call of a composite module received and returned."""
+        from torch.fx.experimental.proxy_tensor import get_innermost_proxy_mode, get_proxy_slot
+
+        pytree = self.torch.utils._pytree
+        counts: dict[str, int] = {}
+        stack: list[int] = []
+        self.graph.calls.clear()
+
+        def mark(call: int, role: str, tree: Any) -> None:
+            mode = get_innermost_proxy_mode()
+            if mode is None:
+                return
+            for path, leaf in pytree.tree_flatten_with_path(tree)[0]:
+                if isinstance(leaf, self.torch.Tensor):
+                    slot = get_proxy_slot(leaf, mode.tracer, None)
+                    if slot is not None:
+                        keys = tuple(str(getattr(key, "key", getattr(key, "idx", key))) for key in path)
+                        slot.proxy.node.meta.setdefault("ivyhub_marks", []).append((call, role, keys))
+
+        def enter(path: str, signature: inspect.Signature) -> Any:
+            def hook(module: Any, args: Any, kwargs: Any) -> None:
+                index = len(self.graph.calls)
+                self.graph.calls.append(Call(path, stack[-1] if stack else None))
+                count = counts.get(path, 0)
+                counts[path] = count + 1
+                self.calls[path, count] = index
+                stack.append(index)
+                bound = signature.bind(*args, **kwargs).arguments
+                for parameter in signature.parameters.values():
+                    if parameter.kind is parameter.VAR_KEYWORD:
+                        bound.update(bound.pop(parameter.name, {}))
+                self.graph.calls[index].arguments = dict.fromkeys(bound)
+                mark(index, "argument", dict(bound))
+
+            return hook
+
+        def leave(module: Any, args: Any, kwargs: Any, output: Any) -> None:
+            mark(stack.pop(), "result", output)
+
+        handles = []
+        try:
+            for path, module in self.modules.items():
+                if self._is_composite(path):
+                    signature = inspect.signature(module.forward)
+                    handles.append(module.register_forward_pre_hook(enter(path, signature), with_kwargs=True))
+                    handles.append(module.register_forward_hook(leave, with_kwargs=True))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _is_composite(self, path: str) -> bool:
+        """Whether calls of a module stand in the graph: it holds parameters, and is neither leaf nor container."""
+        if path in self.leaves:
+            return False
+        if not path:
+            return True
+        module = self.modules[path]
+        if type(module).__name__ in CONTAINERS and type(module).__module__.startswith("torch.nn"):
+            return False
+        return next(module.parameters(), None) is not None or next(module.buffers(), None) is not None
+
+    # -- the module table ----------------------------------------------------------------------------------------
+
+    def _describe_modules(self) -> None:
+        owners: dict[int, str] = {}
+        for path, module in self.modules.items():
+            cls = type(module)
+            info = ModuleInfo(path, f"{cls.__module__}.{cls.__qualname__}")
+            if path in self.leaves:
+                info.layer, info.config = self.leaves[path]
+            for name, tensor, trainable in (
+                *((name, p, p.requires_grad) for name, p in module._parameters.items() if p is not None),
+                *((name, b, False) for name, b in module._buffers.items() if b is not None),
+            ):
+                full = f"{path}.{name}" if path else name
+                owner = owners.setdefault(id(tensor), full)
+                info.parameters[name] = Parameter(
+                    Spec(tuple(tensor.shape), dtype_name(tensor.dtype)),
+                    trainable=trainable,
+                    persistent=name not in module._non_persistent_buffers_set,
+                    alias=None if owner == full else owner,
+                )
+            self.graph.modules[path] = info
+
+    def _tensors(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for path, parameter in self.graph.parameters():
+            if parameter.alias is None:
+                module, _, name = path.rpartition(".")
+                found[path] = getattr(self.modules[module], name)
+        return found
+
+    def _is_leaf_state(self, path: str) -> bool:
+        return path.rpartition(".")[0] in self.leaves
+
+    # -- sizes and inputs ----------------------------------------------------------------------------------------
+
+    def _name_sizes(self, program: Any, names: Sequence[str]) -> None:
+        """Give each symbol of the trace the user's name, and its range."""
+        placeholders = self._user_placeholders(program)
+        keys = self._flat_names(names)
+        for (name, _), node in zip(keys, placeholders, strict=True):
+            if node is None or not isinstance(node.meta.get("val"), self.torch.Tensor):
+                continue
+            for axis, wanted in self.dynamic.get(name, {}).items():
+                size = node.meta["val"].shape[axis]
+                expression = size.node.expr if isinstance(size, self.torch.SymInt) else int(size)
+                if getattr(expression, "is_Symbol", False):
+                    known = self.symbols.setdefault(str(expression), Dim.symbol(wanted))
+                    if str(known) != wanted:
+                        self.notes.append(f"the sizes {known} and {wanted} are one: the model needs them equal")
+                else:
+                    self.notes.append(f"axis {axis} of {name!r} is fixed at {expression}: the model does not allow it to vary")
+        for symbol, bounds in program.range_constraints.items():
+            name = str(self.symbols.get(str(symbol), ""))
+            if name:
+                low, high = self.graph.symbols.get(name, (1, None))
+                upper = int(bounds.upper) if bounds.upper.is_finite and int(bounds.upper) < 2**31 else None
+                upper = min([u for u in (upper, high) if u is not None], default=None)
+                lower = int(bounds.lower) if int(bounds.lower) > 2 else 1  # torch.export never traces sizes 0 and 1
+                self.graph.symbols[name] = (max(low, lower), upper)
+
+    def _user_placeholders(self, program: Any) -> list[Any]:
+        by_name = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+        user = self.torch.export.graph_signature.InputKind.USER_INPUT
+        return [
+            by_name.get(getattr(spec.arg, "name", None))
+            for spec in program.graph_signature.input_specs
+            if spec.kind == user
+        ]
+
+    def _flat_names(self, names: Sequence[str]) -> list[tuple[str, Any]]:
+        pytree = self.torch.utils._pytree
+        return [(name, leaf) for name in names for leaf in pytree.tree_leaves(self.arguments[name])]
+
+    def _read_inputs(self, program: Any, names: Sequence[str]) -> None:
+        pytree = self.torch.utils._pytree
+        nodes = iter(self._user_placeholders(program))
+        for name in names:
+            leaves, spec = pytree.tree_flatten(self.arguments[name])
+            values: list[Any] = []
+            for index, leaf in enumerate(leaves):
+                node = next(nodes)
+                if isinstance(leaf, self.torch.Tensor):
+                    hint = name if len(leaves) == 1 else f"{name}_{index}"
+                    value = self.builder.value(self._spec(node.meta["val"]), hint)
+                    self.env[node] = value
+                    self.storage.own(node, value)
+                    values.append(value)
+                else:
+                    values.append(leaf)
+                    if leaf is not None and not isinstance(leaf, bool | str):
+                        self.notes.append(f"{name}={leaf!r} is baked into the graph")
+            self.graph.inputs[name] = _unflatten(spec, iter(values))
+        kinds = self.torch.export.graph_signature.InputKind
+        by_name = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+        for spec in program.graph_signature.input_specs:
+            node = by_name.get(getattr(spec.arg, "name", None))
+            if spec.kind in (kinds.PARAMETER, kinds.BUFFER):
+                self.storage.own_state(node, self.graph.owner(spec.target))
+            elif spec.kind is kinds.CONSTANT_TENSOR:
+                self.storage.own_constant(node, to_numpy(program.constants[spec.target]))
+
+    def _spec(self, fake: Any) -> Spec:
+        return Spec(tuple(self._size(size) for size in fake.shape), dtype_name(fake.dtype))
+
+    def _size(self, size: Any) -> Any:
+        if isinstance(size, self.torch.SymInt | self.torch.SymFloat | self.torch.SymBool):
+            return size_of(size.node.expr, self.symbols)
+        return size
+
+    # -- nodes ---------------------------------------------------------------------------------------------------
+
+    def _stack_of(self, node: Any) -> list[tuple[str, int]]:
+        """The (path, how many-th call) of the modules around a node, outermost first."""
+        stack = []
+        for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
+            if not key.startswith("_empty"):
+                count = key.rpartition("@")[2] if "@" in key else "0"
+                stack.append((path, int(count)))
+        return stack
+
+    def _read_nodes(self, nodes: Sequence[Any], stack_of: Any) -> None:
+        position = 0
+        while position < len(nodes):
+            node = nodes[position]
+            stack = stack_of(node)
+            leaf = next((entry for entry in stack if entry[0] in self.leaves), None)
+            if leaf is None:
+                with self.builder.recording(self._scope(node, stack)):
+                    self._read_node(node)
+                position += 1
+                continue
+            group = [node]
+            while position + len(group) < len(nodes) and leaf in stack_of(nodes[position + len(group)]):
+                group.append(nodes[position + len(group)])
+            with self.builder.recording(self._scope(node, stack)):
+                self._read_leaf(leaf[0], group)
+            position += len(group)
+
+    def _scope(self, node: Any, stack: list[tuple[str, int]]) -> Scope:
+        call = next((self.calls[entry] for entry in reversed(stack) if entry in self.calls), 0)
+        file, line = source_line(node.meta.get("stack_trace") or "")
+        return Scope(call, short_path(file), line, assigned_name(file, line))
+
+    def _read_leaf(self, path: str, group: Sequence[Any]) -> None:
+        """One run of a leaf layer: its operations become one call."""
+        inside = set(group)
+        outputs = [n for n in group if any(user not in inside for user in n.users)]
+        operands: list[Any] = []
+        for node in group:
+            for arg in node.all_input_nodes:
+                state = self.storage.state_path(arg)
+                if arg not in inside and arg not in operands and not (state and self._belongs(state, path)):
+                    operands.append(arg)
+        if not outputs:
+            return
+        if len(outputs) != 1 or len(operands) != 1:
+            raise CaptureError(f"{path} is a {self.leaves[path][0]} with {len(operands)} inputs and {len(outputs)} outputs")
+        value = self.builder.call(path, [self._get(operands[0])])
+        self._set(outputs[0], value)
+
+    def _belongs(self, state: str, path: str) -> bool:
+        parameters = self.graph.modules[path].parameters
+        return any((p.alias or f"{path}.{name}") == state for name, p in parameters.items())
+
+    def _read_node(self, node: Any) -> None:
+        torch = self.torch
+        val = node.meta.get("val")
+        if node.op == "get_attr":
+            return  # a sub-graph, read where it is used
+        if isinstance(val, torch.SymInt | torch.SymFloat | torch.SymBool):
+            self.env[node] = self._size(val)
+            return
+        if isinstance(val, int | float | bool) and not isinstance(val, torch.Tensor):
+            self.env[node] = val
+            return
+        if node.target is operator.getitem:
+            self._set(node, self._get(node.args[0])[node.args[1]])
+            return
+        name = str(node.target)
+        if name == "wrap_with_set_grad_enabled":
+            self._read_subgraph(node)
+            return
+        if self.storage.is_mutation(node):
+            name = self.storage.functional_name(node)
+        if name not in RULES:
+            self._miss(node, name)
+            return
+        args, kwargs = self._arguments(node)
+        try:
+            result = RULES[name](*args, **kwargs)
+        except EngineError as error:
+            path = self.graph.calls[self.builder.scope.call].module
+            error.message = f"{error.message}\n  while reading {name} in {path or '(root)'} at {self._line()}"
+            error.args = (error.message,)
+            raise
+        if result is None:
+            return
+        if self.no_grad:
+            result = RULES["aten.detach.default"](result) if isinstance(result, Value) else result
+        self._check(node, name, result)
+        self._set(node, result)
+
+    def _read_subgraph(self, node: Any) -> None:
+        """``with torch.no_grad()``: the sub-graph in place, its results cut off from gradients."""
+        enabled, body, *args = node.args
+        sub = getattr(node.graph.owning_module, body.target)
+        placeholders = [n for n in sub.graph.nodes if n.op == "placeholder"]
+        for placeholder, arg in zip(placeholders, args, strict=True):
+            self.storage.alias(placeholder, arg)
+            self.env[placeholder] = self._get(arg)
+        before, self.no_grad = self.no_grad, not enabled
+        scope = self.builder.scope
+        inner = [n for n in sub.graph.nodes if n.op not in ("placeholder", "output")]
+        self._read_nodes(inner, lambda n: self._stack_of(n) or self._stack_of(node))
+        self.builder.scope = scope
+        self.no_grad = before
+        output = next(n for n in sub.graph.nodes if n.op == "output")
+        results = output.args[0]
+        self.env[node] = tuple(self._get(r) for r in results) if isinstance(results, tuple | list) else self._get(results)
+
+    def _arguments(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
+        torch = self.torch
+
+        def convert(arg: Any) -> Any:
+            if isinstance(arg, torch.fx.Node):
+                return self._get(arg)
+            if isinstance(arg, torch.dtype):
+                return dtype_name(arg)
+            if isinstance(arg, tuple | list):
+                return tuple(convert(item) for item in arg)
+            if isinstance(arg, torch.device | torch.layout | torch.memory_format):
+                return str(arg)
+            return arg
+
+        dropped = ("device", "layout", "pin_memory", "memory_format", "non_blocking")
+        kwargs = {key: convert(arg) for key, arg in node.kwargs.items() if key not in dropped}
+        return [convert(arg) for arg in node.args], kwargs
+
+    def _get(self, node: Any) -> Any:
+        found = self.storage.read(node)
+        return self.env[node] if found is None else found
+
+    def _set(self, node: Any, value: Any) -> None:
+        self.env[node] = value
+        self.storage.write(node, value)
+
+    def _check(self, node: Any, name: str, result: Any) -> None:
+        """The rule's result has the shape and dtype that torch gave."""
+        val = node.meta.get("val")
+        if isinstance(val, self.torch.Tensor) and isinstance(result, Value):
+            expected = self._spec(val)
+            if result.spec != expected:
+                path = self.graph.calls[self.builder.scope.call].module
+                raise CaptureError(
+                    f"the rule for {name} in {path or '(root)'} gave {result.spec} where torch gives {expected} ({self._line()})",
+                    hint="this is a defect of the rule; please report it",
+                )
+
+    def _miss(self, node: Any, name: str) -> None:
+        self.missing.append((name, self.graph.calls[self.builder.scope.call].module, self._line()))
+        val = node.meta.get("val")
+
+        def stand_in(fake: Any) -> Any:
+            return self.builder.value(self._spec(fake)) if isinstance(fake, self.torch.Tensor) else fake
+
+        self._set(node, self.torch.utils._pytree.tree_map(stand_in, val))
+
+    def _line(self) -> str:
+        scope = self.builder.scope
+        return f"{scope.file}:{scope.line}" if scope.file else ""
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
+    def _name_calls(self) -> None:
+        """Fill the call table's arguments and results from the marks that the hooks left."""
+        results: dict[int, list[tuple[tuple[str, ...], Value]]] = {}
+        for node in self.program.graph.nodes:
+            value = self.env.get(node)
+            for call, role, keys in node.meta.get("ivyhub_marks", ()):
+                if not isinstance(value, Value):
+                    continue
+                if role == "result":
+                    results.setdefault(call, []).append((keys, value))
+                    continue
+                name, *rest = keys
+                arguments = self.graph.calls[call].arguments
+                if rest:
+                    arguments[name] = {**(arguments[name] or {}), ".".join(rest): value}
+                else:
+                    arguments[name] = value
+        for call, found in results.items():
+            self.graph.calls[call].result = {".".join(keys): value for keys, value in found}
+
+
+def _unflatten(spec: Any, leaves: Iterator[Any]) -> Tree:
+    """A tree of torch's pytree specification as a tree of the graph; dataclass-like nodes become records."""
+    if spec.is_leaf():
+        return next(leaves)
+    children = [_unflatten(child, leaves) for child in spec.children()]
+    kind, context = spec.type, spec.context
+    if kind in (tuple, list):
+        return kind(children)
+    if kind is dict:
+        return dict(zip(context, children, strict=True))
+    fields = getattr(context, "_fields", None) or getattr(kind, "_fields", None)
+    if fields is None and isinstance(context, list | tuple) and len(context) == len(children):
+        fields = context
+    if fields is None and isinstance(context, list | tuple) and context and isinstance(context[0], list | tuple):
+        fields = context[0]
+    if fields is None or len(fields) != len(children):
+        fields = [f"item_{index}" for index in range(len(children))]
+    name = context.__name__ if isinstance(context, type) else kind.__name__
+    return Record(name, dict(zip(map(str, fields), children, strict=True)))
+
+
+def _keep_last_hint(graph: Graph) -> None:
+    """Of the values that one source line computes, the last bears the line's name."""
+    seen: set[tuple[int, str, int]] = set()
+    for node in reversed(graph.nodes):
+        scope = node.scope
+        key = (scope.call, scope.file, scope.line)
+        for value in node.outputs:
+            if node.op in ("parameter", "constant"):
+                continue
+            value.hint = "" if key in seen else scope.name
+        if node.op not in ("parameter", "constant"):
+            seen.add(key)
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """A tensor's values without a copy where the layout allows; bfloat16 and float8 through ml_dtypes."""
+    import torch
+
+    tensor = tensor.detach().cpu()
+    name = dtype_name(tensor.dtype)
+    if name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
+        import ml_dtypes
+
+        integer = torch.int16 if name == "bfloat16" else torch.int8
+        return tensor.view(integer).numpy().view(getattr(ml_dtypes, name))
+    return tensor.numpy()
+
+
+__all__ = ["Capture", "bind", "capture", "to_numpy"]

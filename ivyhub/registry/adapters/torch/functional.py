@@ -1,0 +1,177 @@
+"""Mutation made functional: in-place operations and views of the training IR as new values.
+
+PyTorch's training IR mutates: ``y += 1``, ``y[:, 0] = 3``, ``buffer.add_(x)``. `Storage` follows which node is a view
+of which, so that a write to a view becomes a new value of its base, and a view read after a write to its base is
+taken anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ....engine import ops
+from ....engine.graph import Value
+from ....engine.trace import Builder
+from ....errors import CaptureError
+from .rules import RULES
+
+
+@dataclass
+class _Root:
+    """An array that is no view: its present value, how often it was written, and the state that it is, if any."""
+
+    value: Value | None = None
+    version: int = 0
+    path: str = ""
+    constant: np.ndarray | None = None
+
+
+class Storage:
+    """The arrays behind the nodes of one trace (see the module's docstring)."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.roots: dict[Any, _Root] = {}
+        self.views: dict[Any, tuple[Any, Value, int]] = {}  # node -> (base node, value, the base's version then)
+        self.aliases: dict[Any, Any] = {}
+
+    # -- declaration ---------------------------------------------------------------------------------------------
+
+    def own(self, node: Any, value: Value) -> None:
+        """A node whose array is its own."""
+        self.roots[node] = _Root(value)
+
+    def own_state(self, node: Any, path: str) -> None:
+        """A node that is a parameter or buffer: it is read where it is used, until it is written."""
+        known = next((root for root in self.roots.values() if root.path == path), None)
+        self.roots[node] = known or _Root(path=path)
+
+    def own_constant(self, node: Any, array: np.ndarray) -> None:
+        """A node that is an array of the program itself."""
+        self.roots[node] = _Root(constant=array)
+
+    def alias(self, node: Any, target: Any) -> None:
+        """A node that is another node, in a sub-graph."""
+        self.aliases[node] = self.resolve(target)
+
+    def resolve(self, node: Any) -> Any:
+        """The node that a node stands for."""
+        while node in self.aliases:
+            node = self.aliases[node]
+        return node
+
+    # -- reading and writing -------------------------------------------------------------------------------------
+
+    def state_path(self, node: Any) -> str:
+        """The path of the unwritten parameter or buffer that a node is, or ""."""
+        root = self.roots.get(self.resolve(node))
+        return root.path if root is not None else ""
+
+    def read(self, node: Any) -> Value | None:
+        """The present value of a node; None when the storage does not follow it."""
+        node = self.resolve(node)
+        if node in self.roots:
+            root = self.roots[node]
+            if root.value is not None:
+                return root.value
+            return self.builder.constant(root.constant) if root.constant is not None else self.builder.parameter(root.path)
+        if node in self.views:
+            base, value, version = self.views[node]
+            if self._version(base) != version:
+                value = self._retake(node, base)
+                self.views[node] = (base, value, self._version(base))
+            return value
+        return None
+
+    def write(self, node: Any, value: Any) -> None:
+        """Note what a node gave: a new array, a view of its first argument, or a write into it."""
+        if not isinstance(value, Value):
+            return
+        if self.is_mutation(node):
+            target = self.resolve(node.args[0])
+            self.aliases[node] = target
+            self._put(target, value)
+        elif self._is_view(node):
+            base = self.resolve(node.args[0])
+            self.views[node] = (base, value, self._version(base))
+        else:
+            self.own(node, value)
+
+    def updated(self) -> dict[str, Value]:
+        """New values of the buffers that were written, by path."""
+        return {root.path: root.value for root in self.roots.values() if root.path and root.version and root.value}
+
+    # -- torch's schemas -----------------------------------------------------------------------------------------
+
+    def is_mutation(self, node: Any) -> bool:
+        """Whether a node writes into its first argument."""
+        info = _alias_info(node)
+        return info is not None and info.is_write
+
+    def functional_name(self, node: Any) -> str:
+        """The name of the operation without the write: ``aten.add_.Tensor`` is ``aten.add.Tensor``."""
+        namespace, name, overload = str(node.target).split(".")
+        return f"{namespace}.{name.rstrip('_')}.{overload}"
+
+    def _is_view(self, node: Any) -> bool:
+        info = _alias_info(node)
+        return info is not None and not info.is_write and self.resolve(node.args[0]) in (self.roots | self.views)
+
+    # -- views ---------------------------------------------------------------------------------------------------
+
+    def _version(self, node: Any) -> int:
+        node = self.resolve(node)
+        while node in self.views:
+            node = self.views[node][0]
+        return self.roots[node].version
+
+    def _retake(self, node: Any, base: Any) -> Value:
+        value = self.read(base)
+        _, *rest = node.args
+        return RULES[str(node.target)](value, *rest, **node.kwargs)
+
+    def _put(self, node: Any, value: Value) -> None:
+        before = self.read(node)
+        if before is not None and value.dtype != before.dtype:
+            value = ops.astype(value, dtype=before.dtype)
+        if node in self.roots:
+            root = self.roots[node]
+            root.value, root.version = value, root.version + 1
+            return
+        base = self.views[node][0]
+        self._put(base, self._place(node, self.read(base), value))
+        self.views[node] = (base, value, self._version(base))
+
+    def _place(self, view: Any, base: Any, value: Value) -> Value:
+        """The base with the elements that a view shows replaced: the inverse of the view's operation."""
+        name, args = str(view.target).split(".")[1], list(view.args[1:])
+        if any(hasattr(arg, "graph") for arg in args):
+            name = "dynamic " + name
+        match name:
+            case "select":
+                return RULES["aten.select_scatter.default"](base, value, *args)
+            case "slice":
+                return RULES["aten.slice_scatter.default"](base, value, *args)
+            case "view" | "reshape" | "unsqueeze" | "squeeze" | "_unsafe_view" | "flatten":
+                return ops.reshape(value, shape=base.shape)
+            case "transpose":
+                return RULES["aten.transpose.int"](value, *args)
+            case "t":
+                return RULES["aten.t.default"](value)
+            case "permute":
+                order = [axis % base.ndim for axis in args[0]]
+                return ops.transpose(value, axes=tuple(order.index(axis) for axis in range(base.ndim)))
+            case "detach" | "alias" | "to" | "contiguous":
+                return value
+        raise CaptureError(
+            f"a write through {name} cannot be made functional",
+            hint="write to the array itself, or build a new one with torch.where",
+        )
+
+
+def _alias_info(node: Any) -> Any:
+    schema = getattr(node.target, "_schema", None)
+    return schema.arguments[0].alias_info if schema is not None and schema.arguments and node.args else None

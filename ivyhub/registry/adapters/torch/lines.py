@@ -1,0 +1,58 @@
+"""Source lines of traced operations, and the names that stand on their left-hand sides.
+
+The names are hints for local variables of emitted source; nothing is decided by them.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import sys
+from pathlib import Path
+
+_FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
+
+
+def source_line(stack_trace: str) -> tuple[str, int]:
+    """File and line of the innermost frame of a stack trace as ``torch.export`` records it, or ("", 0).
+
+    Example:
+        >>> source_line('  File "model.py", line 3, in forward\\n    y = self.act(x)')
+        ('model.py', 3)
+    """
+    frames = _FRAME.findall(stack_trace)
+    return (frames[-1][0], int(frames[-1][1])) if frames else ("", 0)
+
+
+@functools.cache
+def short_path(file: str) -> str:
+    """A path as its package writes it, the same on every machine: ``torch/nn/functional.py``."""
+    path = Path(file)
+    for root in sorted(map(Path, filter(None, sys.path)), key=lambda p: -len(p.parts)):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return path.name
+
+
+def assigned_name(file: str, line: int) -> str:
+    """The plain name that the statement on a line assigns to (the first of several), or ""."""
+    return _names(file).get(line, "") if file else ""
+
+
+@functools.cache
+def _names(file: str) -> dict[int, str]:
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):  # generated code, a notebook cell: there are no hints
+        return {}
+    names: dict[int, str] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[target]) | ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+                if isinstance(target, ast.Tuple) and target.elts:
+                    target = target.elts[0]
+                if isinstance(target, ast.Name):
+                    for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                        names[line] = target.id
+    return names

@@ -1,0 +1,59 @@
+"""Sizes of ``torch.export`` (sympy expressions) as sizes of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ....engine.dims import Dim, Size, floordiv, maximum, minimum, mod, product
+from ....errors import CaptureError
+
+
+def size_of(expression: Any, symbols: Mapping[str, Size]) -> Any:
+    """A sympy expression over torch's symbols as a size; a symbol without a name keeps its own.
+
+    Numbers that are no integers come back as floats. Raises `CaptureError` on a function that sizes do not have.
+
+    Example:
+        >>> import sympy
+        >>> size_of(sympy.sympify("2*s0 + 1"), {"s0": Dim.symbol("batch")})
+        2*batch + 1
+    """
+    kind = type(expression).__name__
+    if expression.is_Symbol:
+        return symbols.get(str(expression), Dim.symbol(str(expression)))
+    if expression.is_Integer:
+        return int(expression)
+    if expression.is_Number:
+        return float(expression)
+    args = [size_of(arg, symbols) for arg in expression.args]
+    match kind:
+        case "Add":
+            return sum(args[1:], start=args[0])
+        case "Mul":
+            return product(args)
+        case "Pow" if isinstance(args[1], int) and args[1] >= 0:
+            return product([args[0]] * args[1])
+        case "FloorDiv" | "CleanDiv" | "IntTrueDiv":
+            return floordiv(args[0], args[1])
+        case "CeilDiv":
+            return -floordiv(-args[0], args[1])
+        case "Mod" | "PythonMod":
+            return mod(args[0], args[1])
+        case "Max":
+            return _fold(maximum, args)
+        case "Min":
+            return _fold(minimum, args)
+        case "ToFloat" | "TruncToInt" | "Identity":
+            return args[0]
+    raise CaptureError(
+        f"the size {expression} uses {kind}, which symbolic sizes cannot express",
+        hint="make that axis static",
+    )
+
+
+def _fold(function: Any, args: list[Any]) -> Any:
+    result = args[0]
+    for arg in args[1:]:
+        result = function(result, arg)
+    return result
