@@ -22,15 +22,16 @@ def check_destination(store: Store, destination: Path, *, force: bool) -> Path:
 
     Raises:
         OutputExistsError: it is a file, or a folder with something in it and ``force`` is not given.
-        UsageError: it holds the working folder, the home folder or the registry, which ``force`` must not replace.
+        UsageError: it is or holds the working folder, the home folder or the registry, which must not be replaced.
     """
     with storage_errors("looking at the output folder"):
         destination = destination.expanduser().resolve()
         if destination.exists() and not destination.is_dir():
             raise OutputExistsError(f"{destination} is a file, a folder was expected", hint="give another folder")
-        if not destination.is_dir() or not any(destination.iterdir()):
+        if not destination.is_dir():
             return destination
-    if not force:
+        empty = not any(destination.iterdir())
+    if not empty and not force:
         raise OutputExistsError(
             f"the output folder {destination} is not empty", hint="give another folder, or --force to replace it"
         )

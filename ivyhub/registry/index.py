@@ -121,6 +121,7 @@ class Index:
     @staticmethod
     def _attempt(place: str, work: Callable[[sqlite3.Connection], T]) -> T:
         with closing(sqlite3.connect(place, timeout=10)) as db, db:
+            db.execute("PRAGMA synchronous = OFF")  # a power cut may damage a cache; it is made again
             if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
                 db.executescript("DROP TABLE IF EXISTS versions; DROP TABLE IF EXISTS files;" + _SCHEMA)
                 db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")

@@ -69,6 +69,8 @@ def fetch(repository: str, revision: str | None, *, digest_of: Callable[[Path], 
         chosen, _ = select(announced, lambda: download(INDEX).read_bytes(), where=where)
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
             paths = dict(zip(chosen, pool.map(download, chosen), strict=True))
+        if revision != info.sha:  # asked for by its name, the cache learns that name, and serves it offline too
+            hf_hub_download(repository, CONFIG, revision=revision, endpoint=endpoint)
     return scan_folder(paths[CONFIG].parent, digest_of, id=repository, kind="hub", revision=info.sha)
 
 
@@ -135,7 +137,9 @@ def _translated(error: BaseException, where: str, revision: str | None, hint: st
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.RevisionNotFoundError):
-        return UnknownNameError(f"{where} has no revision {revision!r}", hint="give a branch, a tag or a commit")
+        return UnknownNameError(
+            f"{where} has no revision {revision or 'main'!r}", hint="give a branch, a tag or a commit"
+        )
     if status in (401, 403):
         return AuthorisationError(
             f"the server refused access to {where} ({status}): it is private, gated, or not there",
@@ -153,7 +157,7 @@ def _translated(error: BaseException, where: str, revision: str | None, hint: st
                 raise error
         except IvyhubError as translated:
             return translated
-    return NetworkError(f"no answer from {where}: {_first_line(error)}", hint=hint)
+    return NetworkError(f"no network, or no answer from {where}: {_first_line(error)}", hint=hint)
 
 
 def _first_line(error: BaseException) -> str:

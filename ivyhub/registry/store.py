@@ -22,7 +22,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -294,6 +294,8 @@ class Store:
 
     def digest_of(self, path: Path) -> Digest:
         """The digest of any file, remembered while its inode, size and times of change stay the same."""
+        with suppress(OSError):  # where the store cannot be written it does not remember
+            self._make_home()
         return self._index.digest_of(path)
 
     # Locks and temporary files
@@ -371,11 +373,15 @@ class Store:
             path.unlink(missing_ok=True)
             lock.release()
 
-    def _folder(self, name: str) -> Path:
-        """A folder of the store, made if it is not there; the store itself is for its owner only."""
+    def _make_home(self) -> None:
+        """Make the store's own folder, for its owner only."""
         if not self.home.is_dir():
             self.home.parent.mkdir(parents=True, exist_ok=True)
             self.home.mkdir(mode=0o700, exist_ok=True)
+
+    def _folder(self, name: str) -> Path:
+        """A folder of the store, made if it is not there."""
+        self._make_home()
         folder = self.home / name
         folder.mkdir(exist_ok=True)
         return folder
