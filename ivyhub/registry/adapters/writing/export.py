@@ -1,0 +1,37 @@
+"""`Export`: native source with what is needed to fill it with weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ....engine.spec import Spec
+from ...weights import WeightMap
+from ..target import Target
+
+
+@dataclass(frozen=True)
+class Export:
+    """A model written for a target, without its weights.
+
+    Attributes:
+        target: what it was written for.
+        files: the text of each source file, ``modeling.py`` and ``__init__.py``, by name.
+        entry: the name of the root class (or function) in ``modeling.py``.
+        weights: from the graph's parameters (full paths of their owners) to the names and layouts of the file.
+        tensors: shape and dtype of each tensor of the file, by name, in the order of the model.
+        symbols: the range of each symbolic size.
+        requires: the packages that the source imports, with the versions it was written for.
+    """
+
+    target: Target
+    files: dict[str, str]
+    entry: str
+    weights: WeightMap
+    tensors: dict[str, Spec]
+    symbols: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    requires: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The text of ``modeling.py``."""
+        return self.files["modeling.py"]
