@@ -152,10 +152,8 @@ def _copy_in_kernel(reader: BinaryIO, writer: BinaryIO, size: int) -> bool:
     return True
 
 
-def fsync_file(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Wait until a file's bytes, or a folder's entries, are on the disk."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder, and writes its entries in order
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -163,9 +161,17 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each entered on the disk in the one that holds it."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        fsync(folder.parent)
+
+
 def publish(temporary: Path, destination: Path) -> None:
     """Give a finished temporary file its final name: whoever looks sees the old bytes or the new, never a part."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    fsync_file(temporary)
+    make_folder(destination.parent)
+    fsync(temporary)
     os.replace(temporary, destination)
-    fsync_file(destination.parent)
+    fsync(destination.parent)

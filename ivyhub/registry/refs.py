@@ -24,6 +24,7 @@ from ivyhub.registry.files import (
     Digest,
     check_relative_name,
     digest_hex,
+    make_folder,
     publish,
     storage_errors,
 )
@@ -220,7 +221,7 @@ class Refs:
         """Append a line, and begin a new one first where the last was cut off."""
         line = json.dumps({"time": now().isoformat(), **entry}, ensure_ascii=False)
         with storage_errors("writing the registry"):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             with (folder / "log").open("a+b") as file:
                 if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                     line = "\n" + line

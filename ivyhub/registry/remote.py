@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ivyhub.errors import (
     AuthorisationError,
@@ -118,8 +118,9 @@ def _hub_errors(where: str, revision: str | None, hint: str) -> Iterator[None]:
     """Turn what the Hub client raises into ivyhub's errors."""
     from huggingface_hub import errors
 
-    # The HTTP library below the client is requests, httpx or httpx2, by release; this is its base exception.
-    transport_error = errors.HfHubHTTPError.__bases__[0]
+    # The HTTP library below the client is requests, httpx or httpx2, by release; the first base of the client's own
+    # error is the base of all that library's. A RuntimeError is how hf_xet says that a transfer failed.
+    transport_error = cast("type[Exception]", errors.HfHubHTTPError.__bases__[0])
     try:
         yield
     except IvyhubError:

@@ -37,6 +37,7 @@ from ivyhub.registry.files import (
     digest_bytes,
     digest_file,
     digest_hex,
+    make_folder,
     publish,
     storage_errors,
 )
@@ -121,16 +122,20 @@ class Store:
         Raises:
             StorageError: the file cannot be read, the disk is full, or the store cannot be written.
         """
-        known = None if move else self._index.known_digest(path)
-        if known is not None and self.has(known):
+        known = self._index.known_digest(path)
+        if known is not None and self.has(known) and not move:
             return known
         with self._temporary() as temporary, storage_errors("storing a file"):
-            if move:
+            if move and not path.is_symlink() and path.stat().st_nlink == 1:
                 shutil.move(path, temporary)
-            else:
+                known = None
+            else:  # a link, hard or symbolic, would let others write what must not change: they keep their file
                 copy_file(path, temporary)
-            unchanged = known is not None and self._index.known_digest(path) == known
-            return self._adopt(temporary, known if unchanged else digest_file(temporary))
+                known = known if known == self._index.known_digest(path) else None
+            digest = self._adopt(temporary, known or digest_file(temporary))
+            if move:
+                path.unlink(missing_ok=True)
+            return digest
 
     def has(self, digest: Digest) -> bool:
         """Whether the store holds the blob. Its bytes are not read: see :meth:`verify`."""
@@ -376,7 +381,7 @@ class Store:
     def _make_home(self) -> None:
         """Make the store's own folder, for its owner only."""
         if not self.home.is_dir():
-            self.home.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.home.parent)
             self.home.mkdir(mode=0o700, exist_ok=True)
 
     def _folder(self, name: str) -> Path:

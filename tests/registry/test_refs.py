@@ -9,7 +9,6 @@ import pytest
 
 from ivyhub.errors import CorruptFileError, UnknownNameError, UnsafeError, UsageError
 from ivyhub.registry.manifest import Origin, Version, now
-from ivyhub.registry.refs import check_name
 from ivyhub.registry.store import Store
 
 

@@ -19,7 +19,7 @@ from tests.hub_server import Hub, Repository, serve
 PULL = """
 import json, os, sys
 opened = []
-sys.addaudithook(lambda event, args: opened.append(event) if event in ("socket.connect", "socket.getaddrinfo") else None)
+sys.addaudithook(lambda event, _: opened.append(event) if event in {"socket.connect", "socket.getaddrinfo"} else None)
 from ivyhub.errors import IvyhubError
 from ivyhub.registry.names import resolve_source
 from ivyhub.registry.store import Store

@@ -1,0 +1,1 @@
+"""The registry: keeps models, finds and verifies them, and writes them out again."""
