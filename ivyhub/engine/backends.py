@@ -60,10 +60,18 @@ class Framework:
         return _installed(self.distributions)
 
     def dtype_source(self, dtype: str) -> str:
-        """How a row expression spells a dtype: ``torch.float32``."""
+        """How a row expression spells a dtype: ``torch.float32``.
+
+        JAX has no 64-bit types unless its x64 mode is on: there the 32-bit type of the same kind is written.
+        """
+        if self.name == "jax":
+            dtype = _JAX_X32.get(dtype, dtype)
         if dtype == "bool" and self.name in ("numpy", "jax"):
             return self.dtype.format("bool_")
         return self.dtype.format(dtype)
+
+
+_JAX_X32 = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
 
 
 @functools.cache

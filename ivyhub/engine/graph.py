@@ -30,16 +30,16 @@ A `Graph` is a list of nodes in topological order, over a table of modules and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError, ShapeError
+from ..errors import EngineError, GraphError
 from .dims import Dim, Size, substitute
 from .op import OPS
-from .spec import Spec
+from .spec import Spec, basic_key
 
 BUILTIN = frozenset({"parameter", "call", "constant"})
 
@@ -126,7 +126,8 @@ class Value:
         return f"<{self.hint or 'value'}: {self.spec}>"
 
     def __getitem__(self, key: Any) -> Value:
-        return OPS["getitem"](self, key=key if isinstance(key, tuple) else (key,))
+        key = basic_key(key, self.shape)
+        return OPS["getitem"](self, key=key) if key else self
 
     def __bool__(self) -> bool:
         raise GraphError(f"the truth of {self!r} is not known while a graph is built", hint="use where or cond")
@@ -433,8 +434,10 @@ def verify(graph: Graph) -> Graph:
             raise fail(f"module {module.path!r} stands at {path!r}")
         if path and path.rpartition(".")[0] not in graph.modules:
             raise fail(f"module {path!r} has no parent")
-        if module.layer is not None and module.layer not in LAYERS:
-            raise fail(f"module {path!r} is an unknown leaf layer {module.layer!r}")
+        if module.layer is not None:
+            if module.layer not in LAYERS:
+                raise fail(f"module {path!r} is an unknown leaf layer {module.layer!r}")
+            _verify_layer(module, fail)
     for path, parameter in graph.parameters():
         if parameter.alias is not None:
             owner = graph.parameter(parameter.alias)
@@ -447,6 +450,9 @@ def verify(graph: Graph) -> Graph:
             raise fail(f"call {index} has the parent {call.parent}")
 
     known = set(graph.input_values)
+    for value in known:
+        if free := value.spec.symbols - graph.symbols.keys():
+            raise fail(f"the symbol {sorted(free)[0]!r} of the input {value!r} has no range")
     closed: set[int] = set()
     stack: list[int] = [0]
     for node in graph.nodes:
@@ -467,12 +473,15 @@ def verify(graph: Graph) -> Graph:
             if value.node is not node or value in known:
                 raise fail(f"{value!r} is not produced by this node alone", node)
             known.add(value)
-            free = value.spec.symbols - graph.symbols.keys()
-            if free:
+            if free := value.spec.symbols - graph.symbols.keys():
                 raise fail(f"the symbol {sorted(free)[0]!r} has no range", node)
     for value in graph.output_values:
         if value not in known:
             raise fail(f"the output {value!r} is never produced")
+    for index, call in enumerate(graph.calls):
+        for value in tree_values((*call.arguments.values(), call.result)):
+            if value not in known:
+                raise fail(f"the record of call {index} ({call.module}) names {value!r}, which is never produced")
     return graph
 
 
@@ -484,6 +493,19 @@ def call_chain(graph: Graph, call: int) -> list[int]:
     return chain[::-1]
 
 
+def _verify_layer(module: ModuleInfo, fail: Callable[..., GraphError]) -> None:
+    from .stateful.layers import LAYERS
+
+    try:
+        layer = LAYERS[str(module.layer)](**module.config)
+        shapes = {**layer.parameters(), **{name: shape for name, (shape, _) in layer.buffers().items()}}
+    except (EngineError, TypeError, ValueError, ArithmeticError) as error:
+        raise fail(f"module {module.path!r} is no {module.layer}: {error}") from error
+    found = {name: parameter.spec.shape for name, parameter in module.parameters.items()}
+    if found != shapes:
+        raise fail(f"module {module.path!r} needs parameters of the shapes {shapes}, found {found}")
+
+
 def _verify_node(graph: Graph, node: Node, fail: Callable[..., GraphError]) -> None:
     match node.op:
         case "parameter":
@@ -492,19 +514,30 @@ def _verify_node(graph: Graph, node: Node, fail: Callable[..., GraphError]) -> N
             name = node.attributes["name"]
             if name not in graph.constants:
                 raise fail(f"the constant {name!r} does not exist", node)
-            return
+            expected = Spec(graph.constants[name].shape, graph.constants[name].dtype.name)
         case "call":
             module = graph.modules.get(node.attributes["module"])
             if module is None or module.layer is None:
                 raise fail(f"{node.attributes['module']!r} is no leaf layer", node)
-            return
+            from .trace import infer_layer
+
+            expected = _inferred(lambda: infer_layer(graph, module.path, node.arg_specs), node, fail)
         case _:
-            if node.op not in OPS:
+            op = OPS.get(node.op)
+            if op is None:
                 raise fail(f"the operation {node.op!r} does not exist", node)
-            try:
-                expected = OPS[node.op].infer(node.arg_specs, node.attributes)
-            except ShapeError as error:
-                raise fail(error.message, node) from error
+            if len(node.args) != len(op.operands) or node.attributes.keys() != op.attributes.keys():
+                raise fail(f"{op.name} takes {op.operands} and {list(op.attributes)}", node)
+            expected = _inferred(lambda: op.infer(node.arg_specs, node.attributes), node, fail)
     specs = tuple(value.spec for value in node.outputs)
     if specs != (expected if isinstance(expected, tuple) else (expected,)):
         raise fail(f"expected the result {expected}, found {', '.join(map(repr, specs))}", node)
+
+
+def _inferred(infer: Callable[[], Any], node: Node, fail: Callable[..., GraphError]) -> Any:
+    try:
+        return infer()
+    except EngineError as error:
+        raise fail(error.message, node) from error
+    except Exception as error:  # rules take well-typed attributes for granted; a graph from a file may lie
+        raise fail(f"{type(error).__name__}: {error}", node) from error

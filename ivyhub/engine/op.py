@@ -20,7 +20,8 @@ framework's module of `engine.support`), and placeholders in braces:
     an attribute, or a name that ``derive`` computed. With a default after the colon, an argument of that value is
     left out, because the framework's own default says the same.
 ``*{arrays}``
-    a sequence parameter, spread into the call or list; a None among its items is the full slice ``:``.
+    a sequence parameter, spread into the call or list; inside ``[...]`` of an array, a None among its items
+    is the full slice ``:``.
 ``{dropout}``, ``{training}``, ``{device}``
     the call context, given by the place of the call in a module; left out where there is none.
 
@@ -255,7 +256,7 @@ class Op:
         values: dict[str, ast.expr | None] = {}
         for name, operand in zip(self.operands, operands, strict=True):
             if isinstance(operand, Sequence):
-                operand = ast.Tuple([ast.Slice() if item is None else item for item in operand], ast.Load())
+                operand = ast.Tuple([_MISSING if item is None else item for item in operand], ast.Load())
             values[name] = operand
         attrs: dict[str, Any] = dict(attributes)
         if row.derive is not None:
@@ -264,7 +265,7 @@ class Op:
         for name, value in attrs.items():
             if name in self.dtypes and value is not None:
                 value = Source(owner.dtype_source(value))
-            values[name] = literal(value)
+            values[name] = literal(value, name)
         values |= {name: (context or {}).get(name) for name in CONTEXT}
         return row.template.fill(values)
 

@@ -1,5 +1,25 @@
-"""The functional API: every operation, by name. One file a family; one declaration an operation."""
+"""The functional API: every operation, by name. One file a family; one declaration an operation.
+
+Arrays are positional, attributes are keywords. Names and meanings are those of the Array API Standard 2025.12 where it
+has the function. An array of any framework may be given, or a traced one.
+
+    >>> import numpy as np
+    >>> softmax(np.array([0.0, 0.0], np.float32))
+    array([0.5, 0.5], dtype=float32)
+"""
 
 from __future__ import annotations
 
+from ..op import OPS
+from .activation import *
+from .attention import *
+from .conv import *
+from .creation import *
 from .elementwise import *
+from .indexing import *
+from .linalg import *
+from .nn import *
+from .reduction import *
+from .shape import *
+
+__all__ = list(OPS)

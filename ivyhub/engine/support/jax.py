@@ -2,5 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+
+
+def attention(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None = None,
+    *,
+    scale: float | None = None,
+    causal: bool = False,
+    dropout: Callable[[jax.Array], jax.Array] | None = None,
+) -> jax.Array:
+    """Scaled dot-product attention over arrays of (batch, length, heads, features).
+
+    ``mask`` broadcasts to (batch, heads, queries, keys). It is True where a query attends to a key, or is added to the
+    scores. A query that attends to no key gets zeros. ``dropout`` is applied to the attention weights.
+    """
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = jnp.einsum("bqnh,bknh->bnqk", query * scale, key)
+    if causal:
+        mask = jnp.tri(query.shape[1], key.shape[1], dtype=bool)
+    if mask is None:
+        weights = jax.nn.softmax(scores)
+    else:
+        if mask.dtype != bool:
+            scores, mask = scores + mask, mask != -jnp.inf
+        weights = jax.nn.softmax(jnp.where(mask, scores, jnp.finfo(scores.dtype).min))
+        weights = jnp.where(mask, weights, 0)
+    if dropout is not None:
+        weights = dropout(weights)
+    return jnp.einsum("bnqk,bknh->bqnh", weights, value)
