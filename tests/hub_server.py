@@ -21,7 +21,7 @@ class Repository:
     """Files at one commit, and what goes wrong with them.
 
     ``status`` answers everything with an error; ``stops_at`` ends the body of a large file after so many bytes, once or
-    every time; ``bytes_instead`` sends other bytes than those announced.
+    every time; ``bytes_instead`` sends other bytes than those announced, ``listing`` another answer than the listing.
     """
 
     files: dict[str, bytes]
@@ -29,6 +29,7 @@ class Repository:
     stops_at: int | None = None
     stops_always: bool = False
     bytes_instead: dict[str, bytes] = field(default_factory=dict)
+    listing: bytes | None = None
 
     @property
     def commit(self) -> str:
@@ -83,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         if revision not in ("main", repository.commit):
             return self.refuse(404, "RevisionNotFound")
         if listing:
-            return self.send(200, json.dumps(self.listing(f"{organisation}/{name}", repository)).encode(), {})
+            written = json.dumps(self.listing(f"{organisation}/{name}", repository)).encode()
+            return self.send(200, written if repository.listing is None else repository.listing, {})
         return self.send_file(repository, rest[2] if len(rest) > 2 else "")
 
     def listing(self, id: str, repository: Repository) -> dict[str, object]:

@@ -8,7 +8,9 @@ compared with what was announced. A pickle is never fetched.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -56,7 +58,14 @@ def fetch(repository: str, revision: str | None, *, digest_of: Callable[[Path], 
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
     where = f"{repository!r} at {endpoint or 'the Hub'}"
     with _hub_errors(where, revision, hint):
-        info = HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True, timeout=_TIMEOUT)
+        try:
+            info = HfApi(endpoint=endpoint).model_info(
+                repository, revision=revision, files_metadata=True, timeout=_TIMEOUT
+            )
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise NetworkError(f"{where} answered, but not as a hub does: {_first_line(error)}", hint=hint) from error
+        if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):  # it becomes the name of a folder
+            raise NetworkError(f"{where} answered, but with the commit {info.sha!r}", hint=hint)
         announced = {sibling.rfilename: sibling for sibling in info.siblings or ()}
         for name in announced:
             check_relative_name(name)

@@ -145,6 +145,24 @@ def test_a_refusal_says_what_it_is(hub: Hub, pull: Any, checkpoint: dict[str, by
     assert result["hint"]
 
 
+@pytest.mark.parametrize(
+    "listing",
+    [
+        b"<html>Log in to this network</html>",
+        b"[]",
+        b"{}",
+        b'{"id": "org/model", "sha": "../../../evil", "siblings": [{"rfilename": "config.json"}]}',
+    ],
+)
+def test_an_answer_that_is_no_hubs_is_a_failure_of_the_network(
+    hub: Hub, pull: Any, checkpoint: dict[str, bytes], listing: bytes
+) -> None:
+    hub.repositories["org/model"] = Repository(checkpoint, listing=listing)
+    result = pull("org/model")
+    assert result["error"] == "NetworkError"
+    assert "answered" in result["message"]
+
+
 def test_what_is_not_there_is_an_unknown_name(hub: Hub, pull: Any, checkpoint: dict[str, bytes]) -> None:
     hub.repositories["org/model"] = Repository(checkpoint)
     assert pull("org/mode")["error"] == "UnknownNameError"
