@@ -1,0 +1,69 @@
+"""A graph run on NumPy, node by node: the oracle of the pass tests. Nothing but tests uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ivyhub.engine.dims import Dim
+from ivyhub.engine.graph import Graph, Value, tree_map, tree_values
+from ivyhub.engine.op import OPS
+from ivyhub.engine.stateful.layers import LAYERS
+
+
+def evaluate(graph: Graph, inputs: Mapping[str, Any], parameters: Mapping[str, np.ndarray] | None = None) -> list[Any]:
+    """The outputs and buffer updates of a graph in evaluation mode, as a flat list."""
+    parameters = parameters or {}
+    env: dict[Value, np.ndarray] = {}
+    sizes: dict[str, int] = {}
+    for name, tree in graph.inputs.items():
+        values = tree_values(tree)
+        arrays = [inputs[name]] if len(values) == 1 else list(inputs[name])
+        for value, array in zip(values, arrays, strict=True):
+            env[value] = array
+            for size, actual in zip(value.shape, array.shape, strict=True):
+                if isinstance(size, Dim) and size.is_symbol:
+                    assert sizes.setdefault(str(size), actual) == actual
+
+    def known(leaf: Any) -> Any:
+        if isinstance(leaf, Value):
+            return env[leaf]
+        return leaf.evaluate(sizes) if isinstance(leaf, Dim) else leaf
+
+    for node in graph.nodes:
+        args = tree_map(known, node.args)
+        attributes = {name: tree_map(known, value) for name, value in node.attributes.items()}
+        match node.op:
+            case "parameter":
+                result: Any = parameters[graph.owner(attributes["path"])]
+            case "constant":
+                result = graph.constants[attributes["name"]]
+            case "call":
+                module = graph.modules[attributes["module"]]
+                weights = {name: parameters[graph.owner(f"{module.path}.{name}")] for name in module.parameters}
+                result = LAYERS[str(module.layer)](**module.config).forward(weights, *args)
+            case _:
+                arrays = tree_values(node.args)
+                result = OPS[node.op](*args, **attributes) if arrays else OPS[node.op].on("numpy", *args, **attributes)
+        outputs = result if isinstance(result, tuple | list) else (result,)
+        for value, array in zip(node.outputs, outputs, strict=True):
+            array = np.asarray(array)
+            expected = tuple(size.evaluate(sizes) if isinstance(size, Dim) else size for size in value.shape)
+            assert array.shape == expected, (node, array.shape)
+            assert array.dtype.name == value.dtype, (node, array.dtype)
+            env[value] = array
+    return [env[value] for value in graph.output_values]
+
+
+def random_parameters(graph: Graph, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """An array for every parameter and buffer that owns one: small numbers, positive variances."""
+    found: dict[str, np.ndarray] = {}
+    for path, parameter in graph.parameters():
+        if parameter.alias is None:
+            array = rng.normal(size=parameter.spec.shape) * 0.2
+            if path.endswith("running_var"):
+                array = np.abs(array) + 0.5
+            found[path] = array.astype(parameter.spec.dtype)
+    return found
