@@ -14,7 +14,8 @@ from ivyhub.registry.weights.checkpoint import Location
 from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import TensorInfo
 
-SLAB_BYTES = 4 << 20
+# Fits a core's second-level cache; far larger blocks are fresh pages from the system each time.
+SLAB_BYTES = 1 << 20
 
 
 class LazyTensor(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from ivyhub.registry.weights.dtypes import CODE_OF_NAME, ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, read_header
 from ivyhub.registry.weights.lazy import PlannedTensor
 
-_COPY_BYTES = 64 << 20  # a copy in the kernel reports progress this often
+_STEP_BYTES = 64 << 20  # so often does a copy in the kernel report progress, and the disk begin to write
 _HINTS = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
     errno.EDQUOT: "the quota is used up: free some space, or choose another folder",
@@ -200,11 +200,32 @@ def _whole_file(
 
 
 def _write(file: BinaryIO, shard: _Shard) -> Iterator[int]:
-    """Write a shard; yields the bytes of data written, as it goes."""
+    """Write a shard to the disk; yields the bytes of data written, as it goes."""
     file.write(shard.header)
+    begun = 0
+    for written in _write_pieces(file, shard.pieces):
+        yield written
+        if file.tell() - begun >= _STEP_BYTES:
+            _begin_writeback(file, begun)
+            begun = file.tell()
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _begin_writeback(file: BinaryIO, start: int) -> None:
+    """Have the disk write what lies behind `start` while the next bytes are made, so that fsync finds little left.
+
+    On Linux the advice submits dirty pages without waiting, and keeps them: it drops only pages that are clean.
+    """
+    if hasattr(os, "posix_fadvise"):
+        file.flush()
+        os.posix_fadvise(file.fileno(), start, file.tell() - start, os.POSIX_FADV_DONTNEED)
+
+
+def _write_pieces(file: BinaryIO, pieces: Sequence[Location | PlannedTensor]) -> Iterator[int]:
     with ExitStack() as stack:
         sources: dict[Path, BinaryIO] = {}
-        for piece in _ahead(_values(shard.pieces)):
+        for piece in _ahead(_values(pieces)):
             if isinstance(piece, np.ndarray):
                 file.write(piece.reshape(-1).view(np.uint8).data)
                 yield piece.nbytes
@@ -212,8 +233,6 @@ def _write(file: BinaryIO, shard: _Shard) -> Iterator[int]:
             if piece.path not in sources:
                 sources[piece.path] = stack.enter_context(piece.path.open("rb", buffering=0))
             yield from _copy(sources[piece.path], file, piece)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _values(pieces: Sequence[Location | PlannedTensor]) -> Iterator[Location | np.ndarray]:
@@ -249,7 +268,7 @@ def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:
         count = 0
         if in_kernel:
             try:
-                count = os.copy_file_range(source.fileno(), target.fileno(), min(left, _COPY_BYTES), offset)
+                count = os.copy_file_range(source.fileno(), target.fileno(), min(left, _STEP_BYTES), offset)
             except OSError as error:
                 if error.errno not in _NO_KERNEL_COPY:
                     raise
