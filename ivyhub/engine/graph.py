@@ -31,7 +31,7 @@ A `Graph` is a list of nodes in topological order, over a table of modules and a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -374,6 +374,29 @@ class Graph:
                 highs = [bound for bound in (high, other_high) if bound is not None]
                 self.symbols[str(size)] = (max(low, other_low), min(highs) if highs else None)
 
+    def copy(self) -> Graph:
+        """A graph that may be rewritten without touching this one; constants are shared."""
+        values: dict[Value, Value] = {value: Value(value.spec, hint=value.hint) for value in self.input_values}
+
+        def swap(leaf: Any) -> Any:
+            return values.get(leaf) if isinstance(leaf, Value) else leaf
+
+        nodes: list[Node] = []
+        for node in self.nodes:
+            made = Node(node.op, tree_map(swap, node.args), dict(node.attributes), scope=node.scope)
+            made.outputs = tuple(Value(value.spec, node=made, hint=value.hint) for value in node.outputs)
+            values.update(zip(node.outputs, made.outputs, strict=True))
+            nodes.append(made)
+        modules = {
+            path: replace(m, config=dict(m.config), parameters={n: replace(p) for n, p in m.parameters.items()})
+            for path, m in self.modules.items()
+        }
+        calls = [Call(c.module, c.parent, tree_map(swap, c.arguments), tree_map(swap, c.result)) for c in self.calls]
+        return Graph(
+            *(tree_map(swap, self.inputs), tree_map(swap, self.outputs), nodes, modules, calls),
+            *(dict(self.symbols), dict(self.constants), tree_map(swap, self.updates), dict(self.meta)),
+        )
+
     # -- showing and storing -------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
@@ -485,6 +508,16 @@ def verify(graph: Graph) -> Graph:
     return graph
 
 
+def below(path: str, module: str) -> bool:
+    """Whether a full path lies below a module's.
+
+    Example:
+        >>> below("encoder.layer.0.weight", "encoder"), below("encoders.weight", "encoder"), below("weight", "")
+        (True, False, True)
+    """
+    return not module or path.startswith(f"{module}.")
+
+
 def call_chain(graph: Graph, call: int) -> list[int]:
     """The calls around a call, from the root to itself."""
     chain = [call]
@@ -528,6 +561,9 @@ def _verify_node(graph: Graph, node: Node, fail: Callable[..., GraphError]) -> N
                 raise fail(f"the operation {node.op!r} does not exist", node)
             if len(node.args) != len(op.operands) or node.attributes.keys() != op.attributes.keys():
                 raise fail(f"{op.name} takes {op.operands} and {list(op.attributes)}", node)
+            dropout = node.attributes.get("dropout_layer")
+            if dropout is not None and (dropout not in graph.modules or graph.modules[dropout].layer != "Dropout"):
+                raise fail(f"{dropout!r} is no Dropout layer", node)
             expected = _inferred(lambda: op.infer(node.arg_specs, node.attributes), node, fail)
     specs = tuple(value.spec for value in node.outputs)
     if specs != (expected if isinstance(expected, tuple) else (expected,)):

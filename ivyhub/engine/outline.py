@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..errors import GraphError
 from .dims import Dim, symbols_of
-from .graph import Call, Graph, Node, Scope, Tree, Value, call_chain, tree_leaves
+from .graph import Call, Graph, Node, Scope, Tree, Value, below, call_chain, tree_leaves
 
 
 @dataclass(eq=False)
@@ -141,7 +141,7 @@ def _hoisted(graph: Graph) -> list[Node]:
         if node.op == "parameter":
             path = node.attributes["path"]
             chain = call_chain(graph, node.scope.call)
-            inside = [call for call in chain if _below(path, graph.calls[call].module)]
+            inside = [call for call in chain if below(path, graph.calls[call].module)]
             if inside and inside[-1] != node.scope.call:
                 below = chain[chain.index(inside[-1]) + 1]
                 node.scope = Scope(inside[-1])
@@ -153,10 +153,6 @@ def _hoisted(graph: Graph) -> list[Node]:
         out += moved.get(position, [])
         out.append(node)
     return out + moved.get(len(kept), [])
-
-
-def _below(path: str, module: str) -> bool:
-    return not module or path.startswith(f"{module}.")
 
 
 def _taken(function: Function, made_in: dict[Value, int], chains: list[list[int]]) -> list[Value]:

@@ -38,6 +38,7 @@ class Template:
     Attributes:
         text: as it was written.
         placeholders: the names in it, each as often as it stands.
+        tree: the expression, with a placeholder ``x`` as the name ``_ph_x``.
     """
 
     def __init__(self, text: str) -> None:
@@ -45,23 +46,33 @@ class Template:
         found = list(_PLACEHOLDER.finditer(text))
         self.placeholders: tuple[str, ...] = tuple(match[1] for match in found)
         self._defaults = {
-            match[1]: ast.dump(ast.parse(match[2], mode="eval").body) for match in found if match[2] is not None
+            match[1]: ast.unparse(ast.parse(match[2], mode="eval")) for match in found if match[2] is not None
         }
-        self._tree = ast.parse(_PLACEHOLDER.sub(r"_ph_\1", text), mode="eval").body
+        self.tree = ast.parse(_PLACEHOLDER.sub(r"_ph_\1", text), mode="eval").body
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
 
     def fill(self, values: Mapping[str, ast.expr | None]) -> ast.expr:
         """The expression with every placeholder replaced. Raises `KeyError` when one has no value."""
-        return _Fill(values, self._defaults).visit(copy_tree(self._tree))
+        return _Fill(values, self._defaults).visit(copy_tree(self.tree))
 
 
-def literal(value: Any) -> ast.expr | None:
+def literal(value: Any, hint: str = "") -> ast.expr | None:
     """A plain value as an expression; None stays None, so that it can be left out.
 
-    Raises `EngineError` for anything that is no plain data.
+    Numbers in it remember ``hint``, the name that the value goes by, in ``ast.Constant.kind``: emitted constructors
+    name their arguments after it. Raises `EngineError` for anything that is no plain data.
     """
+    tree = _literal(value)
+    if hint and tree is not None and not isinstance(value, ast.expr):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and not isinstance(node.value, str):
+                node.kind = hint
+    return tree
+
+
+def _literal(value: Any) -> ast.expr | None:
     match value:
         case None:
             return None
@@ -72,9 +83,9 @@ def literal(value: Any) -> ast.expr | None:
         case Dim():
             return ast.parse(str(value), mode="eval").body
         case tuple() | list():
-            return ast.Tuple([literal(item) or ast.Constant(None) for item in value], ast.Load())
+            return ast.Tuple([_literal(item) or ast.Constant(None) for item in value], ast.Load())
         case slice(start=start, stop=stop, step=step):
-            return ast.Slice(literal(start), literal(stop), literal(step))
+            return ast.Slice(_literal(start), _literal(stop), _literal(step))
         case float() if value != value or value in (float("inf"), float("-inf")):
             return ast.parse(f'float("{value}")', mode="eval").body
         case bool() | str() | complex():
@@ -119,8 +130,8 @@ class _Fill(ast.NodeTransformer):
         name = node.id[4:]
         value = self.values[name]
         if value is None:
-            return self.defaults.get(name) in (None, ast.dump(ast.Constant(None)))
-        return name in self.defaults and ast.dump(value) == self.defaults[name]
+            return self.defaults.get(name) in (None, "None")
+        return name in self.defaults and ast.unparse(value) == self.defaults[name]
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         node.keywords = [keyword for keyword in node.keywords if not self._omitted(keyword.value)]

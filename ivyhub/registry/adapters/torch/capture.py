@@ -316,7 +316,7 @@ class _Reader:
             name = str(self.symbols.get(str(symbol), ""))
             if name:
                 low, high = self.graph.symbols.get(name, (1, None))
-                upper = int(bounds.upper) if bounds.upper.is_finite and int(bounds.upper) < 2**31 else None
+                upper = int(bounds.upper) if bounds.upper.is_Integer and bounds.upper < 2**31 else None  # else no bound
                 upper = min([u for u in (upper, high) if u is not None], default=None)
                 lower = int(bounds.lower) if int(bounds.lower) > 2 else 1  # torch.export never traces sizes 0 and 1
                 self.graph.symbols[name] = (max(low, lower), upper)

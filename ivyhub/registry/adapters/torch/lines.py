@@ -17,11 +17,13 @@ _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
 def source_line(stack_trace: str) -> tuple[str, int]:
     """File and line of the innermost frame of a stack trace as ``torch.export`` records it, or ("", 0).
 
+    Frames inside of torch's own layers do not count: the line that calls the layer does.
+
     Example:
         >>> source_line('  File "model.py", line 3, in forward\\n    y = self.act(x)')
         ('model.py', 3)
     """
-    frames = _FRAME.findall(stack_trace)
+    frames = [frame for frame in _FRAME.findall(stack_trace) if "/torch/nn/" not in frame[0].replace("\\", "/")]
     return (frames[-1][0], int(frames[-1][1])) if frames else ("", 0)
 
 

@@ -1,0 +1,94 @@
+"""Graph -> JAX: `flax.nnx` modules, as a person would write them."""
+
+from __future__ import annotations
+
+from ....engine.graph import Graph
+from ..target import Target
+from ..writing.classes import Class
+from ..writing.emitter import Emitter
+from ..writing.export import Export
+from ..writing.prepare import prepare
+from .styles import NnxStyle
+
+_LOAD = '''"""Load the model: ``model = load()``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from safetensors.flax import load_file
+
+from .modeling import {words}
+
+__all__ = [{listed}]
+
+
+def read(folder):
+    """All tensors of the weight files in a folder, by name."""
+    files = ["model.safetensors"]
+    if (index := folder / "model.safetensors.index.json").exists():
+        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    if (folder / "constants.safetensors").exists():
+        files.append("constants.safetensors")
+    return {{name: tensor for file in files for name, tensor in load_file(folder / file).items()}}
+
+
+def load(path=None, *, device=None, dtype=None, seed=0):
+    """The model with its weights.
+
+    Args:
+        path: the folder of the weights; this package's own by default.
+        device: a `jax.Device`, or a platform such as "cpu" or "gpu".
+        dtype: cast floating-point weights to it, ``jnp.bfloat16``; as stored by default.
+        seed: of the random numbers of dropout.
+    """
+    tensors = read(Path(__file__).parent if path is None else Path(path))
+    device = jax.devices(device)[0] if isinstance(device, str) else device
+    model = nnx.eval_shape(lambda: {entry}(rngs=nnx.Rngs(seed)))
+    graph, state = nnx.split(model)
+    flat = {{}}
+    for place, variable in nnx.to_flat_state(state):
+        if isinstance(variable, nnx.RngKey):
+            value = jax.random.key(seed)
+        elif isinstance(variable, nnx.RngCount):
+            value = jnp.zeros((), jnp.uint32)
+        else:
+            value = tensors.pop(".".join(map(str, place)))
+            if dtype is not None and jnp.issubdtype(value.dtype, jnp.floating):
+                value = value.astype(dtype)
+            value = jax.device_put(value, device)
+        flat[place] = variable.replace(value)
+    if tensors:
+        raise ValueError(f"unexpected tensors: {{', '.join(sorted(tensors))}}")
+    return nnx.merge(graph, nnx.from_flat_state(flat))
+'''
+
+
+class NnxEmitter(Emitter):
+    """Writes `flax.nnx` classes."""
+
+    load = _LOAD
+
+    def prepare(self, graph: Graph) -> Graph:
+        return prepare(graph, self.style)
+
+    def render_class(self, cls: Class) -> str:
+        lines = [f"class {cls.name}(nnx.Module):", f"    {self.docstring(cls)}", ""]
+        if cls.build or cls.kept:
+            arguments = "".join(f"{word}, " for word in cls.arguments)
+            lines += [f"    def __init__(self, {arguments}*, rngs: nnx.Rngs, **dtypes):"]
+            lines += [f"        self.{word} = {word}" for word in cls.kept]
+            lines += [self.statements(cls.build), ""]
+        for word, method in cls.methods.items():
+            parameters = "".join(f", {parameter}: jax.Array" for parameter in method.parameters)
+            lines += [f"    def {word}(self{parameters}):", self.statements(method.body), ""]
+        return "\n".join(lines)
+
+
+def emit(graph: Graph, target: Target) -> Export:
+    """Write a graph for JAX. Raises `NoLoweringError` with every operation that JAX cannot express."""
+    return NnxEmitter(NnxStyle(target.oldest), target).emit(graph)

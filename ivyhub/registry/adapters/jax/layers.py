@@ -1,0 +1,90 @@
+"""Leaf layers of Flax NNX: how each is built and called, and where its arrays go."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from ...weights import Transpose
+from ..writing.layers import Leaves, Placement
+
+NNX = Leaves()
+
+_KERNEL = Transpose((1, 0))
+
+NNX.row(
+    "Linear",
+    "nnx.Linear({in_features}, {out_features}, use_bias={use_bias:True}, rngs=rngs, **dtypes)",
+    weights={"weight": ("kernel", (_KERNEL,)), "bias": ("bias", ())},
+)
+NNX.row(
+    "Embedding",
+    "nnx.Embed({num_embeddings}, {embedding_dim}, rngs=rngs, **dtypes)",
+    weights={"weight": ("embedding", ())},
+    when=lambda c: c.padding_idx is None,
+)
+NNX.row(
+    "Embedding",
+    "nnx.Embed({num_embeddings}, {embedding_dim}, rngs=rngs, **dtypes)",
+    call="support.stop_gradient_where({self}({x}), {x} == {padding_idx})",
+    weights={"weight": ("embedding", ())},
+)
+NNX.row(
+    "LayerNorm",
+    "nnx.LayerNorm({features}, epsilon={eps:1e-06}, use_scale={use_weight:True}, use_bias={use_bias:True}, "
+    "rngs=rngs, **dtypes)",
+    weights={"weight": ("scale", ()), "bias": ("bias", ())},
+    when=lambda c: len(c.normalized_shape) == 1,
+    derive=lambda c: {"features": c.normalized_shape[0]},
+)
+NNX.row(
+    "GroupNorm",
+    "nnx.GroupNorm({num_channels}, {num_groups}, epsilon={eps:1e-06}, use_scale={affine:True}, "
+    "use_bias={affine:True}, rngs=rngs, **dtypes)",
+    weights={"weight": ("scale", ()), "bias": ("bias", ())},
+    when=lambda c: c.channel_axis == -1,
+)
+NNX.row(
+    "Dropout",
+    "nnx.Dropout({rate}, rngs=rngs)",
+)
+
+
+def _conv_weights(c: SimpleNamespace) -> Placement:
+    rank = len(c.kernel_size)
+    return {"weight": ("kernel", (Transpose((*range(2, rank + 2), 1, 0)),)), "bias": ("bias", ())}
+
+
+def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:
+    def same(values: tuple[int, ...]) -> Any:
+        return values[0] if len(set(values)) == 1 else values
+
+    valid = all(pair == (0, 0) for pair in c.padding)
+    return {
+        "strides": same(c.strides),
+        "dilation": same(c.dilation),
+        "padding": "VALID" if valid else c.padding,
+    }
+
+
+NNX.row(
+    "Conv",
+    "nnx.Conv({in_channels}, {out_channels}, {kernel_size}, strides={strides:1}, padding={padding}, "
+    "kernel_dilation={dilation:1}, feature_group_count={groups:1}, use_bias={use_bias:True}, rngs=rngs, **dtypes)",
+    weights=_conv_weights,
+    when=lambda c: c.channel_axis == -1,
+    derive=_conv_settings,
+)
+NNX.row(
+    "BatchNorm",
+    "support.BatchNorm({num_features}, momentum={decay:0.99}, epsilon={eps:1e-05}, use_scale={affine:True}, "
+    "use_bias={affine:True}, rngs=rngs, **dtypes)",
+    weights={
+        "weight": ("scale", ()),
+        "bias": ("bias", ()),
+        "running_mean": ("mean", ()),
+        "running_var": ("var", ()),
+    },
+    when=lambda c: c.channel_axis == -1 and c.track_running_stats and c.momentum is not None,
+    derive=lambda c: {"decay": round(1 - c.momentum, 12)},
+)

@@ -1,0 +1,94 @@
+"""How Flax NNX modules are written."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ....engine.spec import Spec
+from ....engine.template import literal
+from ..writing.layers import Leaves
+from ..writing.style import Style, attribute, expression, name, statement
+from .layers import NNX
+
+
+def initial(spec: Spec) -> ast.expr:
+    """An array of zeros of a spec: constructors give shapes, `load` gives values."""
+    return ast.Call(
+        expression("jnp.zeros"), [literal(spec.shape) or ast.Constant(None), expression(_dtype(spec.dtype))], []
+    )
+
+
+def _dtype(dtype: str) -> str:
+    narrow = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
+    return "bool" if dtype == "bool" else f"jnp.{narrow.get(dtype, dtype)}"
+
+
+@dataclass
+class NnxStyle(Style):
+    """``flax.nnx.Module`` classes: eager state, called like functions."""
+
+    framework: ClassVar[str] = "jax"
+    leaves: ClassVar[Leaves] = NNX
+    base: ClassVar[str] = "nnx.Module"
+    array: ClassVar[str] = "jax.Array"
+    reserved: ClassVar[frozenset[str]] = frozenset(
+        {"eval", "iter_children", "iter_modules", "perturb", "set_attributes", "sow", "train", "rngs", "dtypes"}
+    )
+    imports: ClassVar[Mapping[str, str]] = {
+        "jax": "import jax",
+        "jnp": "import jax.numpy as jnp",
+        "lax": "from jax import lax",
+        "np": "import numpy as np",
+        "nnx": "from flax import nnx",
+        "Callable": "from collections.abc import Callable",
+        "NamedTuple": "from typing import NamedTuple",
+    }
+
+    def parameter(self, owner: ast.expr, word: str, *, trainable: bool) -> ast.expr:
+        return ast.Subscript(attribute(owner, word), ast.Constant(...), ast.Load())
+
+    def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:
+        kind = "nnx.Param" if trainable else "nnx.Variable"
+        stmt = statement(f"self.{word} = {kind}()")
+        stmt.value.args.append(initial(spec))  # type: ignore[attr-defined]
+        return [stmt]
+
+    def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
+        return ast.Call(expression("nnx.List"), [repeated(list(items.values()))], [])
+
+    def construct(self, cls: str, arguments: Mapping[str, ast.expr]) -> ast.expr:
+        keywords = [ast.keyword(key, value) for key, value in arguments.items()]
+        return ast.Call(name(cls), [], [*keywords, ast.keyword("rngs", name("rngs")), ast.keyword(None, name("dtypes"))])
+
+    def constant(self, array: Any) -> ast.expr:
+        return array_literal(array, "jnp", _dtype(array.dtype.name))
+
+
+def repeated(items: Sequence[ast.expr]) -> ast.expr:
+    """A list display, as a comprehension where all items are written alike."""
+    if len(items) > 1 and len({ast.dump(item) for item in items}) == 1:
+        count = ast.Constant(len(items), kind="depth")
+        loop = ast.comprehension(
+            ast.Name("_", ast.Store()), ast.Call(name("range"), [count], []), [], 0
+        )
+        return ast.ListComp(items[0], [loop])
+    return ast.List(list(items), ast.Load())
+
+
+def array_literal(array: np.ndarray, module: str, dtype: str) -> ast.expr:
+    """``jnp.array([1.0, 2.0], jnp.float32)``; numbers print so that they read back to the same bits."""
+    array = np.asarray(array)
+    return ast.Call(
+        expression(f"{module}.array"), [_nested(array.tolist()), expression(dtype)], []
+    )
+
+
+def _nested(value: Any) -> ast.expr:
+    if isinstance(value, list):
+        return ast.List([_nested(item) for item in value], ast.Load())
+    return literal(value) or ast.Constant(None)

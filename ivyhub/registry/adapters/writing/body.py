@@ -1,0 +1,505 @@
+"""The body of one emitted method: steps of a function as statements.
+
+Three passes. `_roll` finds repeated children that feed each other and makes loops of them. `_Writer` turns steps into
+statements over numbered placeholders, inlining what the source wrote on one line. `_name` gives the placeholders
+names: the source's own where it is known, the same name again where the old value is no longer needed, as a person
+would write it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ....engine.graph import Graph, Node, Record, Tree, Value, tree_map, tree_values
+from ....engine.op import OPS
+from ....engine.outline import Function, Run, Step
+from ....engine.template import literal
+from .names import KEYWORDS, identifier, numbered, singular
+from .style import Style, attribute, name
+
+INLINE_WIDTH = 60  # an inlined operand longer than this is given a name instead
+
+
+@dataclass
+class Method:
+    """One emitted method.
+
+    Attributes:
+        parameters: argument names after ``self``, in order.
+        body: its statements.
+        records: the named results that it builds, name to field names.
+        training: whether it needs the training argument.
+    """
+
+    parameters: list[str]
+    body: list[ast.stmt]
+    records: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class Callee:
+    """How a child call is written: the name of the method (None for a plain call), and what it needs."""
+
+    method: str | None
+    training: bool
+
+
+@dataclass
+class _Loop:
+    """Consecutive runs of list items that differ in nothing but the item, each feeding the next."""
+
+    runs: list[Run]
+    carried: dict[int, int]  # position of an argument -> position of the output that feeds it
+
+    @property
+    def operands(self) -> list[Value]:
+        return self.runs[0].operands
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        return self.runs[-1].outputs
+
+
+@dataclass
+class _Assign:
+    """Placeholders for targets (values), and an expression over placeholders; no targets is a return."""
+
+    targets: list[Value]
+    expression: ast.expr
+    loop: tuple[str, ast.expr, list[tuple[Value | None, Value]]] | None = None  # item, iterable, [(initial, final)]
+
+
+def write_method(
+    graph: Graph, function: Function, style: Style, paths: Mapping[str, ast.expr], callees: Mapping[int, Callee]
+) -> Method:
+    """Write one function as a method.
+
+    Args:
+        paths: for every module and own parameter below the function's module, how it is reached from ``self``.
+        callees: how each child call's method is written, by call.
+    """
+    return _Writer(graph, function, style, paths, callees).write()
+
+
+def _roll(function: Function, uses: Mapping[Value, int]) -> list[Step | _Loop]:
+    steps: list[Step | _Loop] = []
+    position = 0
+    while position < len(function.steps):
+        runs = _chain(function.steps, position, uses)
+        if len(runs) > 1:
+            carried = {
+                i: runs[0].outputs.index(operand)
+                for i, operand in enumerate(runs[1].operands)
+                if operand in runs[0].outputs
+            }
+            steps.append(_Loop(runs, carried))
+            position += len(runs)
+        else:
+            steps.append(function.steps[position])
+            position += 1
+    return steps
+
+
+def _chain(steps: Sequence[Step], position: int, uses: Mapping[Value, int]) -> list[Run]:
+    """The longest row of runs from a position that one loop can stand for."""
+    first = steps[position]
+    if not isinstance(first, Run):
+        return []
+    parent, _, index = first.function.module.rpartition(".")
+    runs = [first]
+    for step in steps[position + 1 :]:
+        if not index.isdigit() or not isinstance(step, Run):
+            break
+        if step.function.module != f"{parent}.{int(index) + len(runs)}" or not _continues(runs, step, uses):
+            break
+        runs.append(step)
+    return runs
+
+
+def _continues(runs: list[Run], step: Run, uses: Mapping[Value, int]) -> bool:
+    last = runs[-1]
+    if [*last.function.inputs] != [*step.function.inputs] or last.function.sizes != step.function.sizes:
+        return False
+    if len(last.outputs) != len(step.outputs) or not last.outputs:
+        return False
+    fed: list[Value] = []
+    for before, after in zip(last.operands, step.operands, strict=True):
+        if after in last.outputs:
+            fed.append(after)
+        elif after is not before:
+            return False
+    if len(runs) > 1:  # the same outputs feed the same arguments all along
+        earlier = [runs[-2].outputs.index(v) if v in runs[-2].outputs else None for v in last.operands]
+        if earlier != [last.outputs.index(v) if v in last.outputs else None for v in step.operands]:
+            return False
+    return sorted(map(id, fed)) == sorted(map(id, last.outputs)) and all(uses.get(v, 0) == 1 for v in fed)
+
+
+class _Writer:
+    def __init__(
+        self,
+        graph: Graph,
+        function: Function,
+        style: Style,
+        paths: Mapping[str, ast.expr],
+        callees: Mapping[int, Callee],
+    ) -> None:
+        self.graph = graph
+        self.function = function
+        self.style = style
+        self.paths = paths
+        self.callees = callees
+        self.values: dict[Value, ast.expr] = {}  # how a value is written: its placeholder, or inlined
+        self.numbers: dict[str, Value] = {}  # placeholder -> value
+        self.statements: list[_Assign] = []
+        self.records: dict[str, tuple[str, ...]] = {}
+        self.training = False
+        self.uses: dict[Value, int] = {}
+        self.consumer: dict[Value, Step | None] = {}
+        for step in function.steps:
+            for value in step.operands:
+                self.uses[value] = self.uses.get(value, 0) + 1
+                self.consumer[value] = step
+        for value in self._returned():
+            self.uses[value] = self.uses.get(value, 0) + 1
+            self.consumer[value] = None
+
+    def _returned(self) -> list[Value]:
+        return tree_values(self.function.result) if self.function.call == 0 else self.function.outputs
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def write(self) -> Method:
+        for value in self.function.inputs.values():
+            self.values[value] = self._placeholder(value)
+        for step in _roll(self.function, self.uses):
+            if isinstance(step, _Loop):
+                self._loop(step)
+            elif isinstance(step, Run):
+                self._run(step)
+            else:
+                self._node(step)
+        self.statements.append(_Assign([], self._result()))
+        return _Namer(self).method()
+
+    def _placeholder(self, value: Value) -> ast.expr:
+        word = f"\0{len(self.numbers)}"
+        self.numbers[word] = value
+        return name(word)
+
+    def _assign(self, targets: Sequence[Value], tree: ast.expr) -> None:
+        for value in targets:
+            self.values[value] = self._placeholder(value)
+        self.statements.append(_Assign(list(targets), tree))
+
+    def _node(self, node: Node) -> None:
+        if not any(self.uses.get(value) for value in node.outputs):
+            return
+        tree = self._expression(node)
+        if self._is_inlined(node, tree):
+            self.values[node.output] = tree
+        else:
+            self._assign(node.outputs, tree)
+
+    def _is_inlined(self, node: Node, tree: ast.expr) -> bool:
+        if node.op in ("parameter", "constant"):
+            return True
+        if len(node.outputs) != 1 or self.uses.get(node.output, 0) != 1:
+            return False
+        consumer = self.consumer[node.output]
+        if isinstance(consumer, Run):
+            return False
+        if consumer is None:
+            return self._is_returned_alone(node.output)
+        if self._repeats(consumer, node.output):
+            return False
+        same_line = (node.scope.file, node.scope.line) == (consumer.scope.file, consumer.scope.line)
+        if node.output.hint and not same_line:
+            return False
+        return len(ast.unparse(tree)) <= INLINE_WIDTH
+
+    def _is_returned_alone(self, value: Value) -> bool:
+        """Whether a value is the whole result and read by nothing else."""
+        alone = self.function.result is value if self.function.call == 0 else self.function.outputs == [value]
+        return alone and self.uses.get(value) == 1
+
+    def _repeats(self, consumer: Node, value: Value) -> bool:
+        """Whether a consumer's row may write an operand more than once, so that it must be a name."""
+        if consumer.op == "call":
+            info = self.graph.modules[consumer.attributes["module"]]
+            leaf = self.style.leaves.find(str(info.layer), info.config, self.style.version)
+            return leaf is not None and leaf.call.placeholders.count("x") > 1
+        op = OPS[consumer.op]
+        position = next(i for i, arg in enumerate(consumer.args) if value in tree_values((arg,)))
+        rows = op.rows[self.style.framework]
+        return any(row.template.placeholders.count(op.operands[position]) > 1 for row in rows)
+
+    def _expression(self, node: Node) -> ast.expr:
+        match node.op:
+            case "parameter":
+                return self._parameter(node.attributes["path"])
+            case "constant":
+                return self.style.constant(self.graph.constants[node.attributes["name"]])
+            case "call":
+                return self._leaf(node)
+        op = OPS[node.op]
+        row = op.row(self.style.framework, node.arg_specs, node.attributes, version=self.style.version)
+        assert row is not None, f"{node.op} was not legalised for {self.style.framework}"
+        operands = tree_map(self._operand, node.args)
+        return self.style.adopt(op.expression(row, operands, node.arg_specs, node.attributes, self._context(node)))
+
+    def _operand(self, leaf: Any) -> ast.expr | None:
+        return self.values[leaf] if isinstance(leaf, Value) else literal(leaf)
+
+    def _context(self, node: Node) -> dict[str, ast.expr]:
+        layer = node.attributes.get("dropout_layer")
+        if not layer:
+            return {}
+        self.training = True
+        return {"dropout": self.style.dropout(self.paths[layer])}
+
+    def _parameter(self, path: str) -> ast.expr:
+        parameter = self.graph.parameter(path)
+        return self.style.parameter(self.paths[path.rpartition(".")[0]], path.rpartition(".")[2], trainable=parameter.trainable)
+
+    def _leaf(self, node: Node) -> ast.expr:
+        path = node.attributes["module"]
+        info = self.graph.modules[path]
+        row = self.style.leaves.find(str(info.layer), info.config, self.style.version)
+        assert row is not None, f"{info.layer} was not legalised for {self.style.framework}"
+        if "training" in row.call.placeholders:
+            self.training = True
+        values: dict[str, Any] = {key: literal(value, key) for key, value in row.values(info.config).items()}
+        values |= {"self": self.paths[path], "x": self._operand(node.args[0]), "training": name("training")}
+        return self.style.adopt(row.call.fill(values))
+
+    def _run(self, run: Run) -> None:
+        if not any(self.uses.get(value) for value in run.outputs):
+            return
+        tree = self._call(run, self.paths[run.function.module])
+        if len(run.outputs) == 1 and self._is_returned_alone(run.outputs[0]):
+            self.values[run.outputs[0]] = tree
+        else:
+            self._assign(run.outputs, tree)
+
+    def _call(self, run: Run, target: ast.expr) -> ast.expr:
+        callee = self.callees[run.function.call]
+        if callee.method is not None:
+            target = attribute(target, callee.method)
+        args: list[ast.expr] = [self.values[value] for value in run.operands]
+        args += [name(size) for size in run.function.sizes]
+        keywords = []
+        if callee.training:
+            self.training = True
+            if self.style.training is not None:
+                keywords = [ast.keyword(self.style.training, name(self.style.training))]
+        return ast.Call(target, args, keywords)
+
+    def _loop(self, loop: _Loop) -> None:
+        parent, _, first = loop.runs[0].function.module.rpartition(".")
+        siblings = [m for m in self.graph.children(parent)]
+        container = self.paths[parent]
+        start, stop = int(first), int(first) + len(loop.runs)
+        iterable = container if len(siblings) == len(loop.runs) else _slice(container, start, stop, len(siblings))
+        item = f"\0item{singular(parent.rpartition('.')[2])}"
+        carried: list[tuple[Value | None, Value]] = []
+        initials: list[ast.expr] = []
+        for position, operand in enumerate(loop.operands):
+            if position in loop.carried:
+                if not isinstance(self.values[operand], ast.Name):  # the loop rebinds it, so it needs a name
+                    self._assign([operand], self.values[operand])
+                initials.append(self.values[operand])
+                carried.append((operand, loop.outputs[loop.carried[position]]))
+        for value in loop.outputs:
+            self.values[value] = self._placeholder(value)
+        before = dict(self.values)
+        for operand, final in carried:
+            self.values[operand] = self.values[final]  # inside, the initial and the final value have one name
+        body = self._call(loop.runs[0], name(item))
+        self.values = before
+        self.statements.append(_Assign(list(loop.outputs), body, (item, iterable, carried)))
+
+    # -- results -------------------------------------------------------------------------------------------------
+
+    def _result(self) -> ast.expr:
+        if self.function.call == 0:
+            return self._tree(self.function.result)
+        outputs = [self.values[value] for value in self.function.outputs]
+        return outputs[0] if len(outputs) == 1 else ast.Tuple(outputs, ast.Load())
+
+    def _tree(self, tree: Tree) -> ast.expr:
+        match tree:
+            case Record(record, fields):
+                kept = {identifier(key): child for key, child in fields.items() if child is not None}
+                word = identifier(record)
+                self.records[word] = tuple(kept)
+                return ast.Call(name(word), [], [ast.keyword(key, self._tree(child)) for key, child in kept.items()])
+            case dict():
+                keys: list[ast.expr | None] = [ast.Constant(key) for key in tree]
+                return ast.Dict(keys, [self._tree(child) for child in tree.values()])
+            case tuple():
+                return ast.Tuple([self._tree(child) for child in tree], ast.Load())
+            case list():
+                return ast.List([self._tree(child) for child in tree], ast.Load())
+        return self.values[tree] if isinstance(tree, Value) else literal(tree) or ast.Constant(None)
+
+
+def _slice(container: ast.expr, start: int, stop: int, count: int) -> ast.expr:
+    low = ast.Constant(start) if start else None
+    high = ast.Constant(stop) if stop < count else None
+    return ast.Subscript(container, ast.Slice(low, high), ast.Load())
+
+
+class _Namer:
+    """Names for the placeholders of a written body."""
+
+    def __init__(self, writer: _Writer) -> None:
+        self.writer = writer
+        self.values = writer.numbers
+        self.words = {value: word for word, value in writer.numbers.items()}
+        self.names: dict[str, str] = {}
+        self.holder: dict[str, Value] = {}  # name -> the value that bears it now
+        self.last: dict[str, int] = {}  # placeholder -> the statement that reads it last
+        for index, statement in enumerate(writer.statements):
+            for node in ast.walk(statement.expression):
+                if isinstance(node, ast.Name) and node.id in self.values:
+                    self.last[node.id] = index
+            for initial, _ in statement.loop[2] if statement.loop else ():
+                if initial is not None:
+                    self.last[self.words[initial]] = max(index, self.last.get(self.words[initial], 0))
+
+    def method(self) -> Method:
+        writer, function = self.writer, self.writer.function
+        self.taken = {*KEYWORDS, *self._free_words()}
+        parameters: list[str] = []
+        for argument, value in function.inputs.items():
+            word = numbered(identifier(argument, self.taken), [*self.taken, *parameters])
+            parameters.append(word)
+            self._hold(word, value)
+        body: list[ast.stmt] = []
+        for index, assign in enumerate(writer.statements):
+            body += self._statement(index, assign)
+        sizes = self._sizes(body)
+        return Method([*parameters, *function.sizes], [*sizes, *body], writer.records, writer.training)
+
+    def _free_words(self) -> set[str]:
+        """Words that the expressions use for themselves: modules, functions, sizes."""
+        words = {*self.writer.function.shown, *self.writer.function.sizes}
+        for statement in self.writer.statements:
+            trees = [statement.expression, *([statement.loop[1]] if statement.loop else [])]
+            for tree in trees:
+                words |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not n.id.startswith("\0")}
+        return words
+
+    def _hold(self, word: str, value: Value) -> None:
+        self.names[self.words[value]] = word
+        self.holder[word] = value
+
+    def _is_free(self, word: str, index: int) -> bool:
+        """Whether a name may be bound anew by a statement: nothing reads what it holds afterwards."""
+        if word in self.taken:
+            return False
+        held = self.holder.get(word)
+        return held is None or self.last.get(self.words[held], -1) <= index
+
+    def _choose(self, value: Value, index: int, tree: ast.expr) -> str:
+        base = identifier(value.hint or self._suggest(value, tree), self.taken)
+        word, count = base, 2
+        while not self._is_free(word, index):
+            word, count = f"{base}_{count}", count + 1
+        return word
+
+    def _suggest(self, value: Value, tree: ast.expr) -> str:
+        """A name for a value that the source never named: what it is the result of."""
+        node = value.node
+        if node is not None and node.op == "call":
+            return node.attributes["module"].rpartition(".")[2]
+        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) and _starts_at_self(tree.func):
+            return tree.func.attr
+        operand = next((v for v in node.operands if self.words.get(v) in self.names), None) if node is not None else None
+        return self.names[self.words[operand]] if operand is not None else "x"
+
+    def _statement(self, index: int, assign: _Assign) -> list[ast.stmt]:
+        if not assign.targets:
+            return [ast.Return(self._rename(assign.expression))]
+        if assign.loop is not None:
+            return self._for(index, assign)
+        tree = self._rename(assign.expression)
+        words: list[str] = []
+        for value in assign.targets:
+            if self.words[value] in self.last:
+                word = self._choose(value, index, tree)
+                self._hold(word, value)
+            else:
+                word = "_"
+            words.append(word)
+        return [ast.Assign([_target(words)], tree)]
+
+    def _for(self, index: int, assign: _Assign) -> list[ast.stmt]:
+        assert assign.loop is not None
+        item, iterable, carried = assign.loop
+        body: list[ast.stmt] = []
+        for initial, final in carried:
+            assert initial is not None
+            word = self.names[self.words[initial]]
+            if self.last.get(self.words[initial], -1) > index:  # still needed after the loop
+                kept = word
+                word = self._choose(final, index, assign.expression)
+                body.append(ast.Assign([_target([word])], name(kept)))
+            self._hold(word, final)
+        for value in assign.targets:
+            if self.words[value] not in self.names:
+                self._hold(self._choose(value, index, assign.expression), value)
+        word = numbered(item.removeprefix("\0item"), {*self.taken, *self.holder})
+        self.names[item] = word
+        call = self._rename(assign.expression)
+        targets = _target([self.names[self.words[value]] for value in assign.targets])
+        loop = ast.For(ast.Name(word, ast.Store()), self._rename(iterable), [ast.Assign([targets], call)], [])
+        return [*body, loop]
+
+    def _rename(self, tree: ast.expr) -> ast.expr:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id.startswith("\0"):
+                node.id = self.names[node.id]
+        return tree
+
+    def _sizes(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Statements that read the symbols which the body uses off the shapes that show them."""
+        used = {n.id for stmt in body for n in ast.walk(stmt) if isinstance(n, ast.Name)}
+        wanted: dict[Value, dict[int, str]] = {}
+        for symbol, (value, axis) in self.writer.function.shown.items():
+            if symbol in used:
+                wanted.setdefault(value, {})[axis] = symbol
+        arguments = dict(zip(self.writer.function.inputs.values(), self.writer.function.inputs, strict=True))
+        out: list[ast.stmt] = []
+        for value, axes in wanted.items():
+            array = name(self._argument(value, arguments[value]))
+            shape = self.writer.style.shape(array)
+            if len(axes) == 1:
+                ((axis, symbol),) = axes.items()
+                out.append(ast.Assign([_target([symbol])], ast.Subscript(shape, ast.Constant(axis), ast.Load())))
+                continue
+            end = max(axes) + 1
+            words = [axes.get(axis, "_") for axis in range(end)]
+            if end < value.ndim:
+                shape = ast.Subscript(shape, ast.Slice(None, ast.Constant(end)), ast.Load())
+            out.append(ast.Assign([_target(words)], shape))
+        return out
+
+    def _argument(self, value: Value, argument: str) -> str:
+        return self.names[self.words[value]]
+
+
+def _starts_at_self(tree: ast.expr) -> bool:
+    while isinstance(tree, ast.Attribute | ast.Subscript):
+        tree = tree.value
+    return isinstance(tree, ast.Name) and tree.id == "self"
+
+
+def _target(words: Sequence[str]) -> ast.expr:
+    names: list[ast.expr] = [ast.Name(word, ast.Store()) for word in words]
+    return names[0] if len(names) == 1 else ast.Tuple(names, ast.Store())

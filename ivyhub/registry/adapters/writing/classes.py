@@ -1,0 +1,342 @@
+"""Classes for a module tree: modules whose code is the same but for numbers share one class.
+
+Modules are written innermost first. Each becomes constructor statements and methods, as trees; trees that differ only
+in their numbers are one class, and the numbers that differ between its instances become constructor arguments, named
+after what they are given to (``in_features``). Columns of equal numbers are one argument. So four stages of a network
+become ``Stage(in_channels=64, out_channels=128, ...)`` four times, not four classes.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from ....engine.graph import Graph, ModuleInfo
+from ....engine.outline import Function, outline
+from ....engine.template import copy_tree, literal
+from ...weights import Entry, Step, WeightMap
+from .body import Callee, Method, write_method
+from .names import identifier, numbered
+from .style import Style, attribute, name
+
+
+@dataclass
+class Class:
+    """One emitted class.
+
+    Attributes:
+        name: its name.
+        info: the module table's row of its first instance.
+        arguments: constructor arguments by name.
+        kept: those that a method reads off ``self``.
+        build: constructor statements.
+        methods: by name.
+        instances: the paths of the modules that it stands for.
+    """
+
+    name: str
+    info: ModuleInfo
+    arguments: list[str]
+    kept: list[str]
+    build: list[ast.stmt]
+    methods: dict[str, Method]
+    instances: list[str]
+
+    @property
+    def training(self) -> bool:
+        """Whether any method needs the training argument."""
+        return any(method.training for method in self.methods.values())
+
+
+@dataclass
+class Plan:
+    """Everything that a renderer needs: classes innermost first, and where each array goes."""
+
+    classes: list[Class]
+    root: Class
+    records: dict[str, tuple[str, ...]]
+    places: dict[str, tuple[str, tuple[Step, ...]]] = field(default_factory=dict)  # owner's path -> native name, steps
+
+    def weights(self) -> WeightMap:
+        """The map from the graph's parameters to the tensors of the export."""
+        return WeightMap([Entry((native,), (path,), steps) for path, (native, steps) in self.places.items()])
+
+
+@dataclass
+class _Written:
+    """One module as code, before it shares a class."""
+
+    path: str
+    build: list[ast.stmt]
+    methods: dict[str, Method]
+
+
+def plan(graph: Graph, style: Style) -> Plan:
+    """Write every module of a legalised graph in a style and share the classes."""
+    return _Planner(graph, style).plan()
+
+
+class _Planner:
+    def __init__(self, graph: Graph, style: Style) -> None:
+        self.graph = graph
+        self.style = style
+        self.root = outline(graph)
+        self.functions: dict[str, list[Function]] = {}
+        for function in self.root.walk():
+            self.functions.setdefault(function.module, []).append(function)
+        self.called = {node.attributes["module"] for node in graph.nodes if node.op == "call"}
+        self.children: dict[str, list[ModuleInfo]] = {path: [] for path in graph.modules}
+        for path in graph.modules:
+            if path and self._is_kept(path):
+                self.children[path.rpartition(".")[0]].append(graph.modules[path])
+        self.callees: dict[int, Callee] = {}
+        self.classes: list[Class] = []
+        self.names: set[str] = set()
+        self.constructions: dict[str, ast.expr] = {}  # path -> how the module is constructed
+        self.records: dict[str, tuple[str, ...]] = {}
+
+    # -- the module tree -----------------------------------------------------------------------------------------
+
+    def _is_kept(self, path: str) -> bool:
+        """Whether a module holds arrays or is called, itself or below."""
+        prefix = f"{path}."
+        return any(
+            module.parameters or module.path in self.called
+            for other, module in self.graph.modules.items()
+            if other == path or other.startswith(prefix)
+        ) or path in self.functions
+
+    def _is_list(self, path: str) -> bool:
+        info = self.graph.modules[path]
+        children = self.children[path]
+        return (
+            bool(path and children)
+            and not info.parameters
+            and path not in self.functions
+            and all(child.path.rpartition(".")[2].isdigit() for child in children)
+        )
+
+    def _member(self, path: str) -> str:
+        return identifier(path.rpartition(".")[2], self.style.reserved)
+
+    def _item(self, parent: str, path: str) -> str | int:
+        """How a child is found in its parent: an attribute name, or the key of a list."""
+        if not self._is_list(parent):
+            return self._member(path)
+        indices = [int(child.path.rpartition(".")[2]) for child in self.children[parent]]
+        return self.style.list_index(indices, int(path.rpartition(".")[2]))
+
+    def _reach(self, base: str, path: str) -> ast.expr:
+        """The expression for a module below another one, from its ``self``."""
+        tree: ast.expr = name("self")
+        current = base
+        for part in path[len(base) :].strip(".").split(".") if path != base else ():
+            child = f"{current}.{part}" if current else part
+            item = self._item(current, child)
+            if self._is_list(current):
+                tree = ast.Subscript(tree, ast.Constant(item), ast.Load())
+            else:
+                tree = attribute(tree, str(item))
+            current = child
+        return tree
+
+    def native_path(self, path: str) -> list[str | int]:
+        """The place of a module in the export, as attribute names and list keys."""
+        parts: list[str | int] = []
+        while path:
+            parent = path.rpartition(".")[0]
+            parts.append(self._item(parent, path))
+            path = parent
+        return parts[::-1]
+
+    # -- planning ------------------------------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        heights = self._heights()
+        for height in range(max(heights.values()) + 1):
+            level = [self._write(path) for path, h in heights.items() if h == height]
+            for group in _groups(self.graph, level):
+                self._share(group)
+        root = next(cls for cls in self.classes if "" in cls.instances)
+        return Plan(self.classes, root, self.records, self._places())
+
+    def _heights(self) -> dict[str, int]:
+        """How many classes lie below each composite module on the longest way down."""
+        heights: dict[str, int] = {}
+        for path in reversed([p for p in self.graph.modules if not p or self._is_kept(p)]):
+            if self.graph.modules[path].layer is not None or self._is_list(path):
+                continue
+            prefix = f"{path}." if path else ""
+            below = [h for other, h in heights.items() if other.startswith(prefix)]
+            heights[path] = max(below, default=-1) + 1
+        return heights
+
+    def _write(self, path: str) -> _Written:
+        prefix = f"{path}." if path else ""
+        paths = {other: self._reach(path, other) for other in self.graph.modules if self._below(prefix, path, other)}
+        methods: dict[str, Method] = {}
+        keys: dict[str, str] = {}
+        for function in self.functions.get(path, ()):
+            method = write_method(self.graph, function, self.style, paths, self.callees)
+            self.records |= method.records
+            key = f"{method.parameters}{[ast.dump(stmt) for stmt in method.body]}"
+            if key not in keys:
+                base = self.style.method if not methods else f"call_{len(methods) + 1}"
+                keys[key] = base
+                methods[base] = method
+            word = keys[key]
+            self.callees[function.call] = Callee(None if word == self.style.method else word, method.training)
+        return _Written(path, self._build(path), methods)
+
+    def _below(self, prefix: str, path: str, other: str) -> bool:
+        return other == path or (other.startswith(prefix) and self._is_kept(other))
+
+    def _build(self, path: str) -> list[ast.stmt]:
+        """The constructor's statements of a module: its own arrays, then its children."""
+        out: list[ast.stmt] = []
+        for word, parameter in self.graph.modules[path].parameters.items():
+            out += self.style.declare(
+                identifier(word, self.style.reserved),
+                parameter.spec,
+                trainable=parameter.trainable,
+                persistent=parameter.persistent,
+            )
+        for child in self.children[path]:
+            target = attribute(name("self"), self._member(child.path))
+            target.ctx = ast.Store()
+            out.append(ast.Assign([target], self._construct(child.path)))
+        return out
+
+    def _construct(self, path: str) -> ast.expr:
+        info = self.graph.modules[path]
+        if info.layer is not None:
+            row = self.style.leaves.find(info.layer, info.config, self.style.version)
+            assert row is not None, f"{info.layer} at {path} was not legalised for {self.style.framework}"
+            values = {key: literal(value, key) for key, value in row.values(info.config).items()}
+            return self.style.adopt(row.build.fill(values))
+        if self._is_list(path):
+            items = {int(c.path.rpartition(".")[2]): self._construct(c.path) for c in self.children[path]}
+            return self.style.module_list(items)
+        return copy_tree(self.constructions[path])
+
+    def _share(self, group: list[_Written]) -> None:
+        """One class for modules of one shape."""
+        first = group[0]
+        info = self.graph.modules[first.path]
+        word = numbered(identifier(info.class_name), self.names)
+        self.names.add(word)
+        columns = list(zip(*(list(_constants(written)) for written in group), strict=True))
+        taken = {"self", *(p for m in first.methods.values() for p in m.parameters)}
+        members = {node.targets[0].attr for node in first.build if _is_member(node)}
+        arguments: dict[tuple[object, ...], str] = {}
+        in_methods: set[str] = set()
+        for column in columns:
+            values = tuple(constant.value for constant, _ in column)
+            if all(value == values[0] and type(value) is type(values[0]) for value in values):
+                continue
+            constant, in_method = column[0]
+            if values not in arguments:
+                hint = identifier(constant.kind or "value", {*self.style.reserved, *members})
+                arguments[values] = numbered(hint, {*arguments.values(), *taken, *members})
+            argument = arguments[values]
+            if in_method:
+                in_methods.add(argument)
+            constant.value = _Argument(argument, in_method)
+        build = [_Fill().visit(stmt) for stmt in first.build]
+        for method in first.methods.values():
+            method.body = [_Fill().visit(stmt) for stmt in method.body]
+        for position, written in enumerate(group):
+            given = {
+                argument: literal(values[position], argument) or ast.Constant(None)
+                for values, argument in arguments.items()
+            }
+            self.constructions[written.path] = self.style.construct(word, given)
+        kept = [argument for argument in arguments.values() if argument in in_methods]
+        self.classes.append(
+            Class(word, info, list(arguments.values()), kept, build, first.methods, [w.path for w in group])
+        )
+
+    # -- arrays --------------------------------------------------------------------------------------------------
+
+    def _places(self) -> dict[str, tuple[str, tuple[Step, ...]]]:
+        """Where each array of the graph stands in the export."""
+        places: dict[str, tuple[str, tuple[Step, ...]]] = {}
+        for path, info in self.graph.modules.items():
+            native = self.native_path(path) if not path or self._is_kept(path) else []
+            row = self.style.leaves.find(info.layer, info.config, self.style.version) if info.layer else None
+            table = row.weights(SimpleNamespace(**info.config)) if row is not None else None
+            for word, parameter in info.parameters.items():
+                if parameter.alias is not None or not self.style.stores(parameter):
+                    continue
+                if table is None:
+                    place: tuple[str, tuple[Step, ...]] | None = (identifier(word, self.style.reserved), ())
+                else:
+                    place = table.get(word)
+                if place is not None:
+                    full = f"{path}.{word}" if path else word
+                    places[full] = (self.style.child_path([*native, place[0]]), place[1])
+        return places
+
+
+class _Argument(str):
+    """A constant's value that became a constructor argument."""
+
+    __slots__ = ("in_method",)
+    in_method: bool
+
+    def __new__(cls, word: str, in_method: bool) -> _Argument:
+        self = super().__new__(cls, word)
+        self.in_method = in_method
+        return self
+
+
+class _Fill(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not isinstance(node.value, _Argument):
+            return node
+        return attribute(name("self"), str(node.value)) if node.value.in_method else name(str(node.value))
+
+
+def _is_member(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Attribute)
+        and isinstance(node.targets[0].value, ast.Name)
+        and node.targets[0].value.id == "self"
+    )
+
+
+def _groups(graph: Graph, level: list[_Written]) -> list[list[_Written]]:
+    """Modules of one class in the source and of one shape but for numbers."""
+    found: dict[object, list[_Written]] = {}
+    for written in level:
+        shape = [
+            _shape(written.build),
+            [(word, tuple(m.parameters), _shape(m.body)) for word, m in written.methods.items()],
+        ]
+        found.setdefault(f"{graph.modules[written.path].cls}{shape}", []).append(written)
+    return list(found.values())
+
+
+def _shape(tree: object) -> object:
+    """A tree without the values of its numbers."""
+    if isinstance(tree, ast.Constant):
+        return type(tree.value).__name__ if _is_number(tree) else repr(tree.value)
+    if isinstance(tree, ast.AST):
+        return (type(tree).__name__, *(_shape(value) for _, value in ast.iter_fields(tree)))
+    return [_shape(item) for item in tree] if isinstance(tree, list) else tree
+
+
+def _is_number(node: ast.Constant) -> bool:
+    return isinstance(node.value, int | float | complex)
+
+
+def _constants(written: _Written) -> Iterator[tuple[ast.Constant, bool]]:
+    """The numbers of a module's code in order, with whether a method holds them."""
+    for stmt in written.build:
+        yield from ((node, False) for node in ast.walk(stmt) if isinstance(node, ast.Constant) and _is_number(node))
+    for method in written.methods.values():
+        for stmt in method.body:
+            yield from ((node, True) for node in ast.walk(stmt) if isinstance(node, ast.Constant) and _is_number(node))

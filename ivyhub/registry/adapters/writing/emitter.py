@@ -1,0 +1,124 @@
+"""The way from a graph to an `Export` that all class-writing targets share."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+
+from ....engine import support as _support
+from ....engine.graph import Graph, Value, tree_leaves
+from ....engine.spec import Spec
+from ...weights import Reshape, Transpose
+from ..target import Target
+from .classes import Class, Plan, plan
+from .export import Export
+from .render import format_source, imports_for, source_of
+from .style import Style
+
+
+class Emitter:
+    """Writes one graph in one style; adapters subclass it for what their classes look like.
+
+    Attributes:
+        load: the text of the package's ``__init__.py``, with ``{entry}`` for the root class, ``{words}`` for the names
+            to import from ``modeling`` and ``{listed}`` for ``__all__``.
+    """
+
+    load: str
+
+    def __init__(self, style: Style, target: Target) -> None:
+        self.style = style
+        self.target = target
+
+    def prepare(self, graph: Graph) -> Graph:
+        """The passes that make a graph fit for the target."""
+        raise NotImplementedError
+
+    def render_class(self, cls: Class) -> str:
+        """One class as text."""
+        raise NotImplementedError
+
+    def emit(self, graph: Graph) -> Export:
+        """Write a graph; it is left as it was. Raises `NoLoweringError` for what the target cannot express."""
+        graph = self.prepare(graph.copy())
+        done = plan(graph, self.style)
+        modeling = format_source(self._modeling(graph, done))
+        names = [done.root.name, *done.records]
+        return Export(
+            target=self.target,
+            files={"modeling.py": modeling, "__init__.py": format_source(self._package(names))},
+            entry=done.root.name,
+            weights=done.weights(),
+            tensors=_tensors(graph, done),
+            symbols=dict(graph.symbols),
+            requires=self.requires(),
+        )
+
+    def requires(self) -> dict[str, str]:
+        """The packages that the source imports, with the versions it is written for."""
+        from ....engine.backends import framework
+
+        oldest = self.target.versions or f">={framework(self.target.framework).minimum}"
+        return {framework(self.target.framework).distribution: oldest}
+
+    # -- text ----------------------------------------------------------------------------------------------------
+
+    def _modeling(self, graph: Graph, done: Plan) -> str:
+        support = Path(_support.__file__).parent / f"{self.style.framework}.py"
+        parts = [
+            *source_of(support.read_text(encoding="utf-8"), self.style.support),
+            *(self._record(word, fields) for word, fields in done.records.items()),
+            *(self.render_class(cls) for cls in done.classes),
+        ]
+        body = "\n\n\n".join(parts)
+        imports = "\n".join(imports_for(body, self.style.imports))
+        return f"{self._docstring(graph, done)}\n\nfrom __future__ import annotations\n\n{imports}\n\n\n{body}\n"
+
+    def _record(self, word: str, fields: tuple[str, ...]) -> str:
+        lines = "\n".join(f"    {field}: {self.style.array}" for field in fields)
+        return f'class {word}(NamedTuple):\n    """What the model returns."""\n\n{lines}\n'
+
+    def _docstring(self, graph: Graph, done: Plan) -> str:
+        source = ".".join(part for part in (graph.meta.get("module"), graph.modules[""].class_name) if part)
+        inputs = [
+            f"    {path.replace('.', '_')}: {leaf.spec}"
+            for top, tree in graph.inputs.items()
+            for path, leaf in tree_leaves(tree, top)
+            if isinstance(leaf, Value)
+        ]
+        return f'"""{done.root.name} for {self.target}, written by ivyhub from {source}.\n\nInputs:\n\n' + "\n".join(inputs) + '\n"""'
+
+    def _package(self, names: list[str]) -> str:
+        words = ", ".join(sorted(names))
+        listed = ", ".join(f'"{word}"' for word in sorted([*names, "load"]))
+        return self.load.format(entry=names[0], words=words, listed=listed)
+
+    def statements(self, body: list[ast.stmt]) -> str:
+        """Statements as text, indented for a method."""
+        text = "\n".join(ast.unparse(ast.fix_missing_locations(stmt)) for stmt in body)
+        return "\n".join(f"        {line}" if line else line for line in text.splitlines())
+
+    def docstring(self, cls: Class) -> str:
+        """Where a class comes from, in a line."""
+        module = cls.info.cls.rpartition(".")[0]
+        where = cls.instances[0]
+        more = f" and {len(cls.instances) - 1} more" if len(cls.instances) > 1 else ""
+        place = f" (``{where}``{more})" if where else ""
+        return f'"""{cls.info.class_name} of ``{module}``{place}."""' if module else f'"""{cls.info.class_name}{place}."""'
+
+
+def _tensors(graph: Graph, done: Plan) -> dict[str, Spec]:
+    """Shape and dtype of each tensor as the export stores it."""
+    found: dict[str, Spec] = {}
+    for path, (native, steps) in done.places.items():
+        spec = graph.parameter(path).spec
+        for step in steps:
+            if isinstance(step, Transpose):
+                spec = spec.with_shape(*(spec.shape[axis] for axis in step.perm))
+            elif isinstance(step, Reshape):
+                spec = spec.with_shape(*step.shape)
+        found[native] = spec
+    return found
+
+

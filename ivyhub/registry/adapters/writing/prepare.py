@@ -1,0 +1,46 @@
+"""The passes that make a graph fit for a target that writes classes."""
+
+from __future__ import annotations
+
+from ....engine import passes
+from ....engine.graph import Graph, ModuleInfo, below, verify
+from ....engine.passes.dropouts import own_dropouts
+from ....engine.passes.layout import channels_last, heads_third
+from ....engine.passes.legalise import legalise
+from .style import Style
+
+
+def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = "third") -> Graph:
+    """Rewrite a graph in place until a style can write each of its nodes.
+
+    Args:
+        graph: what to rewrite.
+        style: whose rows and leaf layers there are.
+        channels: "last" where the target's images have their channels last, else "first".
+        heads: "third" where attention wants (batch, length, heads, features), else "second".
+
+    Raises `NoLoweringError` with every operation that the target cannot express.
+    """
+
+    foreign = {
+        node.attributes["module"]
+        for node in graph.nodes
+        if node.op == "call" and not below(node.attributes["module"], graph.calls[node.scope.call].module)
+    }
+
+    def lacks(module: ModuleInfo) -> bool:
+        """Native layers own their arrays, and are called by the class that holds them."""
+        if style.leaves.find(str(module.layer), module.config, style.version) is None or module.path in foreign:
+            return True
+        return not style.ties and any(parameter.alias is not None for parameter in module.parameters.values())
+
+    own_dropouts(graph)
+    if channels == "last":
+        channels_last(graph)
+    if heads == "third":
+        heads_third(graph)
+    passes.simplify(graph)
+    if legalise(graph, style.framework, style.version, expand=lacks):
+        passes.simplify(graph)
+        legalise(graph, style.framework, style.version, expand=lacks)
+    return verify(graph)

@@ -1,0 +1,52 @@
+"""A plan as the text of an export, formatted as ``ruff format`` would: by ruff itself."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+
+from ....errors import IvyhubError
+
+WIDTH = 100
+
+
+def source_of(text: str, names: Iterable[str]) -> list[str]:
+    """The functions and classes of those names in a module's text, with those that they use, in the text's order."""
+    tree = ast.parse(text)
+    definitions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    wanted: set[str] = set()
+    queue = list(names)
+    while queue:
+        word = queue.pop()
+        if word not in wanted and word in definitions:
+            wanted.add(word)
+            queue += [node.id for node in ast.walk(definitions[word]) if isinstance(node, ast.Name)]
+    return [ast.get_source_segment(text, node) or "" for word, node in definitions.items() if word in wanted]
+
+
+def imports_for(text: str, table: Mapping[str, str]) -> list[str]:
+    """The import statements for the short names that a text uses."""
+    return [statement for word, statement in table.items() if re.search(rf"(?<![\w.\"']){word}(?=[.\[(:,)\s])", text)]
+
+
+@functools.cache
+def _ruff() -> str:
+    from ruff.__main__ import find_ruff_bin  # ships the formatter as a binary; there is no Python interface
+
+    return find_ruff_bin()
+
+
+def format_source(text: str) -> str:
+    """Text formatted and its imports sorted by ruff, at a width of 100."""
+    settings = ["--config", f"line-length={WIDTH}", "--isolated", "--quiet", "--no-cache", "--stdin-filename", "modeling.py"]
+    for command in (["check", "--select", "I,F401", "--fix"], ["format"]):
+        done = subprocess.run(
+            [_ruff(), *command, *settings, "-"], input=text, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+        if done.returncode or not done.stdout:
+            raise IvyhubError(f"ruff could not format emitted source: {done.stderr.strip()[:300]}", hint="please report it")
+        text = done.stdout
+    return text

@@ -1,0 +1,112 @@
+"""`Style`: what one flavour of a framework decides about emitted source. Each emitter has one."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from packaging.version import Version
+
+from ....engine.graph import Parameter
+from ....engine.spec import Spec
+from .layers import Leaves
+
+
+def name(word: str) -> ast.Name:
+    """A name as an expression."""
+    return ast.Name(word, ast.Load())
+
+
+def attribute(value: ast.expr, word: str) -> ast.Attribute:
+    """``value.word``."""
+    return ast.Attribute(value, word, ast.Load())
+
+
+def expression(text: str) -> Any:
+    """The expression that a text is."""
+    return ast.parse(text, mode="eval").body
+
+
+def statement(text: str) -> ast.stmt:
+    """The statement that a text is."""
+    return ast.parse(text).body[0]
+
+
+@dataclass
+class Style:
+    """The words and habits of one flavour; subclasses override what theirs does otherwise.
+
+    Attributes:
+        version: the oldest version of the framework that the source must run on, None for the newest.
+    """
+
+    framework: ClassVar[str]
+    leaves: ClassVar[Leaves]
+    method: ClassVar[str] = "__call__"
+    base: ClassVar[str]
+    array: ClassVar[str]  # the annotation of an array
+    reserved: ClassVar[frozenset[str]] = frozenset()  # attributes of the base class
+    imports: ClassVar[Mapping[str, str]] = {}  # short name -> import statement
+    ties: ClassVar[bool] = False  # whether a layer may hold another's array
+    training: ClassVar[str | None] = None  # the argument that carries train mode through calls, if any
+
+    version: Version | None = None
+    support: set[str] = field(default_factory=set)
+
+    def parameter(self, owner: ast.expr, word: str, *, trainable: bool) -> ast.expr:
+        """Reading an own parameter or buffer."""
+        return attribute(owner, word)
+
+    def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:
+        """Constructor statements of an own parameter or buffer."""
+        raise NotImplementedError
+
+    def dropout(self, layer: ast.expr) -> ast.expr:
+        """A Dropout child as the ``{dropout}`` of an operation: by default something callable."""
+        return layer
+
+    def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
+        """A list of modules by their index in the source."""
+        raise NotImplementedError
+
+    def list_index(self, indices: Sequence[int], index: int) -> Any:
+        """How an item of such a list is found: its key or its position."""
+        return indices.index(index)
+
+    def construct(self, cls: str, arguments: Mapping[str, ast.expr]) -> ast.expr:
+        """Constructing a class of the export."""
+        return ast.Call(name(cls), [], [ast.keyword(key, value) for key, value in arguments.items()])
+
+    def adopt(self, tree: ast.expr) -> ast.expr:
+        """An expression with ``support.f`` as plain ``f``, whose source then travels into the export."""
+        return _Adopt(self.support).visit(tree)
+
+    def shape(self, array: ast.expr) -> ast.expr:
+        """The shape of an array, as sizes that may be unpacked."""
+        return attribute(array, "shape")
+
+    def constant(self, array: Any) -> ast.expr:
+        """A small constant array."""
+        raise NotImplementedError
+
+    def stores(self, parameter: Parameter) -> bool:
+        """Whether the weight file holds an array; the others are made anew by the constructor."""
+        return True
+
+    def child_path(self, parts: Sequence[str | int]) -> str:
+        """The name under which the weights of a place in the model are stored."""
+        return ".".join(map(str, parts))
+
+
+class _Adopt(ast.NodeTransformer):
+    def __init__(self, support: set[str]) -> None:
+        self.support = support
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if isinstance(node.value, ast.Name) and node.value.id == "support":
+            self.support.add(node.attr)
+            return name(node.attr)
+        self.generic_visit(node)
+        return node
