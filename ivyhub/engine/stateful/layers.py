@@ -146,6 +146,7 @@ class BatchNorm(Layer):
     momentum: float | None = 0.1
     affine: bool = True
     track_running_stats: bool = True
+    spatial_rank: int = 2  # of the images that it was made for; PyTorch names its classes by it
     channel_axis: int = 1
 
     def parameters(self) -> dict[str, tuple[Size, ...]]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-import numpy as np
 
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
-from ..writing.style import Style, attribute, expression, name, statement
+from ..writing.style import Style, array_literal, attribute, expression, name, repeated, statement
 from .layers import NNX
 
 
@@ -66,29 +64,4 @@ class NnxStyle(Style):
         return ast.Call(name(cls), [], [*keywords, ast.keyword("rngs", name("rngs")), ast.keyword(None, name("dtypes"))])
 
     def constant(self, array: Any) -> ast.expr:
-        return array_literal(array, "jnp", _dtype(array.dtype.name))
-
-
-def repeated(items: Sequence[ast.expr]) -> ast.expr:
-    """A list display, as a comprehension where all items are written alike."""
-    if len(items) > 1 and len({ast.dump(item) for item in items}) == 1:
-        count = ast.Constant(len(items), kind="depth")
-        loop = ast.comprehension(
-            ast.Name("_", ast.Store()), ast.Call(name("range"), [count], []), [], 0
-        )
-        return ast.ListComp(items[0], [loop])
-    return ast.List(list(items), ast.Load())
-
-
-def array_literal(array: np.ndarray, module: str, dtype: str) -> ast.expr:
-    """``jnp.array([1.0, 2.0], jnp.float32)``; numbers print so that they read back to the same bits."""
-    array = np.asarray(array)
-    return ast.Call(
-        expression(f"{module}.array"), [_nested(array.tolist()), expression(dtype)], []
-    )
-
-
-def _nested(value: Any) -> ast.expr:
-    if isinstance(value, list):
-        return ast.List([_nested(item) for item in value], ast.Load())
-    return literal(value) or ast.Constant(None)
+        return array_literal(array, "jnp.array", _dtype(array.dtype.name))

@@ -2,13 +2,16 @@
 
 `LEAVES` reads a live ``torch.nn`` layer as a leaf layer of `ivyhub.engine.stateful.layers`: the layer's name, its
 fields, and the names of its arrays (PyTorch's are ivyhub's). A layer whose settings the leaf cannot express is no
-leaf: its operations are read instead.
+leaf: its operations are read instead. `TORCH` writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
+
+from ..writing.layers import Leaves
 
 Reading = tuple[str, dict[str, Any]]  # the leaf layer and its fields
 
@@ -68,6 +71,7 @@ def _batch_norm(m: Any) -> Reading:
         "momentum": m.momentum,
         "affine": m.affine,
         "track_running_stats": m.track_running_stats,
+        "spatial_rank": next(int(kind.__name__[-2]) for kind in type(m).__mro__ if kind.__name__[-1:] == "d"),
     }
 
 
@@ -109,3 +113,66 @@ LEAVES: Mapping[str, Callable[[Any], Reading | None]] = {
     "torch.nn.modules.conv.Conv3d": _conv,
     "torch.nn.modules.dropout.Dropout": _dropout,
 }
+
+TORCH = Leaves()
+
+
+def _one(values: tuple[int, ...]) -> Any:
+    """A number where all axes have the same."""
+    return values[0] if len(set(values)) == 1 else values
+
+
+TORCH.row(
+    "Linear", "nn.Linear({in_features}, {out_features}, bias={use_bias:True})", weights=("weight", "bias")
+)
+TORCH.row(
+    "Embedding",
+    "nn.Embedding({num_embeddings}, {embedding_dim}, padding_idx={padding_idx})",
+    weights=("weight",),
+)
+TORCH.row(
+    "LayerNorm",
+    "nn.LayerNorm({shape}, eps={eps:1e-05}, elementwise_affine={use_weight:True}, bias={bias:True})",
+    weights=("weight", "bias"),
+    when=lambda c: c.use_weight or not c.use_bias,
+    derive=lambda c: {
+        "shape": c.normalized_shape[0] if len(c.normalized_shape) == 1 else c.normalized_shape,
+        "bias": c.use_bias or not c.use_weight,  # without a weight there is no bias either
+    },
+)
+TORCH.row(
+    "GroupNorm",
+    "nn.GroupNorm({num_groups}, {num_channels}, eps={eps:1e-05}, affine={affine:True})",
+    weights=("weight", "bias"),
+    when=lambda c: c.channel_axis == 1,
+)
+TORCH.row("Dropout", "nn.Dropout({rate})")
+
+
+def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:
+    return {
+        "size": _one(c.kernel_size),
+        "stride": _one(c.strides),
+        "pad": _one(tuple(before for before, _ in c.padding)),
+        "dilate": _one(c.dilation),
+    }
+
+
+for _rank in (1, 2, 3):
+    TORCH.row(
+        "Conv",
+        f"nn.Conv{_rank}d({{in_channels}}, {{out_channels}}, kernel_size={{size}}, stride={{stride:1}}, "
+        "padding={pad:0}, dilation={dilate:1}, groups={groups:1}, bias={use_bias:True})",
+        weights=("weight", "bias"),
+        when=lambda c, rank=_rank: (
+            len(c.kernel_size) == rank and c.channel_axis == 1 and all(before == after for before, after in c.padding)
+        ),
+        derive=_conv_settings,
+    )
+    TORCH.row(
+        "BatchNorm",
+        f"nn.BatchNorm{_rank}d({{num_features}}, eps={{eps:1e-05}}, momentum={{momentum:0.1}}, affine={{affine:True}}, "
+        "track_running_stats={track_running_stats:True})",
+        weights=("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
+        when=lambda c, rank=_rank: c.spatial_rank == rank and c.channel_axis == 1,
+    )

@@ -207,7 +207,31 @@ class _Planner:
             target = attribute(name("self"), self._member(child.path))
             target.ctx = ast.Store()
             out.append(ast.Assign([target], self._construct(child.path)))
+        return out + self._ties(path)
+
+    def _ties(self, path: str) -> list[ast.stmt]:
+        """Shared arrays whose names first meet in this module, where the style can tie them."""
+        out: list[ast.stmt] = []
+        for module in self.graph.modules.values() if self.style.ties else ():
+            for word, parameter in module.parameters.items():
+                full = f"{module.path}.{word}" if module.path else word
+                if parameter.alias is None or self._meeting(full, parameter.alias) != path:
+                    continue
+                owner, _, owned = parameter.alias.rpartition(".")
+                source = attribute(self._reach(path, owner), identifier(owned, self.style.reserved))
+                out.append(self.style.tie(self._reach(path, module.path), word, source))
         return out
+
+    def _meeting(self, first: str, second: str) -> str:
+        """The innermost module that holds both of two parameters and is no list."""
+        shared: list[str] = []
+        for a, b in zip(first.split(".")[:-1], second.split(".")[:-1], strict=False):
+            if a != b:
+                break
+            shared.append(a)
+        while self._is_list(".".join(shared)):
+            shared.pop()
+        return ".".join(shared)
 
     def _construct(self, path: str) -> ast.expr:
         info = self.graph.modules[path]

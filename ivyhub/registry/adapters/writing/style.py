@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 from packaging.version import Version
 
 from ....engine.graph import Parameter
 from ....engine.spec import Spec
+from ....engine.template import literal
 from .layers import Leaves
 
 
@@ -75,6 +77,10 @@ class Style:
         """How an item of such a list is found: its key or its position."""
         return indices.index(index)
 
+    def tie(self, target: ast.expr, word: str, owner: ast.expr) -> ast.stmt:
+        """The statement that makes an array of a layer another name of its owner, where the flavour has ``ties``."""
+        raise NotImplementedError
+
     def construct(self, cls: str, arguments: Mapping[str, ast.expr]) -> ast.expr:
         """Constructing a class of the export."""
         return ast.Call(name(cls), [], [ast.keyword(key, value) for key, value in arguments.items()])
@@ -110,3 +116,26 @@ class _Adopt(ast.NodeTransformer):
             return name(node.attr)
         self.generic_visit(node)
         return node
+
+
+def repeated(items: Sequence[ast.expr]) -> ast.expr:
+    """A list display, as a comprehension where all items are written alike."""
+    if len(items) > 1 and len({ast.dump(item) for item in items}) == 1:
+        count = ast.Constant(len(items), kind="depth")
+        loop = ast.comprehension(
+            ast.Name("_", ast.Store()), ast.Call(name("range"), [count], []), [], 0
+        )
+        return ast.ListComp(items[0], [loop])
+    return ast.List(list(items), ast.Load())
+
+
+def array_literal(array: np.ndarray, function: str, dtype: str) -> ast.expr:
+    """``jnp.array([1.0, 2.0], dtype=jnp.float32)``; numbers print so that they read back to the same bits."""
+    array = np.asarray(array)
+    return ast.Call(expression(function), [_nested(array.tolist())], [ast.keyword("dtype", expression(dtype))])
+
+
+def _nested(value: Any) -> ast.expr:
+    if isinstance(value, list):
+        return ast.List([_nested(item) for item in value], ast.Load())
+    return literal(value) or ast.Constant(None)

@@ -1,0 +1,84 @@
+"""Graph -> PyTorch: `torch.nn.Module` classes, as a person would write them."""
+
+from __future__ import annotations
+
+from ....engine.graph import Graph
+from ..target import Target
+from ..writing.classes import Class
+from ..writing.emitter import Emitter
+from ..writing.export import Export
+from ..writing.prepare import prepare
+from .styles import TorchStyle
+
+_LOAD = '''"""Load the model: ``model = load()``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from .modeling import {words}
+
+__all__ = [{listed}]
+
+
+def read(folder, device="cpu"):
+    """All tensors of the weight files in a folder, by name."""
+    files = ["model.safetensors"]
+    if (index := folder / "model.safetensors.index.json").exists():
+        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    if (folder / "constants.safetensors").exists():
+        files.append("constants.safetensors")
+    return {{name: tensor for file in files for name, tensor in load_file(folder / file, device=device).items()}}
+
+
+def load(path=None, *, device="cpu", dtype=None):
+    """The model with its weights, in training mode as every new `torch.nn.Module`.
+
+    Args:
+        path: the folder of the weights; this package's own by default.
+        device: where the weights go, "cuda:0".
+        dtype: cast floating-point weights to it, ``torch.bfloat16``; as stored by default.
+    """
+    tensors = read(Path(__file__).parent if path is None else Path(path), str(device))
+    with torch.device("meta"):
+        model = {entry}()
+    owners = {{}}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        owner = owners.setdefault(tensor, name)
+        if owner != name:  # a tied weight is stored once
+            tensors[name] = tensors[owner]
+        elif isinstance(tensor, torch.nn.Parameter):
+            tensors[name] = torch.nn.Parameter(tensors[name], requires_grad=tensor.requires_grad)
+    model.load_state_dict(tensors, strict=True, assign=True)
+    return model if dtype is None else model.to(dtype)
+'''
+
+
+class TorchEmitter(Emitter):
+    """Writes `torch.nn.Module` classes."""
+
+    load = _LOAD
+
+    def prepare(self, graph: Graph) -> Graph:
+        return prepare(graph, self.style, channels="first", heads="second")
+
+    def render_class(self, cls: Class) -> str:
+        lines = [f"class {cls.name}(nn.Module):", f"    {self.docstring(cls)}", ""]
+        if cls.build or cls.kept:
+            arguments = "".join(f", {word}" for word in cls.arguments)
+            lines += [f"    def __init__(self{arguments}):", "        super().__init__()"]
+            lines += [f"        self.{word} = {word}" for word in cls.kept]
+            lines += [self.statements(cls.build), ""]
+        for word, method in cls.methods.items():
+            parameters = "".join(f", {parameter}: torch.Tensor" for parameter in method.parameters)
+            lines += [f"    def {word}(self{parameters}):", self.statements(method.body), ""]
+        return "\n".join(lines)
+
+
+def emit(graph: Graph, target: Target) -> Export:
+    """Write a graph for PyTorch. Raises `NoLoweringError` with every operation that PyTorch cannot express."""
+    return TorchEmitter(TorchStyle(target.oldest), target).emit(graph)

@@ -1,0 +1,14 @@
+"""How PyTorch's operations read: `RULES`, from ATen names as ``torch.export`` prints them to the functional API.
+
+A rule takes arguments as the ATen schema orders them: tensors as arrays or traced values, symbolic integers as sizes,
+dtypes by ivyhub's names; layout, device and memory format never matter. It makes PyTorch's type promotion explicit and
+writes views in one canonical form: ``getitem`` for slices, selections and new axes, ``transpose`` with every axis, and
+nothing at all for what changes nothing.
+"""
+
+from __future__ import annotations
+
+from . import creation, elementwise, indexing, linalg, losses, nn, reduction, shape
+from .common import RULES
+
+__all__ = ["RULES", "creation", "elementwise", "indexing", "linalg", "losses", "nn", "reduction", "shape"]

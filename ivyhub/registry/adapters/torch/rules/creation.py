@@ -1,0 +1,91 @@
+"""Arrays out of nothing, or like another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .....engine import ops
+from .....engine.dims import Size
+from .....engine.ops.creation import created
+from .common import RULES, Array, dtype_of, is_array, shape_of
+from .shape import expand
+
+
+def _full(shape: Sequence[Size], value: Any, dtype: str | None, like: Array | None = None) -> Array:
+    if is_array(value):
+        return expand(value if dtype is None else ops.astype(value, dtype=dtype), tuple(shape))
+    if dtype is None:
+        dtype = "bool" if isinstance(value, bool) else "float32" if isinstance(value, float) else "int64"
+    return created(ops.full, like, shape=tuple(shape), fill_value=value, dtype=dtype)
+
+
+@RULES("aten.full.default")
+def full(size: Sequence[Size], fill_value: Any, *, dtype: str | None = None, **_: Any) -> Array:
+    return _full(size, fill_value, dtype)
+
+
+@RULES("aten.zeros.default", "aten.empty.memory_format")
+def zeros(size: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
+    return _full(size, 0, dtype or "float32")
+
+
+@RULES("aten.ones.default")
+def ones(size: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
+    return _full(size, 1, dtype or "float32")
+
+
+@RULES("aten.scalar_tensor.default")
+def scalar_tensor(value: Any, *, dtype: str | None = None, **_: Any) -> Array:
+    return _full((), value, dtype or "float32")
+
+
+@RULES("aten.full_like.default")
+def full_like(x: Array, fill_value: Any, *, dtype: str | None = None, **_: Any) -> Array:
+    return _full(shape_of(x), fill_value, dtype or dtype_of(x), x)
+
+
+@RULES("aten.zeros_like.default", "aten.empty_like.default")
+def zeros_like(x: Array, *, dtype: str | None = None, **_: Any) -> Array:
+    return full_like(x, 0, dtype=dtype)
+
+
+@RULES("aten.ones_like.default")
+def ones_like(x: Array, *, dtype: str | None = None, **_: Any) -> Array:
+    return full_like(x, 1, dtype=dtype)
+
+
+@RULES("aten.new_full.default")
+def new_full(x: Array, size: Sequence[Size], fill_value: Any, *, dtype: str | None = None, **_: Any) -> Array:
+    return _full(size, fill_value, dtype or dtype_of(x), x)
+
+
+@RULES("aten.new_zeros.default", "aten.new_empty.default")
+def new_zeros(x: Array, size: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
+    return new_full(x, size, 0, dtype=dtype)
+
+
+@RULES("aten.new_ones.default")
+def new_ones(x: Array, size: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
+    return new_full(x, size, 1, dtype=dtype)
+
+
+@RULES("aten.arange.default")
+def arange(end: Any, *, dtype: str | None = None, **_: Any) -> Array:
+    return arange_start_step(0, end, 1, dtype=dtype)
+
+
+@RULES("aten.arange.start", "aten.arange.start_step")
+def arange_start_step(start: Any, end: Any, step: Any = 1, *, dtype: str | None = None, **_: Any) -> Array:
+    floats = any(isinstance(value, float) for value in (start, end, step))
+    return ops.arange(start=start, stop=end, step=step, dtype=dtype or ("float32" if floats else "int64"))
+
+
+@RULES("aten.linspace.default")
+def linspace(start: float, end: float, steps: int, *, dtype: str | None = None, **_: Any) -> Array:
+    return ops.linspace(start=float(start), stop=float(end), num=steps, dtype=dtype or "float32")
+
+
+@RULES("aten.eye.default", "aten.eye.m")
+def eye(n: Size, m: Size | None = None, *, dtype: str | None = None, **_: Any) -> Array:
+    return ops.eye(n_rows=n, n_cols=None if m == n else m, dtype=dtype or "float32")

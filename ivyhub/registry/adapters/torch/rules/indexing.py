@@ -1,0 +1,208 @@
+"""Indexing by arrays, scattering, sorting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .....engine import ops
+from .....engine.dims import Size, minimum
+from .....engine.ops.creation import created
+from .....engine.spec import normalize_axis
+from .....errors import DTypeError
+from .common import RULES, Array, cast, dtype_of, is_array, shape_of
+from .shape import expand, movedim, slice_, unsqueeze, view
+
+
+def _positions(indices: Sequence[Array | None]) -> list[Array | None]:
+    indices = list(indices)
+    while indices and indices[-1] is None:
+        indices.pop()
+    if any(each is not None and dtype_of(each) == "bool" for each in indices):
+        raise DTypeError(
+            "indexing by a mask gives a shape that depends on values, which no graph can hold",
+            hint="write it with torch.where, or give positions",
+        )
+    return indices
+
+
+@RULES("aten.index.Tensor", "aten._unsafe_index.Tensor")
+def index(x: Array, indices: Sequence[Array | None]) -> Array:
+    return ops.index(x, _positions(indices))
+
+
+@RULES("aten.index_select.default")
+def index_select(x: Array, dim: int, index: Array) -> Array:
+    return ops.take(x, index, axis=dim)
+
+
+@RULES("aten.gather.default")
+def gather(x: Array, dim: int, index: Array, *, sparse_grad: bool = False) -> Array:
+    return ops.take_along_axis(_as_long(x, dim, index), index, axis=dim)
+
+
+def _as_long(x: Array, dim: int, index: Array) -> Array:
+    """x cut to the sizes of the positions on the other axes: PyTorch does not broadcast there."""
+    axis = normalize_axis(dim, len(shape_of(x)))
+    for i, (own, wanted) in enumerate(zip(shape_of(x), shape_of(index), strict=True)):
+        if i != axis and own != wanted:
+            x = slice_(x, i, None, wanted)
+    return x
+
+
+@RULES("aten.take_along_dim.default")
+def take_along_dim(x: Array, indices: Array, dim: int | None = None) -> Array:
+    if dim is None:
+        x, indices, dim = view(x, (-1,)), view(indices, (-1,)), 0
+    return ops.take_along_axis(x, indices, axis=dim)
+
+
+def _values(x: Array, values: Any, shape: Sequence[Size] | None = None) -> Array:
+    """Values in the dtype of x, cut to a shape where PyTorch takes only the part that it needs."""
+    if not is_array(values):
+        return created(ops.full, x, shape=(), fill_value=values, dtype=dtype_of(x))
+    for axis, size in enumerate(shape or ()):
+        values = slice_(values, axis, None, size)
+    return cast(values, dtype_of(x))
+
+
+@RULES("aten.scatter.src", "aten.scatter.value")
+def scatter(x: Array, dim: int, index: Array, values: Any) -> Array:
+    return ops.set_along_axis(x, index, _values(x, values, shape_of(index)), axis=dim)
+
+
+@RULES("aten.scatter_add.default")
+def scatter_add(x: Array, dim: int, index: Array, values: Array) -> Array:
+    return ops.add_along_axis(x, index, _values(x, values, shape_of(index)), axis=dim)
+
+
+@RULES("aten.index_put.default", "aten._unsafe_index_put.default")
+def index_put(x: Array, indices: Sequence[Array | None], values: Any, accumulate: bool = False) -> Array:
+    if len(indices) == 1 and indices[0] is not None and dtype_of(indices[0]) == "bool" and not accumulate:
+        mask, values = indices[0], _values(x, values)
+        if shape_of(values) in ((), (1,)):  # one value wherever the mask holds
+            missing = len(shape_of(x)) - len(shape_of(mask))
+            mask = view(mask, (*shape_of(mask), *(1,) * missing))
+            return ops.where(mask, values, x)
+    put = ops.at_add if accumulate else ops.at_set
+    return put(x, _positions(indices), _values(x, values))
+
+
+@RULES("aten.index_add.default")
+def index_add(x: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
+    source = source if alpha == 1 else source * alpha
+    return ops.at_add(x, [*[None] * normalize_axis(dim, len(shape_of(x))), index], _values(x, source))
+
+
+@RULES("aten.index_copy.default")
+def index_copy(x: Array, dim: int, index: Array, source: Array) -> Array:
+    return ops.at_set(x, [*[None] * normalize_axis(dim, len(shape_of(x))), index], _values(x, source))
+
+
+@RULES("aten.index_fill.int_Scalar")
+def index_fill(x: Array, dim: int, index: Array, value: float) -> Array:
+    return ops.at_set(x, [*[None] * normalize_axis(dim, len(shape_of(x))), index], _values(x, value))
+
+
+@RULES("aten.slice_scatter.default")
+def slice_scatter(
+    x: Array, source: Array, dim: int = 0, start: Size | None = None, end: Size | None = None, step: int = 1
+) -> Array:
+    """x with a slice replaced: what is before, the slice, what is after."""
+    sizes = shape_of(x)
+    axis = normalize_axis(dim, len(sizes))
+    source = _values(x, source)
+    if step != 1:
+        every = created(ops.arange, x, stop=sizes[axis], dtype="int64")
+        return ops.at_set(x, [*[None] * axis, slice_(every, 0, start, end, step)], source)
+    if shape_of(source) == sizes:
+        return source
+    parts = []
+    if start not in (None, 0):
+        parts.append(slice_(x, axis, None, start))
+    parts.append(source)
+    size = sizes[axis]
+    if end is not None and end != size and not (isinstance(end, int) and end >= (size if isinstance(size, int) else 2**62)):
+        parts.append(slice_(x, axis, end))
+    return ops.concat(parts, axis=axis)
+
+
+@RULES("aten.select_scatter.default")
+def select_scatter(x: Array, source: Array, dim: int, index: Size) -> Array:
+    sizes = shape_of(x)
+    axis = normalize_axis(dim, len(sizes))
+    start = index + sizes[axis] if isinstance(index, int) and index < 0 else index
+    return slice_scatter(x, unsqueeze(source, axis), axis, start, start + 1)
+
+
+@RULES("aten.copy.default")
+def copy(x: Array, source: Array, non_blocking: bool = False) -> Array:
+    return expand(cast(source, dtype_of(x)), shape_of(x))
+
+
+@RULES("aten.fill.Scalar", "aten.fill.Tensor")
+def fill(x: Array, value: Any) -> Array:
+    if is_array(value):
+        return expand(cast(value, dtype_of(x)), shape_of(x))
+    return created(ops.full, x, shape=shape_of(x), fill_value=value, dtype=dtype_of(x))
+
+
+@RULES("aten.zero.default")
+def zero(x: Array) -> Array:
+    return fill(x, 0)
+
+
+# -- triangles, order ------------------------------------------------------------------------------------------------
+
+
+@RULES("aten.tril.default")
+def tril(x: Array, diagonal: int = 0) -> Array:
+    return ops.tril(x, k=diagonal)
+
+
+@RULES("aten.triu.default")
+def triu(x: Array, diagonal: int = 0) -> Array:
+    return ops.triu(x, k=diagonal)
+
+
+@RULES("aten.diagonal.default")
+def diagonal(x: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
+    """The diagonal of two axes, on a new last axis."""
+    x = movedim(x, (dim1, dim2), (-2, -1))
+    *batch, rows, columns = shape_of(x)
+    x = slice_(x, len(batch) + 1, max(offset, 0))
+    x = slice_(x, len(batch), max(-offset, 0))
+    *batch, rows, columns = shape_of(x)
+    size = minimum(rows, columns)
+    positions = created(ops.arange, x, stop=size, dtype="int64")
+    return ops.index(x, [*[None] * len(batch), positions, positions])
+
+
+@RULES("aten.one_hot.default")
+def one_hot(x: Array, num_classes: int = -1) -> Array:
+    if num_classes == -1:
+        raise DTypeError("expected the number of classes: without it the shape depends on values")
+    return ops.one_hot(x, num_classes=num_classes, dtype="int64")
+
+
+@RULES("aten.topk.default")
+def topk(x: Array, k: Size, dim: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Array, Array]:
+    if largest:
+        values, positions = ops.topk(x, k=k, axis=dim)
+        return values, positions
+    values, positions = ops.topk(-x, k=k, axis=dim)
+    return -values, positions
+
+
+@RULES("aten.sort.default", "aten.sort.stable")
+def sort(
+    x: Array, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> tuple[Array, Array]:
+    positions = ops.argsort(x, axis=dim, descending=descending)
+    return ops.take_along_axis(x, positions, axis=dim), positions
+
+
+@RULES("aten.argsort.default", "aten.argsort.stable")
+def argsort(x: Array, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Array:
+    return ops.argsort(x, axis=dim, descending=descending)
+

@@ -1,0 +1,140 @@
+"""PyTorch models, originals and exports alike, as a certificate asks them (see ``adapters/running.py``)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..running import Arrays, leaves
+from .capture import to_numpy
+from .hub import to_torch
+
+
+class TorchRunner:
+    """A live ``torch.nn.Module``.
+
+    Args:
+        module: it is trained in place.
+        settings: further arguments of each call.
+        arrange: makes the call's arguments from the arrays; by default they are its keywords.
+    """
+
+    trains = True
+
+    def __init__(
+        self,
+        module: Any,
+        settings: Mapping[str, Any] | None = None,
+        arrange: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
+    ) -> None:
+        self.module = module
+        self.settings = dict(settings or {})
+        self.arrange = arrange
+        self.device = next((p.device for p in module.parameters()), None)
+
+    def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
+        import torch
+
+        with torch.no_grad():
+            return [to_numpy(leaf) for leaf in self._run(inputs, train)]
+
+    def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
+        import torch
+
+        self.module.zero_grad()
+        self._loss(inputs, weights, train).backward()
+        found = {}
+        for name, parameter in self.module.named_parameters():
+            if parameter.requires_grad:
+                gradient = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+                found[name] = to_numpy(gradient)
+        return found
+
+    def descend(
+        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
+    ) -> list[float]:
+        import torch
+
+        optimizer = torch.optim.SGD(self.module.parameters(), lr=rate)
+        losses = []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = self._loss(inputs, weights, True)
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss))
+        return losses
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        return {name: to_numpy(buffer).copy() for name, buffer in self.module.named_buffers() if buffer.is_floating_point()}
+
+    @contextlib.contextmanager
+    def watching(self, seen: Callable[[str, list[np.ndarray]], None]) -> Iterator[None]:
+        """While entered, report the path and the results of each module call as it ends."""
+
+        def hook(path: str) -> Any:
+            return lambda module, args, output: seen(path, [to_numpy(leaf) for leaf in _tensors(output)])
+
+        handles = [module.register_forward_hook(hook(path)) for path, module in self.module.named_modules() if path]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _loss(self, inputs: Arrays, weights: Sequence[np.ndarray | None], train: bool) -> Any:
+        results = self._run(inputs, train)
+        return sum(
+            (leaf * to_torch(weight).to(leaf.device)).sum()
+            for leaf, weight in zip(results, weights, strict=True)
+            if weight is not None
+        )
+
+    def _run(self, inputs: Arrays, train: bool) -> list[Any]:
+        arrays = {name: to_torch(array).to(self.device) for name, array in inputs.items()}
+        self.module.train(train)
+        with _no_dropout():
+            return _tensors(self.module(**self.arrange(arrays), **self.settings))
+
+
+def _tensors(tree: Any) -> list[Any]:
+    import torch
+
+    return [leaf for leaf in leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+@contextlib.contextmanager
+def _no_dropout() -> Iterator[None]:
+    """Make every way to drop elements the identity, whichever module or function asks for it."""
+    import torch
+    from torch.nn import functional
+    from torch.overrides import TorchFunctionMode
+
+    same = {
+        *(torch.dropout, torch.feature_dropout, torch.alpha_dropout, torch.feature_alpha_dropout),
+        *(functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d),
+        *(functional.alpha_dropout, functional.feature_alpha_dropout),
+    }
+
+    class Mode(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if function in same:
+                return args[0] if args else kwargs["input"]
+            if function is functional.scaled_dot_product_attention:
+                args = (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args
+                kwargs = kwargs if len(args) > 4 else {**kwargs, "dropout_p": 0.0}
+            if function is functional.multi_head_attention_forward:  # a mode does not see inside of it
+                kwargs = {**kwargs, "training": False}
+            return function(*args, **kwargs)
+
+    with Mode():
+        yield
+
+
+def open_package(model: Any) -> TorchRunner:
+    """The runner of a live export."""
+    return TorchRunner(model)
