@@ -55,6 +55,7 @@ def attention(
     scale: float | None = None,
     causal: bool = False,
     dropout_rate: float = 0.0,
+    dropout_layer: str | None = None,
     layout: str = "BNTH",
 ) -> Array:
     """softmax(query · keyᵀ · scale + mask) · value. A query that may attend to nothing gets zeros, never nan.
@@ -67,6 +68,7 @@ def attention(
         scale: 1 / √features when None.
         causal: each query attends to the keys up to its own position; not together with a mask.
         dropout_rate: of the attention weights, in training.
+        dropout_layer: the path of the Dropout layer that draws for it, where a module owns one.
         layout: "BNTH" or "BTNH"; in the first, any number of leading axes may stand for (batch, heads).
 
     Source: Vaswani et al. 2017, arXiv:1706.03762; torch.nn.functional.scaled_dot_product_attention.

@@ -3,6 +3,9 @@
 A pass is a function from a graph, changed in place, to whether it changed; its docstring says what it requires and
 what it ensures. `run` applies passes by name until none changes anything more. Most are tables of local rewrites
 (`rewriting.Rewrites`); see `simplify` for those that every graph goes through before it is written.
+
+What depends on the target is asked for by name: `channels_last` and `heads_third` for its layouts, `own_dropouts` where
+randomness needs a layer, and `legalise` last, for what the target lacks.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ from types import MappingProxyType
 from ...errors import GraphError
 from ..graph import Graph, verify
 from .common import common, dead
+from .dropouts import own_dropouts
 from .folding import FOLDING
+from .layout import channels_last, heads_third
+from .legalise import legalise
 from .masks import MASKS
 from .products import PRODUCTS
 from .shapes import SHAPES
@@ -24,7 +30,9 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
     {
         "common": common,
         "dead": dead,
+        "dropouts": own_dropouts,
         "folding": FOLDING.apply,
+        "heads_third": heads_third,
         "masks": MASKS.apply,
         "products": PRODUCTS.apply,
         "shapes": SHAPES.apply,
@@ -74,4 +82,4 @@ def simplify(graph: Graph, *, check: bool = False) -> Graph:
     return run(graph, ("rewrites", "common", "dead"), check=check)
 
 
-__all__ = ["PASSES", "Pass", "run", "simplify"]
+__all__ = ["PASSES", "Pass", "channels_last", "heads_third", "legalise", "own_dropouts", "run", "simplify"]

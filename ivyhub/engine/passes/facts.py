@@ -64,8 +64,11 @@ def as_dtype(number: Scalar, dtype: str) -> Scalar | None:
 
 
 def plain(number: Any) -> Scalar:
-    """The shortest Python number that becomes this numpy scalar again: 0.1 for float32's 0.1."""
-    if isinstance(number, np.floating):
+    """The shortest Python number that becomes this numpy scalar again: 0.1 for float32's 0.1.
+
+    Not for half precision: there frameworks compute with the Python number before they round.
+    """
+    if isinstance(number, np.float32 | np.float64):
         short = float(str(number))
         if type(number)(short) == number:
             return short

@@ -13,7 +13,13 @@ from ..stateful.layers import LAYERS
 from .rewriting import Replacement, Rewrites, Sweep
 
 
-def legalise(graph: Graph, framework: str, version: Version | None = None, *, expand: Callable[[ModuleInfo], bool] = lambda module: False) -> bool:
+def legalise(
+    graph: Graph,
+    framework: str,
+    version: Version | None = None,
+    *,
+    expand: Callable[[ModuleInfo], bool] = lambda module: False,
+) -> bool:
     """Decompose every operation that a framework has no row for, and expand layers into their formulas.
 
     The formula of an expanded leaf layer reads its parameters under their owners' paths.

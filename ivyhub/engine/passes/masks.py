@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..dims import Size
 from ..graph import Node, Value
 from ..spec import FULL
 from .facts import Affine, affine, at_least, uniform
@@ -167,6 +168,7 @@ def _sliced(x: Value, indices: Sequence[Affine | str | None], place: int, node: 
     key: list[Any] = []
     whole: list[int] = []  # axes of the sliced array that were taken whole
     walked: dict[int, int] = {}  # axis among the positions -> axis of the sliced array
+    lengths: dict[int, Size] = {}
     kept = 0
     for axis in range(x.ndim):
         each = indices[axis] if axis < len(indices) else None
@@ -186,10 +188,12 @@ def _sliced(x: Value, indices: Sequence[Affine | str | None], place: int, node: 
             return "a position walks along several axes, in steps, or along an axis that another one walks"
         stop = each.constant + each.shape[walks[0]]
         key.append((None if each.constant == 0 else each.constant, None if stop == x.shape[axis] else stop, None))
-        walked[walks[0]] = kept
+        walked[walks[0]], lengths[walks[0]] = kept, each.shape[walks[0]]
         kept += 1
     order = [*whole[:place], *(walked[i] for i in sorted(walked)), *whole[place:]]
-    sliced = ops.transpose(ops.getitem(x, key=tuple(key)), axes=tuple(order))
+    picked = x[tuple(key)]
+    if any(picked.shape[walked[i]] != size for i, size in lengths.items()):
+        return "whether the range lies within its axis is not known"
+    sliced = ops.transpose(picked, axes=tuple(order))
     spread = (FULL if i in walked else None for i in range(found))
-    result = ops.getitem(sliced, key=(*(FULL,) * place, *spread))
-    return ops.broadcast_to(result, shape=node.output.shape)
+    return ops.broadcast_to(sliced[(*(FULL,) * place, *spread)], shape=node.output.shape)

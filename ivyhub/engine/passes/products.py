@@ -31,11 +31,9 @@ def unflattened(node: Node, sweep: Sweep) -> Replacement:
         return "the product is not of a flattened array"
     source = flat.args[0]
     shape = node.output.shape
-    if (
-        source.ndim < 1
-        or source.shape[-1] != flat.output.shape[-1]
-        or shape != (*source.shape[:-1], made.output.shape[-1])
-    ):
+    if source.ndim < 1 or source.shape[-1:] != flat.output.shape[-1:]:
+        return "flattening changed the last axis"
+    if shape != (*source.shape[:-1], made.output.shape[-1]):
         return "the result does not take the leading axes back"
     if not sweep.only_use(node.args[0]) or not sweep.only_use(made.output):
         return "the flat product is used elsewhere"

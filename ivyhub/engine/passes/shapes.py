@@ -73,6 +73,15 @@ def reshape_of_transpose(node: Node, sweep: Sweep) -> Replacement:
     return ops.reshape(source, shape=node.attributes["shape"])
 
 
+@SHAPES("reshape")
+def reshape_of_new_axes(node: Node, sweep: Sweep) -> Replacement:
+    """What only adds axes leaves the elements in order."""
+    inner = producer(node.args[0], "getitem")
+    if inner is None or any(item not in (None, FULL) for item in inner.attributes["key"]):
+        return "its operand is no array with new axes"
+    return ops.reshape(inner.args[0], shape=node.attributes["shape"])
+
+
 @SHAPES("transpose")
 def transpose_of_transpose(node: Node, sweep: Sweep) -> Replacement:
     """Two permutations are one."""
@@ -138,7 +147,7 @@ def getitem_of_getitem(node: Node, sweep: Sweep) -> Replacement:
     key = merged_key(inner.attributes["key"], node.attributes["key"], source.shape)
     if isinstance(key, str):
         return key
-    result = ops.getitem(source, key=key)
+    result = source[key]
     return result if result.spec == node.output.spec else "the merged key has another shape"
 
 
@@ -220,7 +229,7 @@ def getitem_of_broadcast(node: Node, sweep: Sweep) -> Replacement:
             key.append(item)
         else:
             key.append(FULL if isinstance(item, tuple) else 0)
-    return ops.broadcast_to(ops.getitem(source, key=tuple(key)), shape=node.output.shape)
+    return ops.broadcast_to(source[tuple(key)], shape=node.output.shape)
 
 
 # -- readers that broadcast by themselves ----------------------------------------------------------------------------
@@ -265,10 +274,12 @@ def number_for_array(node: Node, sweep: Sweep) -> Replacement:
         return "a cast needs an array"
     args = list(node.args)
     for i, arg in enumerate(args):
-        number = uniform(arg, sweep) if isinstance(arg, Value) and i >= (node.op == "where") else None
-        if number is not None and any(isinstance(other, Value) for j, other in enumerate(args) if j != i):
-            if _same_result(node, (*args[:i], number, *args[i + 1 :])):
-                args[i] = number
+        if not isinstance(arg, Value) or (node.op == "where" and i == 0):
+            continue
+        number = uniform(arg, sweep)
+        others = (*args[:i], number, *args[i + 1 :])
+        if number is not None and any(isinstance(other, Value) for other in others) and _same_result(node, others):
+            args[i] = number
     if args == list(node.args):
         return "no operand is one number"
     return OPS[node.op](*args, **node.attributes)
