@@ -256,7 +256,7 @@ class Op:
         values: dict[str, ast.expr | None] = {}
         for name, operand in zip(self.operands, operands, strict=True):
             if isinstance(operand, Sequence):
-                operand = ast.Tuple([_MISSING if item is None else item for item in operand], ast.Load())
+                operand = ast.Tuple([ast.Slice() if item is None else item for item in operand], ast.Load())
             values[name] = operand
         attrs: dict[str, Any] = dict(attributes)
         if row.derive is not None:
@@ -309,7 +309,7 @@ class Op:
         body = self.expression(row, operands, specs, bound)
         parameters = ast.arguments([], [ast.arg(name) for name in self.operands], None, [], [], None, [])
         tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
-        return eval(compile(tree, f"<{self.name} in {row.framework}>", "eval"), dict(namespace(row.framework)))  # noqa: S307 - our own row
+        return eval(compile(tree, f"<{self.name} in {row.framework}>", "eval"), dict(namespace(row.framework)))
 
 
 def op(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +127,7 @@ def broadcast_specs(*operands: Any) -> Spec:
         )
     dtype = dtypes.pop()
     for operand in operands:
-        if isinstance(operand, float) and is_integer(dtype) or isinstance(operand, int | float) and dtype == "bool":
+        if (isinstance(operand, float) and is_integer(dtype)) or (isinstance(operand, int | float) and dtype == "bool"):
             if not (isinstance(operand, bool) and dtype == "bool"):
                 raise DTypeError(
                     f"expected operands of one dtype, received {operand!r} beside {dtype}",

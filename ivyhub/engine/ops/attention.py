@@ -15,13 +15,24 @@ from .linalg import matmul
 from .shape import reshape, transpose
 
 
-def _attention_spec(query: Spec, key: Spec, value: Spec, mask: Spec | None = None, *, causal: bool = False, layout: str = "BNTH", **_: Any) -> Spec:
+def _attention_spec(
+    query: Spec,
+    key: Spec,
+    value: Spec,
+    mask: Spec | None = None,
+    *,
+    causal: bool = False,
+    layout: str = "BNTH",
+    **_: Any,
+) -> Spec:
     if layout not in ("BNTH", "BTNH"):
         raise ShapeError(f"expected the layout BNTH or BTNH, received {layout!r}")
     if causal and mask is not None:
         raise ShapeError("expected a mask or causal attention, received both")
     if len({query.dtype, key.dtype, value.dtype}) > 1 or (mask is not None and mask.dtype not in ("bool", query.dtype)):
-        raise DTypeError(f"expected operands of one dtype and a mask of that or bool, received {query}, {key}, {value}, {mask}")
+        raise DTypeError(
+            f"expected operands of one dtype and a mask of that or bool, received {query}, {key}, {value}, {mask}"
+        )
     if layout == "BTNH":
         query, key, value = (_swapped_spec(each) for each in (query, key, value))
     if key.shape[-2] != value.shape[-2] or query.shape[-1] != key.shape[-1]:
@@ -94,7 +105,12 @@ def attention(
     return _swapped(result) if layout == "BTNH" else result
 
 
-_LOWEST = {"float16": -65504.0, "bfloat16": -3.3895313892515355e38, "float32": -3.4028234663852886e38, "float64": -1e308}
+_LOWEST = {
+    "float16": -65504.0,
+    "bfloat16": -3.3895313892515355e38,
+    "float32": -3.4028234663852886e38,
+    "float64": -1e308,
+}
 
 
 def _four_axes(n: SimpleNamespace) -> bool:

@@ -128,7 +128,9 @@ def conv(
     out, size, *kernel = spec_of(weight).shape
     parts = pad(x, padding=((0, 0), *padding, (0, 0)))
     parts_shape = spec_of(parts).shape
-    counts = [_windows(n, k, s, (0, 0), d) for n, k, s, d in zip(parts_shape[1:-1], kernel, strides, dilation, strict=True)]  # type: ignore[arg-type]
+    counts = [
+        _windows(n, k, s, (0, 0), d) for n, k, s, d in zip(parts_shape[1:-1], kernel, strides, dilation, strict=True)
+    ]  # type: ignore[arg-type]
     parts = reshape(parts, shape=(*parts_shape[:-1], groups, size))
     kernels = reshape(weight, shape=(groups, out // groups, size, *kernel))
     result: Any = None
@@ -208,7 +210,9 @@ def _valid(n: SimpleNamespace) -> bool:
     return _last(n) and all(pair == (0, 0) for pair in n.padding)
 
 
-_TF_CONV = 'tf.nn.convolution({x}, tf.transpose({weight}, {order}), strides={strides}, padding="VALID", dilations={dilation})'
+_TF_CONV = (
+    'tf.nn.convolution({x}, tf.transpose({weight}, {order}), strides={strides}, padding="VALID", dilations={dilation})'
+)
 _TF_PADDED = _TF_CONV.replace("{x}", "tf.pad({x}, {pads})")
 
 
@@ -281,7 +285,9 @@ def conv_transpose(
     for axis, stride in zip(axes, strides, strict=True):  # zeros between the elements of x
         shape = spec_of(x).shape
         spread = reshape(x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
-        zeros = created(full, x, shape=(*shape[: axis + 1], stride - 1, *shape[axis + 1 :]), fill_value=0, dtype=spec.dtype)
+        zeros = created(
+            full, x, shape=(*shape[: axis + 1], stride - 1, *shape[axis + 1 :]), fill_value=0, dtype=spec.dtype
+        )
         spread = concat([spread, zeros], axis=axis + 1) if stride > 1 else spread
         spread = reshape(spread, shape=(*shape[:axis], shape[axis] * stride, *shape[axis + 1 :]))
         stop = (shape[axis] - 1) * stride + 1
@@ -563,7 +569,11 @@ def adaptive_avg_pool(x: Array, /, *, size: Ints, channel_axis: int = 1) -> Arra
             continue
         lead = ((None, None, None),) * axis
         pieces = [
-            mean(getitem(x, key=(*lead, (i * length // parts, -(-(i + 1) * length // parts), None))), axis=axis, keepdims=True)
+            mean(
+                getitem(x, key=(*lead, (i * length // parts, -(-(i + 1) * length // parts), None))),
+                axis=axis,
+                keepdims=True,
+            )
             for i in range(parts)
         ]
         x = concat(pieces, axis=axis)

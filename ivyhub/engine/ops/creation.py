@@ -38,7 +38,6 @@ def _of(value: Number) -> Any:
 @op(rule=lambda *, shape, fill_value, dtype: Spec(tuple(shape), dtype), primitive=True)
 def full(*, shape: tuple[Size, ...], fill_value: Number, dtype: DType = "float32") -> Array:
     """An array of one number."""
-    ...
 
 
 for _value, _name in ((0, "zeros"), (1, "ones")):
@@ -68,7 +67,6 @@ def _arange_spec(*, start: Size | float, stop: Size | float, step: Size | float,
 @op(rule=_arange_spec, primitive=True)
 def arange(*, start: Number = 0, stop: Number, step: Number = 1, dtype: DType = "int64") -> Array:
     """start, start + step, ... up to but without stop."""
-    ...
 
 
 def _from_zero(n: SimpleNamespace) -> bool:
@@ -88,7 +86,6 @@ arange.lower("tensorflow", "tf.range({start}, {stop}, {step:1}, dtype={dtype})")
 @op(rule=lambda *, start, stop, num, dtype: Spec((num,), dtype), primitive=True)
 def linspace(*, start: float, stop: float, num: int, dtype: DType = "float32") -> Array:
     """``num`` numbers from start to stop, both among them, at equal distances."""
-    ...
 
 
 linspace.lower("torch", "torch.linspace({start}, {stop}, {num}, dtype={dtype}, device={device})")
@@ -100,7 +97,6 @@ linspace.lower("tensorflow", "tf.cast(tf.linspace({start}, {stop}, {num}), {dtyp
 @op(rule=lambda *, n_rows, n_cols, dtype: Spec((n_rows, n_rows if n_cols is None else n_cols), dtype), primitive=True)
 def eye(*, n_rows: Size, n_cols: Size | None = None, dtype: DType = "float32") -> Array:
     """Ones on the diagonal of a matrix, zeros elsewhere."""
-    ...
 
 
 eye.lower("torch", "torch.eye({n_rows}, dtype={dtype}, device={device})", when=lambda n: n.n_cols is None)

@@ -27,69 +27,70 @@ def _abs_spec(x: Spec) -> Spec:
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
 
+
 @op(rule=broadcast_specs, primitive=True)
 def add(x1: Array, x2: Array, /) -> Array:
     """x1 + x2."""
-    ...
 
 
 lower_operator(add, "{x1} + {x2}")
 
+
 @op(rule=broadcast_specs, primitive=True)
 def subtract(x1: Array, x2: Array, /) -> Array:
     """x1 - x2."""
-    ...
 
 
 lower_operator(subtract, "{x1} - {x2}")
 
+
 @op(rule=broadcast_specs, primitive=True)
 def multiply(x1: Array, x2: Array, /) -> Array:
     """x1 · x2."""
-    ...
 
 
 lower_operator(multiply, "{x1} * {x2}")
 
+
 @op(rule=floating_specs, primitive=True)
 def divide(x1: Array, x2: Array, /) -> Array:
     """x1 / x2, of floating-point numbers."""
-    ...
 
 
 lower_operator(divide, "{x1} / {x2}")
 
+
 @op(rule=broadcast_specs, primitive=True)
 def floor_divide(x1: Array, x2: Array, /) -> Array:
     """The largest integer at most x1 / x2."""
-    ...
 
 
 lower_operator(floor_divide, "{x1} // {x2}")
 
+
 @op(rule=broadcast_specs, primitive=True)
 def remainder(x1: Array, x2: Array, /) -> Array:
     """x1 - x2 · floor(x1 / x2): the sign is that of x2."""
-    ...
 
 
 lower_operator(remainder, "{x1} % {x2}")
 
+
 @op(rule=broadcast_specs, primitive=True)
 def pow(x1: Array, x2: Array, /) -> Array:
     """x1 to the power of x2."""
-    ...
 
 
 lower_operator(pow, "{x1} ** {x2}")
 
+
 @op(rule=broadcast_specs, primitive=True)
 def negative(x: Array, /) -> Array:
     """-x."""
-    ...
 
 
 lower_operator(negative, "-{x}")
+
 
 @op(rule=broadcast_specs)
 def positive(x: Array, /) -> Array:
@@ -100,50 +101,50 @@ def positive(x: Array, /) -> Array:
 @op(rule=_abs_spec, primitive=True)
 def abs(x: Array, /) -> Array:
     """The absolute value; the modulus of a complex number."""
-    ...
 
 
 lower_alike(abs)
 
+
 @op(rule=broadcast_specs, primitive=True)
 def sign(x: Array, /) -> Array:
     """-1, 0 or 1, as the sign of x."""
-    ...
 
 
 lower_alike(sign)
 
+
 @op(rule=broadcast_specs, primitive=True)
 def square(x: Array, /) -> Array:
     """x²."""
-    ...
 
 
 lower_alike(square)
 
+
 @op(rule=floating_specs, primitive=True)
 def sqrt(x: Array, /) -> Array:
     """The principal square root."""
-    ...
 
 
 lower_alike(sqrt)
 
+
 @op(rule=floating_specs, primitive=True)
 def rsqrt(x: Array, /) -> Array:
     """1 / √x. Source: torch.rsqrt, jax.lax.rsqrt, tf.math.rsqrt."""
-    ...
 
 
 lower_alike(rsqrt, numpy="1 / np.sqrt({x})", jax="lax.rsqrt({x})", tensorflow="tf.math.rsqrt({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def reciprocal(x: Array, /) -> Array:
     """1 / x."""
-    ...
 
 
 lower_alike(reciprocal, numpy="1 / {x}", jax="1 / {x}", tensorflow="1 / {x}")
+
 
 @op(rule=floating_specs)
 def hypot(x1: Array, x2: Array, /) -> Array:
@@ -153,21 +154,22 @@ def hypot(x1: Array, x2: Array, /) -> Array:
 
 lower_alike(hypot, tensorflow=None)
 
+
 @op(rule=broadcast_specs, primitive=True)
 def maximum(x1: Array, x2: Array, /) -> Array:
     """The larger of x1 and x2; nan where either is."""
-    ...
 
 
 lower_alike(maximum, torch=None)
 
+
 @op(rule=broadcast_specs, primitive=True)
 def minimum(x1: Array, x2: Array, /) -> Array:
     """The smaller of x1 and x2; nan where either is."""
-    ...
 
 
 lower_alike(minimum, torch=None)
+
 
 def _arrays(n: SimpleNamespace) -> bool:
     return isinstance(n.x1, Spec) and isinstance(n.x2, Spec)
@@ -202,79 +204,80 @@ clip.lower("tensorflow", "tf.clip_by_value({x}, {min}, {max})", when=lambda n: n
 
 # -- rounding ----------------------------------------------------------------------------------------------------------
 
+
 @op(rule=floating_specs, primitive=True)
 def ceil(x: Array, /) -> Array:
     """The smallest integer at least x."""
-    ...
 
 
 lower_alike(ceil)
 
+
 @op(rule=floating_specs, primitive=True)
 def floor(x: Array, /) -> Array:
     """The largest integer at most x."""
-    ...
 
 
 lower_alike(floor)
 
+
 @op(rule=floating_specs, primitive=True)
 def trunc(x: Array, /) -> Array:
     """The integer nearest to x that is no farther from zero."""
-    ...
 
 
 lower_alike(trunc, tensorflow="tf.sign({x}) * tf.floor(tf.abs({x}))")
 
+
 @op(rule=floating_specs, primitive=True)
 def round(x: Array, /) -> Array:
     """The nearest integer, the even one where two are as near."""
-    ...
 
 
 lower_alike(round)
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------------
 
+
 @op(rule=floating_specs, primitive=True)
 def exp(x: Array, /) -> Array:
     """eˣ."""
-    ...
 
 
 lower_alike(exp)
 
+
 @op(rule=floating_specs, primitive=True)
 def exp2(x: Array, /) -> Array:
     """2ˣ. Source: torch.exp2, numpy.exp2."""
-    ...
 
 
 lower_alike(exp2, tensorflow="2.0 ** {x}")
 
+
 @op(rule=floating_specs, primitive=True)
 def expm1(x: Array, /) -> Array:
     """eˣ - 1, exact near zero."""
-    ...
 
 
 lower_alike(expm1, tensorflow="tf.math.expm1({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def log(x: Array, /) -> Array:
     """The natural logarithm."""
-    ...
 
 
 lower_alike(log, tensorflow="tf.math.log({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def log1p(x: Array, /) -> Array:
     """log(1 + x), exact near zero."""
-    ...
 
 
 lower_alike(log1p, tensorflow="tf.math.log1p({x})")
+
 
 @op(rule=floating_specs)
 def log2(x: Array, /) -> Array:
@@ -284,6 +287,7 @@ def log2(x: Array, /) -> Array:
 
 lower_alike(log2, tensorflow=None)
 
+
 @op(rule=floating_specs)
 def log10(x: Array, /) -> Array:
     """The logarithm to base 10."""
@@ -291,6 +295,7 @@ def log10(x: Array, /) -> Array:
 
 
 lower_alike(log10, tensorflow=None)
+
 
 @op(rule=floating_specs)
 def logaddexp(x1: Array, x2: Array, /) -> Array:
@@ -303,277 +308,292 @@ logaddexp.lower("torch", "torch.logaddexp({x1}, {x2})", when=_arrays)
 
 # -- trigonometry ------------------------------------------------------------------------------------------------------
 
+
 @op(rule=floating_specs, primitive=True)
 def sin(x: Array, /) -> Array:
     """The sine of an angle in radians."""
-    ...
 
 
 lower_alike(sin)
 
+
 @op(rule=floating_specs, primitive=True)
 def cos(x: Array, /) -> Array:
     """The cosine of an angle in radians."""
-    ...
 
 
 lower_alike(cos)
 
+
 @op(rule=floating_specs, primitive=True)
 def tan(x: Array, /) -> Array:
     """The tangent of an angle in radians."""
-    ...
 
 
 lower_alike(tan)
 
+
 @op(rule=floating_specs, primitive=True)
 def sinh(x: Array, /) -> Array:
     """The hyperbolic sine."""
-    ...
 
 
 lower_alike(sinh)
 
+
 @op(rule=floating_specs, primitive=True)
 def cosh(x: Array, /) -> Array:
     """The hyperbolic cosine."""
-    ...
 
 
 lower_alike(cosh)
 
+
 @op(rule=floating_specs, primitive=True)
 def tanh(x: Array, /) -> Array:
     """The hyperbolic tangent."""
-    ...
 
 
 lower_alike(tanh)
 
+
 @op(rule=floating_specs, primitive=True)
 def asin(x: Array, /) -> Array:
     """The inverse sine."""
-    ...
 
 
 lower_alike(asin, numpy="np.arcsin({x})", jax="jnp.arcsin({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def acos(x: Array, /) -> Array:
     """The inverse cosine."""
-    ...
 
 
 lower_alike(acos, numpy="np.arccos({x})", jax="jnp.arccos({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def atan(x: Array, /) -> Array:
     """The inverse tangent."""
-    ...
 
 
 lower_alike(atan, numpy="np.arctan({x})", jax="jnp.arctan({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def asinh(x: Array, /) -> Array:
     """The inverse hyperbolic sine."""
-    ...
 
 
 lower_alike(asinh, numpy="np.arcsinh({x})", jax="jnp.arcsinh({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def acosh(x: Array, /) -> Array:
     """The inverse hyperbolic cosine."""
-    ...
 
 
 lower_alike(acosh, numpy="np.arccosh({x})", jax="jnp.arccosh({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def atanh(x: Array, /) -> Array:
     """The inverse hyperbolic tangent."""
-    ...
 
 
 lower_alike(atanh, numpy="np.arctanh({x})", jax="jnp.arctanh({x})")
 
+
 @op(rule=floating_specs, primitive=True)
 def atan2(x1: Array, x2: Array, /) -> Array:
     """The angle of the point (x2, x1) with the first axis, in radians."""
-    ...
 
 
-lower_alike(atan2, numpy="np.arctan2({x1}, {x2})", jax="jnp.arctan2({x1}, {x2})", tensorflow="tf.math.atan2({x1}, {x2})")
+lower_alike(
+    atan2, numpy="np.arctan2({x1}, {x2})", jax="jnp.arctan2({x1}, {x2})", tensorflow="tf.math.atan2({x1}, {x2})"
+)
 
 # -- special functions -------------------------------------------------------------------------------------------------
+
 
 @op(rule=floating_specs, primitive=True)
 def erf(x: Array, /) -> Array:
     """The error function, 2/√π ∫₀ˣ exp(-t²) dt. Source: torch.erf, jax.lax.erf, tf.math.erf."""
-    ...
 
 
 lower_alike(erf, numpy="support.erf({x})", jax="lax.erf({x})", tensorflow="tf.math.erf({x})")
 
 # -- comparison --------------------------------------------------------------------------------------------------------
 
+
 @op(rule=compared_specs, primitive=True)
 def equal(x1: Array, x2: Array, /) -> Array:
     """Whether x1 = x2."""
-    ...
 
 
 lower_operator(equal, "{x1} == {x2}")
 
+
 @op(rule=compared_specs, primitive=True)
 def not_equal(x1: Array, x2: Array, /) -> Array:
     """Whether x1 ≠ x2."""
-    ...
 
 
 lower_operator(not_equal, "{x1} != {x2}")
 
+
 @op(rule=compared_specs, primitive=True)
 def less(x1: Array, x2: Array, /) -> Array:
     """Whether x1 < x2."""
-    ...
 
 
 lower_operator(less, "{x1} < {x2}")
 
+
 @op(rule=compared_specs, primitive=True)
 def less_equal(x1: Array, x2: Array, /) -> Array:
     """Whether x1 ≤ x2."""
-    ...
 
 
 lower_operator(less_equal, "{x1} <= {x2}")
 
+
 @op(rule=compared_specs, primitive=True)
 def greater(x1: Array, x2: Array, /) -> Array:
     """Whether x1 > x2."""
-    ...
 
 
 lower_operator(greater, "{x1} > {x2}")
 
+
 @op(rule=compared_specs, primitive=True)
 def greater_equal(x1: Array, x2: Array, /) -> Array:
     """Whether x1 ≥ x2."""
-    ...
 
 
 lower_operator(greater_equal, "{x1} >= {x2}")
 
+
 @op(rule=compared_specs, primitive=True)
 def isnan(x: Array, /) -> Array:
     """Whether x is not a number."""
-    ...
 
 
 lower_alike(isnan, tensorflow="tf.math.is_nan({x})")
 
+
 @op(rule=compared_specs, primitive=True)
 def isinf(x: Array, /) -> Array:
     """Whether x is infinite."""
-    ...
 
 
 lower_alike(isinf, tensorflow="tf.math.is_inf({x})")
 
+
 @op(rule=compared_specs, primitive=True)
 def isfinite(x: Array, /) -> Array:
     """Whether x is neither infinite nor nan."""
-    ...
 
 
 lower_alike(isfinite, tensorflow="tf.math.is_finite({x})")
 
 # -- truth values and bits ---------------------------------------------------------------------------------------------
 
+
 @op(rule=bool_specs, primitive=True)
 def logical_and(x1: Array, x2: Array, /) -> Array:
     """Whether both hold."""
-    ...
 
 
 lower_operator(logical_and, "{x1} & {x2}")
 
+
 @op(rule=bool_specs, primitive=True)
 def logical_or(x1: Array, x2: Array, /) -> Array:
     """Whether one or both hold."""
-    ...
 
 
 lower_operator(logical_or, "{x1} | {x2}")
 
+
 @op(rule=bool_specs, primitive=True)
 def logical_xor(x1: Array, x2: Array, /) -> Array:
     """Whether exactly one holds."""
-    ...
 
 
 lower_operator(logical_xor, "{x1} ^ {x2}")
 
+
 @op(rule=bool_specs, primitive=True)
 def logical_not(x: Array, /) -> Array:
     """Whether x does not hold."""
-    ...
 
 
 lower_operator(logical_not, "~{x}")
 
+
 @op(rule=integer_specs, primitive=True)
 def bitwise_and(x1: Array, x2: Array, /) -> Array:
     """The bits that both have."""
-    ...
 
 
 lower_operator(bitwise_and, "{x1} & {x2}")
 
+
 @op(rule=integer_specs, primitive=True)
 def bitwise_or(x1: Array, x2: Array, /) -> Array:
     """The bits that one or both have."""
-    ...
 
 
 lower_operator(bitwise_or, "{x1} | {x2}")
 
+
 @op(rule=integer_specs, primitive=True)
 def bitwise_xor(x1: Array, x2: Array, /) -> Array:
     """The bits that exactly one has."""
-    ...
 
 
 lower_operator(bitwise_xor, "{x1} ^ {x2}")
 
+
 @op(rule=integer_specs, primitive=True)
 def bitwise_invert(x: Array, /) -> Array:
     """Every bit turned."""
-    ...
 
 
 lower_operator(bitwise_invert, "~{x}")
 
+
 @op(rule=integer_specs, primitive=True)
 def bitwise_left_shift(x1: Array, x2: Array, /) -> Array:
     """x1 shifted left by x2 bits."""
-    ...
 
 
-lower_alike(bitwise_left_shift, numpy="{x1} << {x2}", torch="{x1} << {x2}", jax="{x1} << {x2}", tensorflow="tf.bitwise.left_shift({x1}, {x2})")
+lower_alike(
+    bitwise_left_shift,
+    numpy="{x1} << {x2}",
+    torch="{x1} << {x2}",
+    jax="{x1} << {x2}",
+    tensorflow="tf.bitwise.left_shift({x1}, {x2})",
+)
+
 
 @op(rule=integer_specs, primitive=True)
 def bitwise_right_shift(x1: Array, x2: Array, /) -> Array:
     """x1 shifted right by x2 bits, the sign kept."""
-    ...
 
 
-lower_alike(bitwise_right_shift, numpy="{x1} >> {x2}", torch="{x1} >> {x2}", jax="{x1} >> {x2}", tensorflow="tf.bitwise.right_shift({x1}, {x2})")
+lower_alike(
+    bitwise_right_shift,
+    numpy="{x1} >> {x2}",
+    torch="{x1} >> {x2}",
+    jax="{x1} >> {x2}",
+    tensorflow="tf.bitwise.right_shift({x1}, {x2})",
+)
 
 # -- choice and dtype --------------------------------------------------------------------------------------------------
+
 
 def _where_spec(condition: Spec, x1: Any, x2: Any) -> Spec:
     bool_specs(condition)
@@ -584,7 +604,6 @@ def _where_spec(condition: Spec, x1: Any, x2: Any) -> Spec:
 @op(rule=_where_spec, primitive=True)
 def where(condition: Array, x1: Array, x2: Array, /) -> Array:
     """x1 where the condition holds, x2 elsewhere; one of the two may be a Python scalar."""
-    ...
 
 
 lower_alike(where)
@@ -593,7 +612,6 @@ lower_alike(where)
 @op(rule=lambda x, *, dtype: x.with_dtype(dtype), primitive=True)
 def astype(x: Array, /, *, dtype: DType) -> Array:
     """x in another dtype. Floating-point numbers lose their fraction on the way to integers; bool is x ≠ 0."""
-    ...
 
 
 astype.lower("torch", "{x}.to({dtype})")

@@ -47,7 +47,6 @@ def getitem(x: Array, /, *, key: tuple[Pick, ...]) -> Array:
         key: one item an axis, the last ones left out where they are full slices: a position, (start, stop, step) for
             a slice, or None for a new axis (see `spec.basic_key`). A symbolic bound lies within its axis.
     """
-    ...
 
 
 def _flip_axes(n: SimpleNamespace) -> Mapping[str, Any]:
@@ -69,7 +68,9 @@ getitem.lower(("numpy", "jax", "tensorflow"), "{x}[{key}]", derive=_native_key)
 
 def _positions(indices: Spec) -> Spec:
     if not is_integer(indices.dtype):
-        raise DTypeError(f"expected an integer array of positions, received {indices}", hint="choose by a mask with where")
+        raise DTypeError(
+            f"expected an integer array of positions, received {indices}", hint="choose by a mask with where"
+        )
     return indices
 
 
@@ -110,7 +111,6 @@ def _index_shape(shape: Sequence[Size], indices: Sequence[Spec | None]) -> tuple
 @op(rule=_index_spec, primitive=True)
 def index(x: Array, indices: Sequence[Array | None], /) -> Array:
     """x[indices], NumPy's advanced indexing: integer arrays that broadcast, and None for an axis taken whole."""
-    ...
 
 
 index.lower(("torch", "jax", "numpy"), "{x}[{indices}]")
@@ -130,13 +130,11 @@ def _index_put_spec(x: Spec, indices: Sequence[Spec | None], values: Any) -> Spe
 @op(rule=_index_put_spec, primitive=True)
 def at_set(x: Array, indices: Sequence[Array | None], values: Array, /) -> Array:
     """x with ``x[indices]`` replaced. Where a position comes twice, which value stays is not defined."""
-    ...
 
 
 @op(rule=_index_put_spec, primitive=True)
 def at_add(x: Array, indices: Sequence[Array | None], values: Array, /) -> Array:
     """x with values added to ``x[indices]``; where a position comes twice, both are added."""
-    ...
 
 
 at_set.lower("jax", "{x}.at[{indices}].set({values})")
@@ -167,7 +165,6 @@ def _along_axis_spec(x: Spec, indices: Spec, *, axis: int) -> Spec:
 @op(rule=_along_axis_spec, primitive=True)
 def take_along_axis(x: Array, indices: Array, /, *, axis: int) -> Array:
     """For each line along an axis, its elements at the positions that stand in the same line of ``indices``."""
-    ...
 
 
 take_along_axis.lower("torch", "{x}.take_along_dim({indices}, dim={axis})")
@@ -195,7 +192,9 @@ def set_along_axis(x: Array, indices: Array, values: Array, /, *, axis: int) -> 
 
 
 set_along_axis.lower(
-    "torch", "{x}.scatter({axis}, {indices}, {values})", when=lambda n: not isinstance(n.values, Spec) or (n.values.shape == n.indices.shape)
+    "torch",
+    "{x}.scatter({axis}, {indices}, {values})",
+    when=lambda n: not isinstance(n.values, Spec) or (n.values.shape == n.indices.shape),
 )
 
 
@@ -206,7 +205,9 @@ def add_along_axis(x: Array, indices: Array, values: Array, /, *, axis: int) -> 
 
 
 add_along_axis.lower(
-    "torch", "{x}.scatter_add({axis}, {indices}, {values})", when=lambda n: isinstance(n.values, Spec) and (n.values.shape == n.indices.shape)
+    "torch",
+    "{x}.scatter_add({axis}, {indices}, {values})",
+    when=lambda n: isinstance(n.values, Spec) and (n.values.shape == n.indices.shape),
 )
 
 
@@ -264,7 +265,9 @@ for _op in (tril, triu):
     _op.lower("torch", f"{{x}}.{_op.name}({{k:0}})")
     _op.lower("jax", f"jnp.{_op.name}({{x}}, {{k:0}})").lower("numpy", f"np.{_op.name}({{x}}, {{k:0}})")
 tril.lower("tensorflow", "tf.linalg.band_part({x}, -1, {k})", when=lambda n: n.k >= 0)
-triu.lower("tensorflow", "tf.linalg.band_part({x}, {above}, -1)", when=lambda n: n.k <= 0, derive=lambda n: {"above": -n.k})
+triu.lower(
+    "tensorflow", "tf.linalg.band_part({x}, {above}, -1)", when=lambda n: n.k <= 0, derive=lambda n: {"above": -n.k}
+)
 
 
 # -- by rank ---------------------------------------------------------------------------------------------------------
@@ -273,13 +276,11 @@ triu.lower("tensorflow", "tf.linalg.band_part({x}, {above}, -1)", when=lambda n:
 @op(rule=same_as_first, primitive=True)
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False) -> Array:
     """The elements along an axis in order."""
-    ...
 
 
 @op(rule=lambda x, *, axis=-1, descending=False: x.with_dtype("int64"), primitive=True)
 def argsort(x: Array, /, *, axis: int = -1, descending: bool = False) -> Array:
     """The positions along an axis that put its elements in order, as int64; equal elements keep theirs."""
-    ...
 
 
 sort.lower("torch", "{x}.sort(dim={axis:-1}, descending={descending:False}).values")

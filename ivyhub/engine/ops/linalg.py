@@ -27,7 +27,6 @@ def _matmul_spec(x1: Spec, x2: Spec) -> Spec:
 @op(rule=_matmul_spec, primitive=True)
 def matmul(x1: Array, x2: Array, /) -> Array:
     """The matrix product over the last two axes, the others broadcast; a single axis is a vector."""
-    ...
 
 
 matmul.lower(("numpy", "torch", "jax"), "{x1} @ {x2}")
@@ -56,7 +55,9 @@ def _einsum_spec(operands: Sequence[Spec], *, equation: str) -> Spec:
             if sizes.setdefault(letter, size) in (size, 1):
                 sizes[letter] = size
             elif size != 1:
-                raise ShapeError(f"expected one size for {letter!r} in {equation!r}, received {sizes[letter]} and {size}")
+                raise ShapeError(
+                    f"expected one size for {letter!r} in {equation!r}, received {sizes[letter]} and {size}"
+                )
     head, dots, tail = right.partition("...")
     shape = (*(sizes[letter] for letter in head), *(batch if dots else ()), *(sizes[letter] for letter in tail))
     return broadcast_specs(*(spec.with_shape() for spec in operands)).with_shape(*shape)
@@ -65,7 +66,6 @@ def _einsum_spec(operands: Sequence[Spec], *, equation: str) -> Spec:
 @op(rule=_einsum_spec, primitive=True)
 def einsum(operands: Sequence[Array], /, *, equation: str) -> Array:
     """The sum of products that an equation names: ``"bqh,bkh->bqk"``. Source: numpy.einsum, with ``->`` always."""
-    ...
 
 
 einsum.lower("torch", "torch.einsum({equation}, *{operands})").lower("jax", "jnp.einsum({equation}, *{operands})")
@@ -95,7 +95,9 @@ def _with_bias(n: SimpleNamespace) -> bool:
 
 linear.lower("torch", "F.linear({x}, {weight}, {bias})")
 linear.lower(("numpy", "jax"), "{x} @ {weight}.T + {bias}", when=_with_bias).lower(("numpy", "jax"), "{x} @ {weight}.T")
-linear.lower("tensorflow", "tf.matmul({x}, {weight}, transpose_b=True) + {bias}", when=lambda n: _with_bias(n) and n.x.ndim == 2)
+linear.lower(
+    "tensorflow", "tf.matmul({x}, {weight}, transpose_b=True) + {bias}", when=lambda n: _with_bias(n) and n.x.ndim == 2
+)
 linear.lower("tensorflow", "tf.matmul({x}, {weight}, transpose_b=True)", when=lambda n: n.x.ndim == 2)
 linear.lower("tensorflow", "tf.tensordot({x}, {weight}, [[-1], [-1]]) + {bias}", when=_with_bias)
 linear.lower("tensorflow", "tf.tensordot({x}, {weight}, [[-1], [-1]])")

@@ -65,12 +65,9 @@ def _lower_reduction(op: Op, method: str, torch: str | None = None, tensorflow: 
 @op(rule=_sum_spec, primitive=True)
 def sum(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Σ x; int64 for integers and truth values."""
-    ...
 
 
-sum.lower(
-    "tensorflow", "tf.reduce_sum(tf.cast({x}, tf.int64), axis={axis}, keepdims={keepdims:False})", when=_widens
-)
+sum.lower("tensorflow", "tf.reduce_sum(tf.cast({x}, tf.int64), axis={axis}, keepdims={keepdims:False})", when=_widens)
 sum.lower("numpy", "{x}.sum(axis={axis}, dtype=np.int64, keepdims={keepdims:False})", when=_widens)
 _lower_reduction(sum, "sum")
 
@@ -78,16 +75,16 @@ _lower_reduction(sum, "sum")
 @op(rule=_sum_spec, primitive=True)
 def prod(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Π x over one axis or all; int64 for integers and truth values."""
-    ...
 
 
-prod.lower(
-    "tensorflow", "tf.reduce_prod(tf.cast({x}, tf.int64), axis={axis}, keepdims={keepdims:False})", when=_widens
-)
+prod.lower("tensorflow", "tf.reduce_prod(tf.cast({x}, tf.int64), axis={axis}, keepdims={keepdims:False})", when=_widens)
 prod.lower("numpy", "{x}.prod(axis={axis}, dtype=np.int64, keepdims={keepdims:False})", when=_widens)
-prod.lower("torch", "{x}.prod().reshape({shape})", when=lambda n: n.axis is None and n.keepdims, derive=lambda n: {
-    "shape": (1,) * n.x.ndim
-})
+prod.lower(
+    "torch",
+    "{x}.prod().reshape({shape})",
+    when=lambda n: n.axis is None and n.keepdims,
+    derive=lambda n: {"shape": (1,) * n.x.ndim},
+)
 _lower_reduction(prod, "prod")
 
 
@@ -99,7 +96,6 @@ def _cumulative_spec(x: Spec, *, axis: int) -> Spec:
 @op(rule=_cumulative_spec, primitive=True)
 def cumulative_sum(x: Array, /, *, axis: int) -> Array:
     """Σ x over everything up to and with each place of an axis; int64 for integers and truth values."""
-    ...
 
 
 cumulative_sum.lower("torch", "{x}.cumsum(dim={axis})")
@@ -112,7 +108,6 @@ cumulative_sum.lower(("numpy", "jax"), "{x}.cumsum(axis={axis})")
 @op(rule=_cumulative_spec, primitive=True)
 def cumulative_prod(x: Array, /, *, axis: int) -> Array:
     """Π x over everything up to and with each place of an axis; int64 for integers and truth values."""
-    ...
 
 
 cumulative_prod.lower("torch", "{x}.cumprod(dim={axis})")
@@ -125,7 +120,6 @@ cumulative_prod.lower(("numpy", "jax"), "{x}.cumprod(axis={axis})")
 @op(rule=_mean_spec, primitive=True)
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Σ x / n, with n the number of elements."""
-    ...
 
 
 _lower_reduction(mean, "mean")
@@ -153,7 +147,9 @@ def _whole(n: SimpleNamespace) -> bool:
     return isinstance(n.correction, int)
 
 
-var.lower("torch", "{x}.var(dim={axis}, correction={correction:1}, keepdim={keepdims:False})", when=_whole, derive=_all_axes)
+var.lower(
+    "torch", "{x}.var(dim={axis}, correction={correction:1}, keepdim={keepdims:False})", when=_whole, derive=_all_axes
+)
 var.lower(("numpy", "jax"), "{x}.var(axis={axis}, ddof={correction:0}, keepdims={keepdims:False})")
 var.lower(
     "tensorflow",
@@ -168,7 +164,9 @@ def std(x: Array, /, *, axis: Axis = None, correction: float = 0, keepdims: bool
     return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
-std.lower("torch", "{x}.std(dim={axis}, correction={correction:1}, keepdim={keepdims:False})", when=_whole, derive=_all_axes)
+std.lower(
+    "torch", "{x}.std(dim={axis}, correction={correction:1}, keepdim={keepdims:False})", when=_whole, derive=_all_axes
+)
 std.lower(("numpy", "jax"), "{x}.std(axis={axis}, ddof={correction:0}, keepdims={keepdims:False})")
 std.lower(
     "tensorflow", "tf.math.reduce_std({x}, axis={axis}, keepdims={keepdims:False})", when=lambda n: n.correction == 0
@@ -186,9 +184,11 @@ def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Arra
     return total if keepdims else reshape(total, shape=reduced_shape(spec_of(x).shape, axis, False))
 
 
-logsumexp.lower("torch", "{x}.logsumexp(dim={axis}, keepdim={keepdims:False})", derive=lambda n: {
-    "axis": tuple(range(n.x.ndim)) if n.axis is None else n.axis
-})
+logsumexp.lower(
+    "torch",
+    "{x}.logsumexp(dim={axis}, keepdim={keepdims:False})",
+    derive=lambda n: {"axis": tuple(range(n.x.ndim)) if n.axis is None else n.axis},
+)
 logsumexp.lower("jax", "jax.nn.logsumexp({x}, axis={axis}, keepdims={keepdims:False})")
 logsumexp.lower("tensorflow", "tf.reduce_logsumexp({x}, axis={axis}, keepdims={keepdims:False})")
 
@@ -199,7 +199,6 @@ logsumexp.lower("tensorflow", "tf.reduce_logsumexp({x}, axis={axis}, keepdims={k
 @op(rule=_reduced, primitive=True)
 def max(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest element. Where several are, they share the gradient."""
-    ...
 
 
 _lower_reduction(max, "max", torch="amax")
@@ -208,7 +207,6 @@ _lower_reduction(max, "max", torch="amax")
 @op(rule=_reduced, primitive=True)
 def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest element. Where several are, they share the gradient."""
-    ...
 
 
 _lower_reduction(min, "min", torch="amin")
@@ -221,17 +219,20 @@ def _lower_arg(op: Op, name: str) -> None:
     op.lower("torch", f"{{x}}.{name}()", when=lambda n: not n.keepdims)
     op.lower("torch", f"{{x}}.{name}().reshape({{shape}})", derive=lambda n: {"shape": (1,) * n.x.ndim})
     op.lower("tensorflow", f"tf.{name}({{x}}, axis={{axis}})", when=lambda n: n.axis is not None and not n.keepdims)
-    op.lower("tensorflow", f"tf.expand_dims(tf.{name}({{x}}, axis={{axis}}), {{axis}})", when=lambda n: n.axis is not None)
+    op.lower(
+        "tensorflow", f"tf.expand_dims(tf.{name}({{x}}, axis={{axis}}), {{axis}})", when=lambda n: n.axis is not None
+    )
     op.lower("tensorflow", f"tf.{name}(tf.reshape({{x}}, [-1]))", when=lambda n: not n.keepdims)
-    op.lower("tensorflow", f"tf.reshape(tf.{name}(tf.reshape({{x}}, [-1])), {{shape}})", derive=lambda n: {
-        "shape": (1,) * n.x.ndim
-    })
+    op.lower(
+        "tensorflow",
+        f"tf.reshape(tf.{name}(tf.reshape({{x}}, [-1])), {{shape}})",
+        derive=lambda n: {"shape": (1,) * n.x.ndim},
+    )
 
 
 @op(rule=_index_spec, primitive=True)
 def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Where the largest element stands first, as int64; in the flattened array for ``axis=None``."""
-    ...
 
 
 _lower_arg(argmax, "argmax")
@@ -240,7 +241,6 @@ _lower_arg(argmax, "argmax")
 @op(rule=_index_spec, primitive=True)
 def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Where the smallest element stands first, as int64; in the flattened array for ``axis=None``."""
-    ...
 
 
 _lower_arg(argmin, "argmin")

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import ShapeError
 from ..dims import Dim, Size, product
 from ..op import Array, Op, op
-from ..spec import Spec, broadcast_shapes, normalize_axes, normalize_axis, same_as_first, spec_of
+from ..spec import Spec, broadcast_shapes, normalize_axis, same_as_first, spec_of
 
 Pairs = tuple[tuple[Size, Size], ...]
 
@@ -35,7 +35,6 @@ def _open_shape(n: SimpleNamespace) -> Mapping[str, Any]:
 @op(rule=_reshape_spec, primitive=True)
 def reshape(x: Array, /, *, shape: tuple[Size, ...]) -> Array:
     """The same elements, in order, in another shape."""
-    ...
 
 
 reshape.lower("torch", "{x}.reshape({shape})", derive=_open_shape)
@@ -58,13 +57,15 @@ def _swapped(n: SimpleNamespace) -> tuple[int, int] | None:
 def _swap(n: SimpleNamespace) -> Mapping[str, Any]:
     first, second = _swapped(n) or (0, 0)
     last = len(n.axes) - 1
-    return {"first": -2 if (first, second) == (last - 1, last) else first, "second": -1 if second == last and first == last - 1 else second}
+    return {
+        "first": -2 if (first, second) == (last - 1, last) else first,
+        "second": -1 if second == last and first == last - 1 else second,
+    }
 
 
 @op(rule=_transpose_spec, primitive=True)
 def transpose(x: Array, /, *, axes: tuple[int, ...]) -> Array:
     """The axes in another order: axis i of the result is axis ``axes[i]`` of x."""
-    ...
 
 
 transpose.lower(("torch", "numpy", "jax"), "{x}.T", when=lambda n: n.axes == (1, 0))
@@ -95,7 +96,6 @@ def _expanded(n: SimpleNamespace) -> Mapping[str, Any]:
 @op(rule=_broadcast_spec, primitive=True)
 def broadcast_to(x: Array, /, *, shape: tuple[Size, ...]) -> Array:
     """x repeated along its axes of size 1 and along new leading axes."""
-    ...
 
 
 broadcast_to.lower("torch", "{x}.expand({shape})", derive=_expanded)
@@ -107,7 +107,6 @@ broadcast_to.lower("tensorflow", "tf.broadcast_to({x}, {shape})")
 @op(rule=same_as_first, primitive=True)
 def flip(x: Array, /, *, axis: int | tuple[int, ...]) -> Array:
     """The order of the elements reversed along axes."""
-    ...
 
 
 def _axes_tuple(n: SimpleNamespace) -> Mapping[str, Any]:
@@ -122,7 +121,6 @@ flip.lower("tensorflow", "tf.reverse({x}, axis={axis})", derive=_axes_tuple)
 @op(rule=same_as_first, primitive=True)
 def roll(x: Array, /, *, shift: int | tuple[int, ...], axis: int | tuple[int, ...]) -> Array:
     """Elements moved along axes; those that leave at the end come back at the start."""
-    ...
 
 
 roll.lower("torch", "{x}.roll({shift}, dims={axis})").lower("numpy", "np.roll({x}, {shift}, axis={axis})")
@@ -138,7 +136,6 @@ def _tile_spec(x: Spec, *, repetitions: Sequence[Size]) -> Spec:
 @op(rule=_tile_spec, primitive=True)
 def tile(x: Array, /, *, repetitions: tuple[Size, ...]) -> Array:
     """x as a whole, repeated along each axis."""
-    ...
 
 
 tile.lower("torch", "{x}.tile({repetitions})").lower("numpy", "np.tile({x}, {repetitions})")
@@ -153,7 +150,6 @@ def _repeat_spec(x: Spec, *, repeats: Size, axis: int) -> Spec:
 @op(rule=_repeat_spec, primitive=True)
 def repeat(x: Array, /, *, repeats: Size, axis: int) -> Array:
     """Each element repeated along an axis."""
-    ...
 
 
 repeat.lower("torch", "{x}.repeat_interleave({repeats}, dim={axis})")
@@ -191,7 +187,15 @@ def pad(x: Array, /, *, padding: Pairs, mode: str = "constant", value: float = 0
         def part(start: Any, stop: Any, of: Array = x, lead: tuple[Any, ...] = everything) -> Array:
             return getitem(of, key=(*lead, (start, stop, None)))
 
-        def side(count: Size, at_start: bool, spec: Spec = spec, axis: int = axis, size: Any = size, part: Any = part, of: Array = x) -> Array:
+        def side(
+            count: Size,
+            at_start: bool,
+            spec: Spec = spec,
+            axis: int = axis,
+            size: Any = size,
+            part: Any = part,
+            of: Array = x,
+        ) -> Array:
             shape = (*spec.shape[:axis], count, *spec.shape[axis + 1 :])
             match mode:
                 case "constant":
@@ -251,7 +255,9 @@ def _concat_spec(arrays: Sequence[Spec], *, axis: int) -> Spec:
     for other in arrays[1:]:
         for i, (a, b) in enumerate(zip(first.shape, other.shape, strict=True)):
             if i != axis and a != b:
-                raise ShapeError(f"expected arrays that differ on axis {axis} alone, received {', '.join(map(repr, arrays))}")
+                raise ShapeError(
+                    f"expected arrays that differ on axis {axis} alone, received {', '.join(map(repr, arrays))}"
+                )
     total: Size = 0
     for array in arrays:
         total = total + array.shape[axis]
@@ -269,7 +275,6 @@ def _alike(arrays: Sequence[Spec]) -> Spec:
 @op(rule=_concat_spec, primitive=True)
 def concat(arrays: Sequence[Array], /, *, axis: int) -> Array:
     """Arrays one after the other along an axis that they have."""
-    ...
 
 
 concat.lower("torch", "torch.cat([*{arrays}], dim={axis})").lower("tensorflow", "tf.concat([*{arrays}], axis={axis})")
@@ -289,7 +294,6 @@ def _stack_spec(arrays: Sequence[Spec], *, axis: int) -> Spec:
 @op(rule=_stack_spec, primitive=True)
 def stack(arrays: Sequence[Array], /, *, axis: int) -> Array:
     """Arrays of one shape side by side along a new axis."""
-    ...
 
 
 stack.lower("torch", "torch.stack([*{arrays}], dim={axis})").lower("tensorflow", "tf.stack([*{arrays}], axis={axis})")
@@ -317,7 +321,6 @@ def _parts(n: SimpleNamespace) -> Mapping[str, Any]:
 @op(rule=_split_spec, primitive=True)
 def split(x: Array, /, *, sizes: tuple[Size, ...], axis: int) -> tuple[Array, ...]:
     """Pieces of the given sizes along an axis, in order."""
-    ...
 
 
 def _lower_split(op: Op) -> None:

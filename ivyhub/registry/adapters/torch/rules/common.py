@@ -11,7 +11,7 @@ from .....engine import ops
 from .....engine.backends import framework_of, is_floating, is_integer
 from .....engine.dims import Dim, Size
 from .....engine.ops.creation import scalar
-from .....engine.spec import FULL, Pick, Spec, spec_of
+from .....engine.spec import FULL, Pick, spec_of
 from ...reading import Rules
 
 Array = Any

@@ -122,7 +122,11 @@ def slice_scatter(
         parts.append(slice_(x, axis, None, start))
     parts.append(source)
     size = sizes[axis]
-    if end is not None and end != size and not (isinstance(end, int) and end >= (size if isinstance(size, int) else 2**62)):
+    if (
+        end is not None
+        and end != size
+        and not (isinstance(end, int) and end >= (size if isinstance(size, int) else 2**62))
+    ):
         parts.append(slice_(x, axis, end))
     return ops.concat(parts, axis=axis)
 
@@ -195,9 +199,7 @@ def topk(x: Array, k: Size, dim: int = -1, largest: bool = True, sorted: bool = 
 
 
 @RULES("aten.sort.default", "aten.sort.stable")
-def sort(
-    x: Array, dim: int = -1, descending: bool = False, *, stable: bool = False
-) -> tuple[Array, Array]:
+def sort(x: Array, dim: int = -1, descending: bool = False, *, stable: bool = False) -> tuple[Array, Array]:
     positions = ops.argsort(x, axis=dim, descending=descending)
     return ops.take_along_axis(x, positions, axis=dim), positions
 
@@ -205,4 +207,3 @@ def sort(
 @RULES("aten.argsort.default", "aten.argsort.stable")
 def argsort(x: Array, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Array:
     return ops.argsort(x, axis=dim, descending=descending)
-

@@ -57,4 +57,3 @@ def cosine_similarity(x: Array, y: Array, dim: int = 1, eps: float = 1e-8) -> Ar
         return ops.maximum(ops.sqrt(ops.sum(ops.square(z), axis=dim, keepdims=True)), eps)
 
     return ops.sum((x / length(x)) * (y / length(y)), axis=dim)
-

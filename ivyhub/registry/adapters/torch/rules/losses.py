@@ -107,4 +107,3 @@ def _nll(
     if reduction == _MEAN:
         return ops.sum(loss) / ops.sum(factor)
     return _reduced(loss, reduction)
-

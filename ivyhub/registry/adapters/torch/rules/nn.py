@@ -44,9 +44,7 @@ _EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 2.0**-52}
 
 
 @RULES("aten.rms_norm.default")
-def rms_norm(
-    x: Array, normalized_shape: Sequence[int], weight: Array | None = None, eps: float | None = None
-) -> Array:
+def rms_norm(x: Array, normalized_shape: Sequence[int], weight: Array | None = None, eps: float | None = None) -> Array:
     eps = _EPSILON.get(dtype_of(x), 2.0**-23) if eps is None else eps
     return ops.rms_norm(x, weight, axis=tuple(range(-len(normalized_shape), 0)), eps=eps)
 
@@ -205,10 +203,19 @@ def _window(
 
 
 def _max_pool(
-    x: Array, kernel_size: Ints, stride: Ints = (), padding: Ints = 0, dilation: Ints = 1, ceil_mode: bool = False, *, count: int
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints = (),
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    count: int,
 ) -> Array:
     x, batched = _batched(x, count)
-    kernel, strides, pads, dilations, extra = _window(shape_of(x)[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    kernel, strides, pads, dilations, extra = _window(
+        shape_of(x)[2:], kernel_size, stride, padding, dilation, ceil_mode
+    )
     pairs = tuple((p, p + e) for p, e in zip(pads, extra, strict=True))
     y = ops.max_pool(
         x,
@@ -256,7 +263,9 @@ def _adaptive_avg_pool(x: Array, output_size: Ints, *, count: int) -> Array:
 
 for _count in (1, 2, 3):
     RULES(f"aten.max_pool{_count}d.default")(lambda *args, count=_count: _max_pool(*args, count=count))
-    RULES(f"aten.avg_pool{_count}d.default")(lambda *args, count=_count, **options: _avg_pool(*args, **options, count=count))
+    RULES(f"aten.avg_pool{_count}d.default")(
+        lambda *args, count=_count, **options: _avg_pool(*args, **options, count=count)
+    )
     RULES(f"aten.adaptive_avg_pool{_count}d.default", *[f"aten._adaptive_avg_pool{_count}d.default"] * (_count > 1))(
         lambda x, output_size, count=_count: _adaptive_avg_pool(x, output_size, count=count)
     )
@@ -283,7 +292,12 @@ for _name in ("nearest1d", "nearest2d", "nearest3d"):
         return ops.interpolate(x, size=_new_size(x, size, factors))
 
 
-for _name, _mode in (("linear1d", "linear"), ("bilinear2d", "linear"), ("trilinear3d", "linear"), ("bicubic2d", "cubic")):
+for _name, _mode in (
+    ("linear1d", "linear"),
+    ("bilinear2d", "linear"),
+    ("trilinear3d", "linear"),
+    ("bicubic2d", "cubic"),
+):
 
     @RULES(f"aten.upsample_{_name}.vec")
     def smooth(
@@ -322,4 +336,3 @@ def scaled_dot_product_attention(
         causal=is_causal,
         dropout_rate=float(dropout_p),
     )
-

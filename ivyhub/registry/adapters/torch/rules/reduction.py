@@ -139,4 +139,3 @@ def vector_norm(
 @RULES("aten.norm.Scalar")
 def norm(x: Array, p: float = 2) -> Array:
     return vector_norm(x, p)
-

@@ -9,7 +9,7 @@ from .....engine import ops
 from .....engine.dims import Dim, Size, floordiv, minimum, product
 from .....engine.spec import broadcast_shapes, normalize_axes, normalize_axis
 from .....errors import ShapeError
-from .common import FULL, RULES, Array, at_axis, dtype_of, promote_types, cast, shape_of
+from .common import FULL, RULES, Array, at_axis, cast, dtype_of, promote_types, shape_of
 
 # -- reshape ---------------------------------------------------------------------------------------------------------
 
