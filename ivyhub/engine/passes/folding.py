@@ -12,7 +12,8 @@ import numpy as np
 
 from ...errors import IvyhubError
 from .. import ops
-from ..graph import Node, Value, tree_map
+from ..dims import Dim
+from ..graph import Node, Value, tree_leaves, tree_map
 from ..op import OPS
 from ..spec import Spec
 from .facts import POINTWISE, uniform
@@ -57,6 +58,8 @@ def constants(node: Node, sweep: Sweep) -> Replacement:
     """What has only constants as operands is computed by numpy, when the result is no larger than they are."""
     if not node.operands or any(value.node is None or value.node.op != "constant" for value in node.operands):
         return "an operand is no constant"
+    if any(isinstance(leaf, Dim) for _, leaf in tree_leaves(node.attributes)):
+        return "a size of it is symbolic"
 
     def array(leaf: Any) -> Any:
         return sweep.graph.constants[leaf.node.attributes["name"]] if isinstance(leaf, Value) else leaf
