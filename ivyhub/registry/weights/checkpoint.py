@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
@@ -263,6 +263,16 @@ def open_checkpoint(path: Path, *, aliases: Mapping[str, str] = MappingProxyType
     if path.name.endswith(INDEX_SUFFIX):
         return _FileCheckpoint(_open_indexed(path), aliases)
     return _FileCheckpoint([_Shard(path)], aliases)
+
+
+def open_shards(paths: Sequence[Path], *, aliases: Mapping[str, str] = MappingProxyType({})) -> Checkpoint:
+    """Open safetensors files that together are one checkpoint, whatever they are called.
+
+    Raises what `open_checkpoint` raises.
+    """
+    if not paths:
+        return MemoryCheckpoint({}, aliases)
+    return _FileCheckpoint([_Shard(path) for path in paths], aliases)
 
 
 def _main_file(folder: Path) -> Path:

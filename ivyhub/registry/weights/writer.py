@@ -6,7 +6,6 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -225,7 +224,7 @@ def _begin_writeback(file: BinaryIO, start: int) -> None:
 def _write_pieces(file: BinaryIO, pieces: Sequence[Location | PlannedTensor]) -> Iterator[int]:
     with ExitStack() as stack:
         sources: dict[Path, BinaryIO] = {}
-        for piece in _ahead(_values(pieces)):
+        for piece in _values(pieces):
             if isinstance(piece, np.ndarray):
                 file.write(piece.reshape(-1).view(np.uint8).data)
                 yield piece.nbytes
@@ -248,15 +247,6 @@ def _values(pieces: Sequence[Location | PlannedTensor]) -> Iterator[Location | n
             yield slab
         if written != info.nbytes:
             raise CheckpointError(f"expected {info.nbytes} bytes for tensor {info.name!r}, received {written}")
-
-
-def _ahead(values: Iterator[Location | np.ndarray]) -> Iterator[Location | np.ndarray]:
-    """The values, the next one computed by another thread while the last one is written."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, values, None)
-        while (value := coming.result()) is not None:
-            coming = pool.submit(next, values, None)
-            yield value
 
 
 def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:

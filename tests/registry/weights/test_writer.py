@@ -317,5 +317,5 @@ def test_memory_is_bounded_by_the_largest_tensor(tmp_path: Path) -> None:
         str(tmp_path / "out.safetensors"),
     ]
     peak = 1024 * int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    # One tensor of sixteen, and slabs, buffers and the thread: far below the whole of 256 MB.
+    # One tensor of sixteen, and slabs and buffers: far below the whole of 256 MB.
     assert peak < array.nbytes + 40e6
