@@ -480,7 +480,7 @@ def verify(graph: Graph) -> Graph:
     stack: list[int] = [0]
     for node in graph.nodes:
         if not 0 <= node.scope.call < len(graph.calls):
-            raise fail(f"call {node.scope.call} does not exist", node)
+            raise fail(f"call {node.scope.call} of {node!r} does not exist")
         chain = call_chain(graph, node.scope.call)
         while stack[-1] not in chain:
             closed.add(stack.pop())

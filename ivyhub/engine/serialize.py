@@ -324,6 +324,8 @@ class _Reader:
 
     def value(self, raw: Any) -> Value:
         match raw:
+            case {"value": bool()}:
+                pass
             case {"value": int(number)} if len(raw) == 1 and 0 <= number < len(self.values):
                 return self.values[number]
         raise GraphError(f"expected the number of a value that exists, received {str(raw)[:80]}")

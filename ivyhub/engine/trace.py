@@ -100,7 +100,8 @@ class Builder:
             if node.op == "parameter" and node.attributes["path"] == path:
                 return node.output
         value = self.record("parameter", (), {"path": path}, self.graph.parameter(path).spec)
-        value.hint = path.rpartition(".")[2]
+        name = path.rpartition(".")[2]
+        value.hint = name if name.isidentifier() else ""  # a parameter of a list is called 0
         return value
 
     def constant(self, array: np.ndarray, name: str = "constant") -> Value:
