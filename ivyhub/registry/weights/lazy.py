@@ -14,7 +14,7 @@ from ivyhub.registry.weights.checkpoint import Location
 from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import TensorInfo
 
-# Fits a core's second-level cache; far larger blocks are fresh pages from the system each time.
+# Measured on BERT-large: half to two megabytes are alike, four take three times the system time.
 SLAB_BYTES = 1 << 20
 
 
