@@ -143,9 +143,9 @@ def _hoisted(graph: Graph) -> list[Node]:
             chain = call_chain(graph, node.scope.call)
             inside = [call for call in chain if below(path, graph.calls[call].module)]
             if inside and inside[-1] != node.scope.call:
-                below = chain[chain.index(inside[-1]) + 1]
+                child = chain[chain.index(inside[-1]) + 1]
                 node.scope = Scope(inside[-1])
-                moved.setdefault(first[below], []).append(node)
+                moved.setdefault(first[child], []).append(node)
                 continue
         kept.append(node)
     out: list[Node] = []

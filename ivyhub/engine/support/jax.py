@@ -37,3 +37,8 @@ def attention(
     if dropout is not None:
         weights = dropout(weights)
     return jnp.einsum("bnqk,bknh->bqnh", weights, value)
+
+
+def stop_gradient_where(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """x, with no gradient to the rows where ``mask`` is True: padding that is not learned."""
+    return jnp.where(mask[..., None], jax.lax.stop_gradient(x), x)

@@ -32,8 +32,6 @@ def read(folder):
     files = ["model.safetensors"]
     if (index := folder / "model.safetensors.index.json").exists():
         files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    if (folder / "constants.safetensors").exists():
-        files.append("constants.safetensors")
     return {{name: tensor for file in files for name, tensor in load_file(folder / file).items()}}
 
 
@@ -47,7 +45,7 @@ def load(path=None, *, device=None, dtype=None, seed=0):
         seed: of the random numbers of dropout.
     """
     tensors = read(Path(__file__).parent if path is None else Path(path))
-    device = jax.devices(device)[0] if isinstance(device, str) else device
+{constants}    device = jax.devices(device)[0] if isinstance(device, str) else device
     model = nnx.eval_shape(lambda: {entry}(rngs=nnx.Rngs(seed)))
     graph, state = nnx.split(model)
     flat = {{}}
@@ -72,6 +70,7 @@ class NnxEmitter(Emitter):
     """Writes `flax.nnx` classes."""
 
     load = _LOAD
+    load_constants = '    tensors |= load_file(Path(__file__).parent / "constants.safetensors")\n'
 
     def prepare(self, graph: Graph) -> Graph:
         return prepare(graph, self.style)

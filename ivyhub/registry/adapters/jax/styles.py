@@ -33,6 +33,7 @@ class NnxStyle(Style):
     framework: ClassVar[str] = "jax"
     leaves: ClassVar[Leaves] = NNX
     base: ClassVar[str] = "nnx.Module"
+    supports: ClassVar[tuple[str, ...]] = ("jax", "flax_nnx")
     array: ClassVar[str] = "jax.Array"
     reserved: ClassVar[frozenset[str]] = frozenset(
         {"eval", "iter_children", "iter_modules", "perturb", "set_attributes", "sow", "train", "rngs", "dtypes"}

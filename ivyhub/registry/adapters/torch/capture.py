@@ -21,6 +21,7 @@ from ....engine.backends import FRAMEWORKS, dtype_name, load
 from ....engine.dims import Dim, Size
 from ....engine.graph import Call, Graph, ModuleInfo, Parameter, Record, Scope, Tree, Value
 from ....engine.spec import Spec
+from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from .functional import Storage
@@ -268,13 +269,16 @@ class _Reader:
             cls = type(module)
             info = ModuleInfo(path, f"{cls.__module__}.{cls.__qualname__}")
             if path in self.leaves:
-                info.layer, info.config = self.leaves[path]
+                info.layer, settings = self.leaves[path]
+                info.config = LAYERS[info.layer](**settings).config
             for name, tensor, trainable in (
                 *((name, p, p.requires_grad) for name, p in module._parameters.items() if p is not None),
                 *((name, b, False) for name, b in module._buffers.items() if b is not None),
             ):
                 full = f"{path}.{name}" if path else name
                 owner = owners.setdefault(id(tensor), full)
+                if not trainable and name in module._buffers and self._is_constant(full):
+                    continue
                 info.parameters[name] = Parameter(
                     Spec(tuple(tensor.shape), dtype_name(tensor.dtype)),
                     trainable=trainable,
@@ -282,6 +286,11 @@ class _Reader:
                     alias=None if owner == full else owner,
                 )
             self.graph.modules[path] = info
+
+    def _is_constant(self, path: str) -> bool:
+        """Whether a buffer is part of the program: no checkpoint holds it, and its values are here."""
+        module, _, name = path.rpartition(".")
+        return name in self.modules[module]._non_persistent_buffers_set and not self.module.get_buffer(path).is_meta
 
     def _tensors(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -357,10 +366,13 @@ class _Reader:
         by_name = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
         for spec in program.graph_signature.input_specs:
             node = by_name.get(getattr(spec.arg, "name", None))
-            if spec.kind in (kinds.PARAMETER, kinds.BUFFER):
+            if spec.kind is kinds.BUFFER and self._is_constant(spec.target):
+                name = spec.target.rpartition(".")[2]
+                self.storage.own_constant(node, to_numpy(self.module.get_buffer(spec.target)), name)
+            elif spec.kind in (kinds.PARAMETER, kinds.BUFFER):
                 self.storage.own_state(node, self.graph.owner(spec.target))
             elif spec.kind is kinds.CONSTANT_TENSOR:
-                self.storage.own_constant(node, to_numpy(program.constants[spec.target]))
+                self.storage.own_constant(node, to_numpy(program.constants[spec.target]), "constant")
 
     def _spec(self, fake: Any) -> Spec:
         return Spec(tuple(self._size(size) for size in fake.shape), dtype_name(fake.dtype))

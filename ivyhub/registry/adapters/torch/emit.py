@@ -30,8 +30,6 @@ def read(folder, device="cpu"):
     files = ["model.safetensors"]
     if (index := folder / "model.safetensors.index.json").exists():
         files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    if (folder / "constants.safetensors").exists():
-        files.append("constants.safetensors")
     return {{name: tensor for file in files for name, tensor in load_file(folder / file, device=device).items()}}
 
 
@@ -54,14 +52,19 @@ def load(path=None, *, device="cpu", dtype=None):
         elif isinstance(tensor, torch.nn.Parameter):
             tensors[name] = torch.nn.Parameter(tensors[name], requires_grad=tensor.requires_grad)
     model.load_state_dict(tensors, strict=True, assign=True)
-    return model if dtype is None else model.to(dtype)
+{constants}    return model if dtype is None else model.to(dtype)
 '''
+
+_CONSTANTS = """    for name, tensor in load_file(Path(__file__).parent / "constants.safetensors", device=str(device)).items():
+        setattr(model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], tensor)
+"""
 
 
 class TorchEmitter(Emitter):
     """Writes `torch.nn.Module` classes."""
 
     load = _LOAD
+    load_constants = _CONSTANTS
 
     def prepare(self, graph: Graph) -> Graph:
         return prepare(graph, self.style, channels="first", heads="second")

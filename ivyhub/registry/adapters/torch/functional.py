@@ -27,6 +27,7 @@ class _Root:
     version: int = 0
     path: str = ""
     constant: np.ndarray | None = None
+    name: str = "constant"
 
 
 class Storage:
@@ -49,9 +50,9 @@ class Storage:
         known = next((root for root in self.roots.values() if root.path == path), None)
         self.roots[node] = known or _Root(path=path)
 
-    def own_constant(self, node: Any, array: np.ndarray) -> None:
+    def own_constant(self, node: Any, array: np.ndarray, name: str) -> None:
         """A node that is an array of the program itself."""
-        self.roots[node] = _Root(constant=array)
+        self.roots[node] = _Root(constant=array, name=name)
 
     def alias(self, node: Any, target: Any) -> None:
         """A node that is another node, in a sub-graph."""
@@ -77,7 +78,9 @@ class Storage:
             root = self.roots[node]
             if root.value is not None:
                 return root.value
-            return self.builder.constant(root.constant) if root.constant is not None else self.builder.parameter(root.path)
+            if root.constant is not None:
+                return self.builder.constant(root.constant, root.name)
+            return self.builder.parameter(root.path)
         if node in self.views:
             base, value, version = self.views[node]
             if self._version(base) != version:

@@ -32,6 +32,7 @@ class TorchStyle(Style):
     framework: ClassVar[str] = "torch"
     leaves: ClassVar[Leaves] = TORCH
     method: ClassVar[str] = "forward"
+    supports: ClassVar[tuple[str, ...]] = ("torch",)
     base: ClassVar[str] = "nn.Module"
     array: ClassVar[str] = "torch.Tensor"
     ties: ClassVar[bool] = True

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import numpy as np
+
 from ....engine.graph import Graph, ModuleInfo
 from ....engine.outline import Function, outline
 from ....engine.template import copy_tree, literal
@@ -54,6 +56,7 @@ class Class:
 class Plan:
     """Everything that a renderer needs: classes innermost first, and where each array goes."""
 
+    graph: Graph
     classes: list[Class]
     root: Class
     records: dict[str, tuple[str, ...]]
@@ -61,7 +64,17 @@ class Plan:
 
     def weights(self) -> WeightMap:
         """The map from the graph's parameters to the tensors of the export."""
-        return WeightMap([Entry((native,), (path,), steps) for path, (native, steps) in self.places.items()])
+        return WeightMap(
+            [
+                Entry((native,), (path,), steps)
+                for path, (native, steps) in self.places.items()
+                if path not in self.graph.constants
+            ]
+        )
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """The large constants of the program by native name."""
+        return {native: self.graph.constants[path] for path, (native, _) in self.places.items() if path in self.graph.constants}
 
 
 @dataclass
@@ -87,6 +100,7 @@ class _Planner:
         for function in self.root.walk():
             self.functions.setdefault(function.module, []).append(function)
         self.called = {node.attributes["module"] for node in graph.nodes if node.op == "call"}
+        self.called |= {str(node.attributes.get("dropout_layer")) for node in graph.nodes}
         self.children: dict[str, list[ModuleInfo]] = {path: [] for path in graph.modules}
         for path in graph.modules:
             if path and self._is_kept(path):
@@ -156,11 +170,13 @@ class _Planner:
     def plan(self) -> Plan:
         heights = self._heights()
         for height in range(max(heights.values()) + 1):
-            level = [self._write(path) for path, h in heights.items() if h == height]
+            level = [self._write(path) for path in self.graph.modules if heights.get(path) == height]
             for group in _groups(self.graph, level):
                 self._share(group)
-        root = next(cls for cls in self.classes if "" in cls.instances)
-        return Plan(self.classes, root, self.records, self._places())
+        order = {path: position for position, path in enumerate(_inner_first(list(heights)))}
+        self.classes.sort(key=lambda cls: min(order[path] for path in cls.instances))
+        root = self.classes[-1]
+        return Plan(self.graph, self.classes, root, self.records, self._places())
 
     def _heights(self) -> dict[str, int]:
         """How many classes lie below each composite module on the longest way down."""
@@ -302,6 +318,24 @@ class _Planner:
                     full = f"{path}.{word}" if path else word
                     places[full] = (self.style.child_path([*native, place[0]]), place[1])
         return places
+
+
+def _inner_first(paths: list[str]) -> list[str]:
+    """Paths in the order of the model, each after those below it."""
+    order: list[str] = []
+
+    def visit(path: str) -> None:
+        prefix = f"{path}." if path else ""
+        for other in paths:
+            if other and other.startswith(prefix) and other != path and other not in seen:
+                seen.add(other)
+                visit(other)
+        order.append(path)
+
+    seen: set[str] = set()
+    paths = sorted(paths, key=lambda path: path.count("."))
+    visit("")
+    return order
 
 
 class _Argument(str):

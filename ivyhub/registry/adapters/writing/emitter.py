@@ -22,10 +22,12 @@ class Emitter:
 
     Attributes:
         load: the text of the package's ``__init__.py``, with ``{entry}`` for the root class, ``{words}`` for the names
-            to import from ``modeling`` and ``{listed}`` for ``__all__``.
+            to import from ``modeling``, ``{listed}`` for ``__all__`` and ``{constants}`` for `load_constants`.
+        load_constants: the lines of it that load ``constants.safetensors``, where an export has that file.
     """
 
     load: str
+    load_constants: str
 
     def __init__(self, style: Style, target: Target) -> None:
         self.style = style
@@ -47,9 +49,10 @@ class Emitter:
         names = [done.root.name, *done.records]
         return Export(
             target=self.target,
-            files={"modeling.py": modeling, "__init__.py": format_source(self._package(names))},
+            files={"modeling.py": modeling, "__init__.py": format_source(self._package(names, done))},
             entry=done.root.name,
             weights=done.weights(),
+            constants=done.constants(),
             tensors=_tensors(graph, done),
             symbols=dict(graph.symbols),
             requires=self.requires(),
@@ -65,9 +68,9 @@ class Emitter:
     # -- text ----------------------------------------------------------------------------------------------------
 
     def _modeling(self, graph: Graph, done: Plan) -> str:
-        support = Path(_support.__file__).parent / f"{self.style.framework}.py"
+        support = [Path(_support.__file__).parent / f"{word}.py" for word in self.style.supports]
         parts = [
-            *source_of(support.read_text(encoding="utf-8"), self.style.support),
+            *(part for path in support for part in source_of(path.read_text(encoding="utf-8"), self.style.support)),
             *(self._record(word, fields) for word, fields in done.records.items()),
             *(self.render_class(cls) for cls in done.classes),
         ]
@@ -89,10 +92,11 @@ class Emitter:
         ]
         return f'"""{done.root.name} for {self.target}, written by ivyhub from {source}.\n\nInputs:\n\n' + "\n".join(inputs) + '\n"""'
 
-    def _package(self, names: list[str]) -> str:
+    def _package(self, names: list[str], done: Plan) -> str:
         words = ", ".join(sorted(names))
         listed = ", ".join(f'"{word}"' for word in sorted([*names, "load"]))
-        return self.load.format(entry=names[0], words=words, listed=listed)
+        constants = self.load_constants if done.constants() else ""
+        return self.load.format(entry=names[0], words=words, listed=listed, constants=constants)
 
     def statements(self, body: list[ast.stmt]) -> str:
         """Statements as text, indented for a method."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ....engine.spec import Spec
 from ...weights import WeightMap
 from ..target import Target
@@ -18,6 +20,7 @@ class Export:
         files: the text of each source file, ``modeling.py`` and ``__init__.py``, by name.
         entry: the name of the root class (or function) in ``modeling.py``.
         weights: from the graph's parameters (full paths of their owners) to the names and layouts of the file.
+        constants: arrays of the program that are too large to write out, by native name; ``constants.safetensors``.
         tensors: shape and dtype of each tensor of the file, by name, in the order of the model.
         symbols: the range of each symbolic size.
         requires: the packages that the source imports, with the versions it was written for.
@@ -28,6 +31,7 @@ class Export:
     entry: str
     weights: WeightMap
     tensors: dict[str, Spec]
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
     symbols: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     requires: dict[str, str] = field(default_factory=dict)
 

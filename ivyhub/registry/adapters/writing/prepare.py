@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from ....engine import passes
-from ....engine.graph import Graph, ModuleInfo, below, verify
+from ....engine.graph import Graph, ModuleInfo, Parameter, below, verify
 from ....engine.passes.dropouts import own_dropouts
 from ....engine.passes.layout import channels_last, heads_third
 from ....engine.passes.legalise import legalise
+from .names import identifier, numbered
 from .style import Style
+
+WRITTEN_OUT = 16  # constants up to this many elements stand in the source
 
 
 def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = "third") -> Graph:
@@ -43,4 +46,19 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
     if legalise(graph, style.framework, style.version, expand=lacks):
         passes.simplify(graph)
         legalise(graph, style.framework, style.version, expand=lacks)
+    _store_constants(graph)
     return verify(graph)
+
+
+def _store_constants(graph: Graph) -> None:
+    """Make large constants untrained arrays of the modules that read them, so that files hold them."""
+    for node in graph.nodes:
+        array = graph.constants[node.attributes["name"]] if node.op == "constant" else None
+        if array is None or array.size <= WRITTEN_OUT:
+            continue
+        module = graph.modules[graph.calls[node.scope.call].module]
+        word = numbered(identifier(node.attributes["name"]), [w for w in module.parameters if w not in graph.constants])
+        module.parameters[word] = Parameter(node.output.spec, trainable=False, persistent=False)
+        path = f"{module.path}.{word}" if module.path else word
+        graph.constants[path] = array
+        node.op, node.attributes = "parameter", {"path": path}

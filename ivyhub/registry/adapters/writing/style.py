@@ -51,6 +51,7 @@ class Style:
     array: ClassVar[str]  # the annotation of an array
     reserved: ClassVar[frozenset[str]] = frozenset()  # attributes of the base class
     imports: ClassVar[Mapping[str, str]] = {}  # short name -> import statement
+    supports: ClassVar[tuple[str, ...]]  # modules of `engine.support` whose definitions may travel into the export
     ties: ClassVar[bool] = False  # whether a layer may hold another's array
     training: ClassVar[str | None] = None  # the argument that carries train mode through calls, if any
 

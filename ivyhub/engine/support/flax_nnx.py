@@ -1,0 +1,18 @@
+"""What Flax NNX lacks. See `ivyhub.engine.support`."""
+
+from __future__ import annotations
+
+import jax
+from flax import nnx
+
+
+class BatchNorm(nnx.BatchNorm):
+    """`nnx.BatchNorm` whose running variance is the unbiased one, as PyTorch keeps it."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        before = self.var[...]
+        y = super().__call__(x)
+        if not self.use_running_average:
+            after, count = self.var[...], x.size // x.shape[-1]
+            self.var[...] = after + (after - self.momentum * before) / max(count - 1, 1)
+        return y

@@ -1,0 +1,84 @@
+"""Flax exports as a certificate asks them (see ``adapters/running.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..running import Arrays, leaves
+
+
+class NnxRunner:
+    """A live ``flax.nnx.Module``; it is trained in place."""
+
+    trains = True
+
+    def __init__(self, model: Any) -> None:
+        from flax import nnx
+
+        self.model = model
+        model.set_attributes(nnx.Dropout, rate=0.0, raise_if_not_found=False)
+
+    def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
+        return [np.asarray(leaf) for leaf in self._run(self._mode(train), inputs)]
+
+    def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
+        from flax import nnx
+
+        _, gradients = self._differentiate(inputs, weights, train)
+        flat = nnx.to_flat_state(gradients)
+        return {".".join(map(str, place)): np.asarray(variable[...]) for place, variable in flat}
+
+    def descend(
+        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
+    ) -> list[float]:
+        import jax
+        from flax import nnx
+
+        losses = []
+        for _ in range(steps):
+            loss, gradients = self._differentiate(inputs, weights, True)
+            parameters = nnx.state(self.model, nnx.Param)
+            nnx.update(self.model, jax.tree.map(lambda p, g: p - (rate * g).astype(p.dtype), parameters, gradients))
+            losses.append(float(loss))
+        return losses
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        import jax.numpy as jnp
+        from flax import nnx
+
+        others = nnx.state(self.model, nnx.Not(nnx.Any(nnx.Param, nnx.RngState)))
+        return {
+            ".".join(map(str, place)): np.asarray(variable[...])
+            for place, variable in nnx.to_flat_state(others)
+            if jnp.issubdtype(variable.dtype, jnp.floating)
+        }
+
+    def _mode(self, train: bool) -> Any:
+        self.model.train() if train else self.model.eval()
+        return self.model
+
+    def _differentiate(self, inputs: Arrays, weights: Sequence[np.ndarray | None], train: bool) -> Any:
+        from flax import nnx
+
+        def loss(model: Any) -> Any:
+            results = self._run(model, inputs)
+            pairs = zip(results, weights, strict=True)
+            return sum((leaf * weight.astype(leaf.dtype)).sum() for leaf, weight in pairs if weight is not None)
+
+        return nnx.value_and_grad(loss, argnums=nnx.DiffState(0, nnx.Param))(self._mode(train))
+
+    @staticmethod
+    def _run(model: Any, inputs: Arrays) -> list[Any]:
+        import jax
+        import jax.numpy as jnp
+
+        result = model(**{name: jnp.asarray(array) for name, array in inputs.items()})
+        return [leaf for leaf in leaves(result) if isinstance(leaf, jax.Array)]
+
+
+def open_package(model: Any) -> NnxRunner:
+    """The runner of a live export."""
+    return NnxRunner(model)
