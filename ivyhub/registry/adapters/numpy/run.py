@@ -1,0 +1,41 @@
+"""NumPy exports as a certificate asks them (see ``adapters/running.py``): they have outputs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ....errors import EngineError
+from ..running import Arrays, leaves
+
+
+class NumpyRunner:
+    """A live NumPy export: a callable over arrays."""
+
+    trains = False
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
+        if train:
+            raise EngineError("NumPy has no train mode")
+        return [np.asarray(leaf) for leaf in leaves(self.model(**inputs))]
+
+    def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
+        raise EngineError("NumPy has no gradients")
+
+    def descend(
+        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
+    ) -> list[float]:
+        raise EngineError("NumPy has no gradients")
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+def open_package(model: Any) -> NumpyRunner:
+    """The runner of a live export."""
+    return NumpyRunner(model)

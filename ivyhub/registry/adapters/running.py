@@ -1,0 +1,60 @@
+"""How a certificate asks a model for numbers, whatever it is written in.
+
+Each framework's ``run.py`` has a ``Runner`` of this form over its live objects. Arrays go in and out as NumPy; native
+tensors bear the names that they have in the export's weight file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Runner(Protocol):
+    """A live model that is asked for outputs, gradients and steps. Dropout is off throughout, in train mode too.
+
+    Attributes:
+        trains: whether it has gradients; NumPy's exports have outputs alone.
+    """
+
+    trains: bool
+
+    def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
+        """Its results for some inputs, in the order of the model's result."""
+        ...
+
+    def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
+        """The gradient of ``sum(outputs * weights)`` for each trainable tensor; None leaves an output out."""
+        ...
+
+    def descend(
+        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
+    ) -> list[float]:
+        """Train by gradient descent on that sum, and return its value before each step. The model is changed."""
+        ...
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        """The floating-point tensors that training changes without a gradient, as they stand."""
+        ...
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """The arrays of a result in order: of dicts, tuples, named tuples, lists and dataclasses, without None."""
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return
+    if isinstance(tree, Mapping):
+        children: Any = tree.values()
+    elif isinstance(tree, tuple | list):
+        children = tree
+    elif dataclasses.is_dataclass(tree) and not isinstance(tree, type) and not hasattr(tree, "shape"):
+        children = (getattr(tree, field.name) for field in dataclasses.fields(tree))
+    else:
+        yield tree
+        return
+    for child in children:
+        yield from leaves(child)

@@ -1,0 +1,226 @@
+"""The measured agreement of an export with its original.
+
+Both are given the same fresh random inputs, of sizes that include 1, with padding and with a row that is nothing but
+padding. Compared are their outputs in evaluation and in training (dropout off, so that training is a function), the
+gradient of a random projection of the outputs for every parameter, the buffers that training moves, and the value of
+that projection along ten steps of gradient descent.
+
+A figure is relative to what it is measured on: outputs and buffers to their largest value (or 1), gradients to the
+norm of the whole gradient, since one that is truly zero has no relative error of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ivyhub.registry.adapters.running import Arrays, Runner
+from ivyhub.registry.inputs import random_inputs
+from ivyhub.registry.pipeline import Model
+from ivyhub.registry.progress import SILENT, Progress
+from ivyhub.registry.weights import MemoryCheckpoint, WeightMap
+
+STEPS = 10
+
+# float32 has 24 bits, 6e-8; the sums of a deep model lose two decimal digits of it. The narrow types have 8 and 11
+# bits, and frameworks round them at different places of a formula.
+_TOLERANCE = {"float64": 1e-9, "float32": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
+#: Differences grow along steps of training, which amplify them.
+_GROWTH = 10.0
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One figure."""
+
+    check: str
+    measured: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is within its tolerance; a NaN is not."""
+        return self.measured <= self.tolerance
+
+
+class _Reference(msgspec.Struct):
+    """What the original gave, so that it need not stay in memory beside the export."""
+
+    cases: dict[str, tuple[Arrays, list[np.ndarray]]]
+    trained: list[np.ndarray]
+    weights: list[np.ndarray | None]
+    gradients: dict[str, dict[str, np.ndarray]]
+    buffers: dict[str, np.ndarray]
+    losses: list[float]
+    rate: float
+
+
+def certify(
+    model: Model,
+    original: Callable[[], Runner],
+    export: Callable[[], Runner],
+    native: WeightMap,
+    *,
+    trains: bool = True,
+    dtype: str = "float32",
+    seed: int | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Compare an export with its original.
+
+    Args:
+        model: what was exported.
+        original, export: open them; the original is let go before the export is opened.
+        native: from the graph's parameters to the export's tensors.
+        trains: whether the export has gradients.
+        dtype: the floating-point type of the export, which sets the tolerances.
+        seed: of inputs and projections; fresh by default.
+
+    Returns:
+        The certificate: ``{"format", "seed", "dtype", "rows": [{"check", "measured", "tolerance", "passed"}]}``.
+    """
+    seed = secrets.randbits(32) if seed is None else seed
+    with progress.stage("original"):
+        reference = _measure(model, original(), np.random.default_rng(seed), trains=trains)
+    with progress.stage("verify"):
+        rows = list(_rows(model, reference, export(), native, _TOLERANCE[dtype]))
+    told = [{**msgspec.structs.asdict(row), "measured": _finite(row.measured), "passed": row.passed} for row in rows]
+    return {"format": 1, "seed": seed, "dtype": dtype, "rows": told}
+
+
+def missed(certificate: Mapping[str, Any]) -> list[str]:
+    """The checks of a certificate that are beyond their tolerance."""
+    return [row["check"] for row in certificate["rows"] if not row["passed"]]
+
+
+def _finite(measured: float) -> float:
+    """JSON has no infinities."""
+    return measured if np.isfinite(measured) else float(np.finfo(np.float64).max)
+
+
+def sizes_of(model: Model) -> dict[str, dict[str, int]]:
+    """The sizes that a model is compared at: one case of middling sizes, and one for each size that may be 1."""
+    middling: dict[str, int] = {}
+    for position, (name, (low, high)) in enumerate(sorted(model.graph.symbols.items())):
+        size = max(low, 3 + 4 * position)
+        middling[name] = size if high is None else min(size, high)
+    used = {size for spec in model.recipe.inputs for size in spec.dynamic.values()}
+    cases = {"padded": middling}
+    for name, (low, _) in sorted(model.graph.symbols.items()):
+        if low <= 1 and name in used:
+            cases[f"{name} 1"] = {**middling, name: 1}
+    return cases if used else {"one batch": middling}
+
+
+def _measure(model: Model, runner: Runner, rng: np.random.Generator, *, trains: bool) -> _Reference:
+    specs = model.recipe.inputs
+    cases: dict[str, tuple[Arrays, list[np.ndarray]]] = {}
+    for name, sizes in sizes_of(model).items():
+        inputs = random_inputs(specs, sizes, rng, padded=name == "padded")
+        cases[name] = inputs, runner.outputs(inputs)
+    found = _Reference(cases, [], [], {}, {}, [], 0.0)
+    inputs, outputs = next(iter(cases.values()))
+    count = sum(array.size for array in outputs if _is_floating(array))
+    if not trains or not count:
+        return found
+    scale = 1 / np.sqrt(count)
+    found.weights = [
+        (rng.standard_normal(array.shape) * scale).astype(array.dtype) if _is_floating(array) else None
+        for array in outputs
+    ]
+    found.gradients["eval"] = runner.gradients(inputs, found.weights, train=False)
+    found.trained = runner.outputs(inputs, train=True)
+    found.buffers = runner.buffers()
+    found.gradients["train"] = runner.gradients(inputs, found.weights, train=True)
+    size = np.sqrt(scale**2 * sum(float(np.square(a, dtype=np.float64).sum()) for a in outputs if _is_floating(a)))
+    found.rate = 0.01 * float(size) / max(_norm(found.gradients["train"]) ** 2, 1e-30)
+    found.losses = runner.descend(inputs, found.weights, rate=found.rate, steps=STEPS)
+    return found
+
+
+def _rows(model: Model, reference: _Reference, runner: Runner, native: WeightMap, tolerance: float) -> Any:
+    for name, (inputs, expected) in reference.cases.items():
+        yield Row(f"outputs, {name}", _largest(expected, runner.outputs(_flat(inputs))), tolerance)
+    if not reference.weights:
+        return
+    inputs, outputs = next(iter(reference.cases.values()))
+    inputs = _flat(inputs)
+    home = native.inverse()
+    ours = runner.gradients(inputs, reference.weights, train=False)
+    yield Row("gradients, eval", _gradients(reference.gradients["eval"], homeward(home, ours)), tolerance)
+    yield Row("outputs, train", _largest(reference.trained, runner.outputs(inputs, train=True)), tolerance)
+    moved = homeward(home, runner.buffers())
+    shared = [name for name in reference.buffers if name in moved]
+    if shared:
+        before, after = [reference.buffers[name] for name in shared], [moved[name] for name in shared]
+        yield Row("buffers, train", _largest(before, after), tolerance)
+    ours = runner.gradients(inputs, reference.weights, train=True)
+    yield Row("gradients, train", _gradients(reference.gradients["train"], homeward(home, ours)), tolerance)
+    losses = runner.descend(inputs, reference.weights, rate=reference.rate, steps=STEPS)
+    scale = max(1e-30, *(abs(loss) for loss in reference.losses), _size(outputs))
+    apart = max(abs(a - b) for a, b in zip(reference.losses, losses, strict=True)) / scale
+    yield Row(f"loss of {STEPS} steps", apart, tolerance * _GROWTH)
+
+
+def homeward(home: WeightMap, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays under native names and layouts as the graph's parameters; names that the map does not know are left."""
+    entries = tuple(entry for entry in home.entries if all(name in arrays for name in entry.sources))
+    used = {name: np.ascontiguousarray(arrays[name]) for entry in entries for name in entry.sources}
+    return {tensor.info.name: tensor.read() for tensor in WeightMap(entries).apply(MemoryCheckpoint(used))}
+
+
+def _flat(inputs: Arrays) -> Arrays:
+    """An export's arguments have no dots in their names."""
+    return {name.replace(".", "_"): array for name, array in inputs.items()}
+
+
+def _largest(expected: Sequence[np.ndarray], received: Sequence[np.ndarray]) -> float:
+    """The largest difference of two results, relative to their largest value where that is above 1."""
+    if [array.shape for array in expected] != [array.shape for array in received]:
+        return float("inf")
+    return max((_difference(a, b, None) for a, b in zip(expected, received, strict=True)), default=float("inf"))
+
+
+def _gradients(expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray]) -> float:
+    """The largest difference of any element of any gradient, relative to the norm of them all."""
+    norm = _norm(expected) or 1.0
+    worst = 0.0
+    for name, array in expected.items():
+        other = received.get(name)
+        if other is None:  # a parameter that the export left out must not matter
+            other = np.zeros_like(array)
+        worst = max(worst, float("inf") if other.shape != array.shape else _difference(array, other, norm))
+    return worst
+
+
+def _difference(a: np.ndarray, b: np.ndarray, scale: float | None) -> float:
+    """The largest difference of two arrays; equal infinities and NaN in both are no difference."""
+    if a.size == 0:
+        return 0.0
+    wide = np.float64 if a.dtype.kind != "c" else np.complex128
+    a, b = a.astype(wide), b.astype(wide)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0.0, np.abs(a - b))
+    apart = np.where(np.isnan(apart), np.inf, apart)
+    finite = np.abs(a[np.isfinite(a)])
+    if scale is None:
+        scale = max(1.0, float(finite.max()) if finite.size else 1.0)
+    return float(apart.max() / scale)
+
+
+def _norm(arrays: Mapping[str, np.ndarray]) -> float:
+    return float(np.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays.values())))
+
+
+def _size(outputs: Sequence[np.ndarray]) -> float:
+    """The root mean square of all floating-point outputs."""
+    squares = [np.square(array, dtype=np.float64) for array in outputs if _is_floating(array)]
+    return float(np.sqrt(sum(s.sum() for s in squares) / max(1, sum(s.size for s in squares))))
+
+
+def _is_floating(array: np.ndarray) -> bool:
+    return "float" in array.dtype.name

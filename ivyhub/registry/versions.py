@@ -1,0 +1,170 @@
+"""Models in the store: what is kept of one, and how it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ivyhub import __version__
+from ivyhub.engine.dims import product
+from ivyhub.engine.graph import Graph, Value, tree_leaves
+from ivyhub.errors import CorruptFileError
+from ivyhub.registry.files import Digest
+from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version, now
+from ivyhub.registry.pipeline import Model, Recipe
+from ivyhub.registry.source import CONFIG, Source
+from ivyhub.registry.store import Store
+from ivyhub.registry.weights import Checkpoint, PlannedTensor, write_safetensors
+from ivyhub.registry.weights.checkpoint import open_shards
+
+RECIPE = "ivyhub-recipe.json"
+
+
+def put_source(store: Store, model: Model, source: Source) -> Digest:
+    """Keep a model that was captured from a checkpoint; the checkpoint's own files are its weights."""
+    return _put(
+        store,
+        model,
+        origin=source.origin,
+        weights={name: _adopt(store, source, name) for name in source.weights},
+        config=_adopt(store, source, CONFIG),
+        files={name: _adopt(store, source, name) for name in source.files if name not in {*source.weights, CONFIG}},
+        licence=source.licence,
+    )
+
+
+def put_tensors(
+    store: Store,
+    model: Model,
+    tensors: list[PlannedTensor],
+    *,
+    origin: Origin,
+    like: Version | None = None,
+    parents: tuple[Parent, ...] = (),
+) -> Digest:
+    """Keep a model with tensors under the names of its checkpoint.
+
+    Args:
+        store: where to.
+        model: its recipe's sources are the names of the tensors.
+        tensors: read while they are written.
+        origin: where they come from.
+        like: a version whose configuration, tokenizer and licence hold for this one too.
+        parents: the versions that this one was made from.
+    """
+    with store.scratch() as folder:
+        paths = write_safetensors(folder / "model.safetensors", tensors, metadata={"format": "pt"})
+        records = {path.name: store.record(store.put_file(path, move=True)) for path in paths}
+    index = {name: records.pop(name) for name in list(records) if name.endswith(".json")}
+    kept = {name: file for name, file in like.files.items() if name != RECIPE} if like else {}
+    kept = {name: file for name, file in kept.items() if not name.endswith(".safetensors.index.json")}
+    return _put(
+        store,
+        model,
+        origin=origin,
+        weights=records,
+        config=like.config if like else None,
+        files={**kept, **index},
+        licence=like.licence if like else None,
+        parents=parents,
+    )
+
+
+def _put(
+    store: Store,
+    model: Model,
+    *,
+    origin: Origin,
+    weights: dict[str, FileRecord],
+    config: FileRecord | None,
+    files: dict[str, FileRecord],
+    licence: str | None,
+    parents: tuple[Parent, ...] = (),
+) -> Digest:
+    files[RECIPE] = store.record(store.put_bytes(msgspec.json.encode(model.recipe, order="sorted")))
+    meta = model.graph.meta
+    return store.put_version(
+        Version(
+            origin=origin,
+            framework=str(meta.get("framework", "ivyhub")),
+            framework_version=str(meta.get("version", __version__)),
+            ivyhub=__version__,
+            created=now(),
+            licence=licence,
+            graph=store.record(store.put_bytes(model.graph.to_json().encode())),
+            config=config,
+            weights=weights,
+            files=files,
+            signature=signature(model.graph),
+            parents=parents,
+        )
+    )
+
+
+def _adopt(store: Store, source: Source, name: str) -> FileRecord:
+    """A file of a source as a blob, proved to be the bytes that were announced."""
+    record = source.files[name]
+    digest = store.put_file(source.folder / name)
+    if digest != record.digest:
+        raise CorruptFileError(
+            f"{source.folder / name} changed while it was read", hint="run it again once nothing else writes there"
+        )
+    return record
+
+
+def signature(graph: Graph) -> dict[str, Any]:
+    """Inputs and outputs by name, each as ``float32[batch, 3]``, and the number of trainable elements.
+
+    Example:
+        >>> from ivyhub.engine.spec import Spec
+        >>> from ivyhub.engine.trace import trace
+        >>> signature(trace(lambda x: {"y": x + x}, Spec(("n",))))
+        {'inputs': {'x': 'float32[n]'}, 'outputs': {'y': 'float32[n]'}, 'parameters': 0}
+    """
+    def told(tree: Any) -> dict[str, str]:
+        return {path or "output": str(leaf.spec) for path, leaf in tree_leaves(tree) if isinstance(leaf, Value)}
+
+    count = sum(product(p.spec.shape) for _, p in graph.parameters() if p.trainable and p.alias is None)
+    return {"inputs": told(graph.inputs), "outputs": told(graph.outputs), "parameters": count}
+
+
+def get_model(store: Store, version: Version) -> Model:
+    """A model as it was kept.
+
+    Raises:
+        CorruptFileError: a blob of the version is damaged or gone.
+    """
+    graph = Graph.from_json(store.read(version.graph.digest).decode())
+    if RECIPE not in version.files:
+        raise CorruptFileError(f"the version has no {RECIPE}", hint="pull the model again")
+    try:
+        recipe = msgspec.json.decode(store.read(version.files[RECIPE].digest), type=Recipe)
+    except msgspec.DecodeError as error:
+        raise CorruptFileError(f"the version's recipe is malformed: {error}", hint="pull the model again") from error
+    return Model(graph, recipe)
+
+
+@contextmanager
+def open_weights(store: Store, version: Version) -> Iterator[Checkpoint]:
+    """The checkpoint of a version, read from the store."""
+    with open_shards([store.path(file.digest) for file in version.weights.values()]) as checkpoint:
+        yield checkpoint
+
+
+def side_files(version: Version) -> Mapping[str, FileRecord]:
+    """What travels with a model into every export: tokenizer, preprocessor, licence."""
+    kept = {name: file for name, file in version.files.items() if name != RECIPE}
+    return {name: file for name, file in kept.items() if not name.endswith((".safetensors.index.json", "README.md"))}
+
+
+def configuration(store: Store, version: Version, folder: Path) -> Path:
+    """Lay the configuration files of a version into a folder, for the library that reads them."""
+    wanted = {CONFIG: version.config, "preprocessor_config.json": version.files.get("preprocessor_config.json")}
+    for name, file in wanted.items():
+        if file is not None:
+            store.copy_out(file, folder / name)
+    return folder
