@@ -151,7 +151,7 @@ def to_json(graph: Graph) -> str:
         modules=[
             _Module(
                 *(module.path, module.cls, module.layer),
-                {name: _from_plain(value) for name, value in module.config.items()},
+                {name: _from_plain(value) for name, value in _full_config(module).items()},
                 [
                     _Parameter(name, _from_spec(p.spec), p.trainable, p.persistent, p.alias)
                     for name, p in module.parameters.items()
@@ -253,6 +253,18 @@ def _number(value: Value, numbers: dict[Value, int]) -> int:
     if value not in numbers:
         raise GraphError(f"{value!r} is used but no node produces it")
     return numbers[value]
+
+
+def _full_config(module: ModuleInfo) -> dict[str, Any]:
+    """The fields of a leaf layer, defaults among them: a graph that leaves them out is no other graph."""
+    from .stateful.layers import LAYERS
+
+    if module.layer not in LAYERS:
+        return module.config
+    try:
+        return LAYERS[module.layer](**module.config).config
+    except TypeError as error:
+        raise GraphError(f"the configuration of {module.path!r} does not fit {module.layer}: {error}") from error
 
 
 def _from_array(array: np.ndarray) -> _Constant:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ivyhub.engine import ops
 from ivyhub.engine.dims import Dim
 from ivyhub.engine.graph import Call, Graph, ModuleInfo, Parameter, Scope, Value, verify
+from ivyhub.engine.op import RECORDER
 from ivyhub.engine.passes import PASSES, channels_last, heads_third, legalise, own_dropouts, run, simplify
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS
@@ -167,6 +168,59 @@ def test_other_masks_stay_masks(mask, rng):
     assert graph.nodes[-1].args[3] is not None
 
 
+def test_packed_sequences_are_none_where_positions_run_on(rng):
+    """transformers 5, find_packed_sequence_indices: a causal mask in GPT-2 without an attention mask."""
+
+    def model(q, k, v):
+        position = ops.broadcast_to(ops.arange(stop=LENGTH)[None], shape=(BATCH, LENGTH))
+        before = position[:, :1] - 1
+        joined = ops.concat([before, position], axis=-1)
+        packed = ops.cumulative_sum(ops.not_equal(joined[:, 1:] - joined[:, :-1], 1), axis=-1)
+        same = ops.equal(packed[:, None, :, None], packed[:, None, None])
+        query, key = positions()
+        query = ops.broadcast_to(query, shape=(BATCH, 1, LENGTH, 1))
+        return ops.attention(q, k, v, ops.logical_and(same, key <= query))
+
+    graph = simplified(model, HEADS, HEADS, HEADS, rng=rng)
+    assert operations(graph) == ["attention"]
+    assert graph.nodes[0].attributes["causal"] is True
+
+
+def test_added_mask_is_a_mask(rng):
+    graph = simplified(
+        lambda q, k, v, m: ops.attention(q, k, v, ops.where(m[:, None, None], zero(), -float("inf"))),
+        *(HEADS, HEADS, HEADS, Spec((BATCH, LENGTH), "bool")),
+        rng=rng,
+    )
+    assert operations(graph) == ["getitem", "attention"]
+
+
+@pytest.mark.parametrize(
+    ("table", "left"),
+    [
+        (np.arange(9)[None], ["getitem"]),
+        (np.arange(3, 21, 2, dtype=np.int32)[None], ["arange", "getitem", "take"]),
+        (np.arange(9)[None] // 2, ["constant", "take"]),
+    ],
+)
+def test_table_of_positions_is_a_range(table, left, rng):
+    """The position_ids of BERT, cut to the length of the input."""
+
+    def model(x, weight):
+        return x, ops.take(weight, constant(table)[:, 1:4], axis=0)
+
+    graph = simplified(model, X, Spec((21, 2)), rng=rng)
+    assert operations(graph) == left
+
+
+def zero() -> Value:
+    return ops.full(shape=(), fill_value=0.0)
+
+
+def constant(array: np.ndarray) -> Value:
+    return RECORDER.get().constant(array)
+
+
 def test_causal_mask_with_padding_stays_a_mask(rng):
     def model(q, k, v, attention_mask):
         query, key = positions()
@@ -267,6 +321,14 @@ def test_flattened_product_is_a_product_over_the_last_axis(rng):
     assert keeps_values(graph, simplify, rng, exact=False) == ["parameter", "parameter", "matmul", "add"]
 
 
+def test_flattened_product_of_more_axes(rng):
+    def model(x, weight):
+        return ops.reshape(ops.matmul(ops.reshape(x, shape=(BATCH * LENGTH, 4)), weight), shape=(BATCH, LENGTH, 6))
+
+    graph = with_parameters(model, Spec((BATCH, LENGTH, 2, 2)), weight=(4, 6))
+    assert keeps_values(graph, simplify, rng, exact=False) == ["parameter", "reshape", "matmul"]
+
+
 def test_product_with_a_transposed_parameter_is_linear(rng):
     def model(x, weight, bias):
         return ops.matmul(x, ops.transpose(weight, axes=(1, 0))) + bias
@@ -290,7 +352,6 @@ class Net:
         info = ModuleInfo(path, layer or "Block", layer, config)
         if layer is not None:
             made = LAYERS[layer](**config)
-            info.config = made.config
             info.parameters = {name: Parameter(Spec(tuple(shape))) for name, shape in made.parameters().items()}
             for name, (shape, dtype) in made.buffers().items():
                 info.parameters[name] = Parameter(Spec(tuple(shape), dtype), trainable=False)
@@ -337,7 +398,7 @@ def test_channels_last_leaves_one_transpose_at_entry_and_one_at_exit(rng):
     assert turns[0].args[0] is graph.inputs["pixels"]
     assert turns[0] is graph.nodes[0]
     assert turns[1] is graph.nodes[-1]
-    assert {m.config["channel_axis"] for m in graph.modules.values() if "channel_axis" in m.config} == {-1}
+    assert {m.config["channel_axis"] for m in graph.modules.values() if m.layer in ("Conv", "BatchNorm")} == {-1}
     blocks = [[n.op for n in graph.nodes if graph.calls[n.scope.call].module == f"block{i}"] for i in range(3)]
     assert blocks[0] == blocks[1] == blocks[2]
 

@@ -48,6 +48,8 @@ def _uniform(node: Node, sweep: Sweep) -> Scalar | None:
         number = node.attributes["fill_value"]
     elif node.op in MOVES or node.op == "astype":
         number = uniform(node.args[0], sweep)
+    elif node.op == "cumulative_sum" and uniform(node.args[0], sweep) == 0:
+        number = 0
     else:
         return None
     if number is None or isinstance(number, Dim):
@@ -173,6 +175,10 @@ def _affine(node: Node, value: Value, sweep: Sweep) -> Affine | None:
             return _reshaped(affine(node.args[0], sweep), shape)
         case "getitem":
             return _indexed(affine(node.args[0], sweep), attributes["key"], shape)
+        case "concat":
+            return _joined([affine(part, sweep) for part in node.args[0]], attributes["axis"] % len(shape), shape)
+        case "constant":
+            return _equally_spaced(sweep.graph.constants[attributes["name"]])
     number = uniform(value, sweep)
     return Affine(number, (0,) * len(shape), shape) if isinstance(number, int) else None
 
@@ -205,6 +211,39 @@ def _indexed(a: Affine | None, key: Sequence[Any], shape: Sequence[Size]) -> Aff
         constant = constant + step * start
         steps.append(step * stride)
     return Affine(constant, tuple(steps), tuple(shape))
+
+
+def _joined(parts: Sequence[Affine | None], axis: int, shape: tuple[Size, ...]) -> Affine | None:
+    """Parts that go on where the one before ended, as the positions that a model tells packed sequences by."""
+    if any(part is None for part in parts):
+        return None
+    known = [part for part in parts if part is not None]
+    steps = next((part.steps for part in known if part.shape[axis] != 1), None)
+    if steps is None and len(known) > 1:
+        steps = tuple(
+            known[1].constant - known[0].constant if i == axis else step for i, step in enumerate(known[0].steps)
+        )
+    if steps is None:
+        return None
+    expected = known[0].constant
+    for part in known:
+        own = part.steps if part.shape[axis] != 1 else (*part.steps[:axis], steps[axis], *part.steps[axis + 1 :])
+        if part.constant != expected or own != steps:
+            return None
+        expected = expected + steps[axis] * part.shape[axis]
+    return Affine(known[0].constant, steps, shape)
+
+
+def _equally_spaced(array: np.ndarray) -> Affine | None:
+    """A table of positions: equal steps along one axis, the others of size 1."""
+    long = [axis for axis, size in enumerate(array.shape) if size != 1]
+    if len(long) != 1 or array.size < 2 or array.size > 2**20:
+        return None
+    flat = array.reshape(-1).astype(object if array.dtype.kind == "u" else np.int64)
+    step = int(flat[1] - flat[0])
+    if not (flat == int(flat[0]) + step * np.arange(array.size)).all():
+        return None
+    return Affine(int(flat[0]), tuple(step if axis in long else 0 for axis in range(array.ndim)), array.shape)
 
 
 def at_least(size: Size | None, bound: int, graph: Graph) -> bool:

@@ -14,6 +14,7 @@ from ..dims import Size, product
 from ..graph import Graph, Node, Scope, Value, call_chain
 from ..op import OPS
 from ..spec import FULL, normalize_axes
+from ..stateful.layers import LAYERS
 from .common import common, dead
 from .facts import POINTWISE
 from .rewriting import Replacement, Rewrites, Sweep, producer
@@ -221,7 +222,11 @@ def channels_last(graph: Graph, *, inputs: Collection[str] = ()) -> bool:
         graph: what to rewrite.
         inputs: names of inputs that come with channels last; the others keep the layout of the source.
     """
-    layers = {path for path, module in graph.modules.items() if module.config.get("channel_axis") == 1}
+    layers = {
+        path
+        for path, module in graph.modules.items()
+        if module.layer is not None and getattr(LAYERS[module.layer](**module.config), "channel_axis", None) == 1
+    }
     for path in layers:
         graph.modules[path].config["channel_axis"] = -1
     turned: set[Node] = set()

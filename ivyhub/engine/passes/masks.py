@@ -17,7 +17,7 @@ from ..dims import Size
 from ..graph import Node, Value
 from ..spec import FULL
 from .facts import Affine, affine, at_least, uniform
-from .rewriting import Replacement, Rewrites, Sweep
+from .rewriting import Replacement, Rewrites, Sweep, producer
 
 MASKS = Rewrites()
 
@@ -123,6 +123,52 @@ def causal_mask(node: Node, sweep: Sweep) -> Replacement:
     if ahead.constant != 0 or ahead.steps != (*(0,) * (len(ahead.steps) - 2), 1, -1):
         return "its mask is another one than that of causal attention"
     return ops.attention(query, key, value, **{**node.attributes, "causal": True})
+
+
+@MASKS("attention")
+def added_mask(node: Node, sweep: Sweep) -> Replacement:
+    """Adding 0 where a condition holds and -inf elsewhere is a mask by the condition."""
+    query, key, value, mask = node.args
+    chosen = producer(mask, "where")
+    if chosen is None or uniform(chosen.args[1], sweep) != 0 or uniform(chosen.args[2], sweep) != -float("inf"):
+        return "its mask adds something else"
+    condition = ops.broadcast_to(chosen.args[0], shape=mask.shape)
+    return ops.attention(query, key, value, condition, **node.attributes)
+
+
+# -- ranges ----------------------------------------------------------------------------------------------------------
+
+
+@MASKS("constant")
+def table_is_range(node: Node, sweep: Sweep) -> Replacement:
+    """A table of 0, 1, 2, ... is made as a range."""
+    found = affine(node.output, sweep)
+    if found is None or node.output.spec.size == 2:
+        return "it is no range, or too short to be meant as one"
+    step, size = next((step, size) for step, size in zip(found.steps, found.shape, strict=True) if size != 1)
+    if step == 0:
+        return "its elements are equal"
+    made = ops.arange(start=found.constant, stop=found.constant + step * size, step=step, dtype=node.output.dtype)
+    return made[tuple(FULL if size != 1 else None for size in found.shape)]
+
+
+@MASKS("getitem")
+def slice_of_range(node: Node, sweep: Sweep) -> Replacement:
+    """A slice of a range is a shorter range."""
+    made, key = producer(node.args[0], "arange"), node.attributes["key"]
+    place = next((i for i, item in enumerate(key) if isinstance(item, tuple) and item != FULL), None)
+    if made is None or place is None:
+        return "it slices no range"
+    found = affine(node.output, sweep)
+    axis = sum(item is None for item in key[:place])
+    if found is None:
+        return "where the slice starts is not known"
+    step, size = found.steps[axis], found.shape[axis]
+    if size == 1 or step == 0:
+        return "one element is left"
+    stop = found.constant + step * size
+    shorter = ops.arange(start=found.constant, stop=stop, step=step, dtype=node.output.dtype)
+    return shorter[(*key[:place], FULL, *key[place + 1 :])]
 
 
 # -- gathers ---------------------------------------------------------------------------------------------------------

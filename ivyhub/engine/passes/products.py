@@ -15,7 +15,7 @@ PRODUCTS = Rewrites()
 
 @PRODUCTS("reshape")
 def unflattened(node: Node, sweep: Sweep) -> Replacement:
-    """reshape(reshape(x, (-1, k)) @ w + b, (..., m)) is x @ w + b."""
+    """reshape(reshape(x, (-1, k)) @ w + b, (..., m)) is reshape(x, (..., k)) @ w + b."""
     product, bias = node.args[0], None
     added = producer(product, "add")
     if added is not None:
@@ -29,14 +29,12 @@ def unflattened(node: Node, sweep: Sweep) -> Replacement:
     flat = producer(made.args[0], "reshape")
     if flat is None:
         return "the product is not of a flattened array"
-    source = flat.args[0]
     shape = node.output.shape
-    if source.ndim < 1 or source.shape[-1:] != flat.output.shape[-1:]:
-        return "flattening changed the last axis"
-    if shape != (*source.shape[:-1], made.output.shape[-1]):
-        return "the result does not take the leading axes back"
+    if shape[-1:] != made.output.shape[-1:]:
+        return "the result has another last axis than the product"
     if not sweep.only_use(node.args[0]) or not sweep.only_use(made.output):
         return "the flat product is used elsewhere"
+    source = ops.reshape(flat.args[0], shape=(*shape[:-1], flat.output.shape[-1]))
     if made.op == "linear":
         return ops.linear(source, *made.args[1:])
     result = ops.matmul(source, made.args[1])

@@ -100,7 +100,7 @@ def broadcast_of_broadcast(node: Node, sweep: Sweep) -> Replacement:
     return ops.broadcast_to(inner.args[0], shape=node.attributes["shape"])
 
 
-@SHAPES("broadcast_to", "reshape", "transpose", "getitem", "astype")
+@SHAPES("broadcast_to", "reshape", "transpose", "getitem", "astype", "cumulative_sum")
 def of_one_number(node: Node, sweep: Sweep) -> Replacement:
     """An array of one number in another form is made in that form."""
     number = uniform(node.output, sweep)
@@ -235,17 +235,26 @@ def getitem_of_broadcast(node: Node, sweep: Sweep) -> Replacement:
 # -- readers that broadcast by themselves ----------------------------------------------------------------------------
 
 
-@SHAPES(*POINTWISE, "matmul")
+@SHAPES(*POINTWISE)
 def reader_broadcasts(node: Node, sweep: Sweep) -> Replacement:
-    """An operand need not be broadcast where the other operands give the result its shape."""
+    """An elementwise operation broadcasts by itself; what no operand spans is broadcast after it."""
+    args = [arg if (made := producer(arg, "broadcast_to")) is None else made.args[0] for arg in node.args]
+    if all(arg is before for arg, before in zip(args, node.args, strict=True)):
+        return "no operand is broadcast"
+    return ops.broadcast_to(OPS[node.op](*args, **node.attributes), shape=node.output.shape)
+
+
+@SHAPES("matmul")
+def product_broadcasts(node: Node, sweep: Sweep) -> Replacement:
+    """A product broadcasts its leading axes by itself."""
     args = list(node.args)
     for i, arg in enumerate(args):
-        inner = producer(arg, "broadcast_to")
-        if inner is not None and _same_result(node, (*args[:i], inner.args[0], *args[i + 1 :])):
-            args[i] = inner.args[0]
+        made = producer(arg, "broadcast_to")
+        if made is not None and _same_result(node, (*args[:i], made.args[0], *args[i + 1 :])):
+            args[i] = made.args[0]
     if args == list(node.args):
         return "nothing is broadcast in vain"
-    return OPS[node.op](*args, **node.attributes)
+    return ops.matmul(*args)
 
 
 @SHAPES("attention")
