@@ -17,7 +17,7 @@ from .layers import NNX
 def initial(spec: Spec) -> ast.expr:
     """An array of zeros of a spec: constructors give shapes, `load` gives values."""
     return ast.Call(
-        expression("jnp.zeros"), [literal(spec.shape) or ast.Constant(None), expression(_dtype(spec.dtype))], []
+        expression("jnp.zeros"), [literal(spec.shape, "size") or ast.Constant(None), expression(_dtype(spec.dtype))], []
     )
 
 
@@ -48,7 +48,7 @@ class NnxStyle(Style):
         "NamedTuple": "from typing import NamedTuple",
     }
 
-    def parameter(self, owner: ast.expr, word: str, *, trainable: bool) -> ast.expr:
+    def parameter(self, owner: ast.expr, word: str, *, trainable: bool, layer: str | None = None) -> ast.expr:
         return ast.Subscript(attribute(owner, word), ast.Constant(...), ast.Load())
 
     def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:

@@ -50,7 +50,7 @@ class TorchStyle(Style):
         floating = "float" in spec.dtype
         dtype = "" if spec.dtype == "float32" else f", dtype=torch.{spec.dtype}"
         zeros = expression(f"torch.zeros(0{dtype})")
-        zeros.args = [literal(spec.shape) or ast.Constant(None)]
+        zeros.args = [literal(spec.shape, "size") or ast.Constant(None)]
         if trainable:
             stmt = statement(f"self.{word} = nn.Parameter()")
             stmt.value.args.append(zeros)  # type: ignore[attr-defined]

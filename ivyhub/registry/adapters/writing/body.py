@@ -9,16 +9,20 @@ would write it.
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from ....engine.graph import Graph, Node, Record, Tree, Value, tree_map, tree_values
 from ....engine.op import OPS
 from ....engine.outline import Function, Run, Step
 from ....engine.template import literal
+from ...weights import Step as WeightStep
+from ...weights import Transpose
 from .names import KEYWORDS, identifier, numbered, singular
-from .style import Style, attribute, name
+from .style import Callee, Style, name
 
 INLINE_WIDTH = 60  # an inlined operand longer than this is given a name instead
 
@@ -38,14 +42,6 @@ class Method:
     body: list[ast.stmt]
     records: dict[str, tuple[str, ...]] = field(default_factory=dict)
     training: bool = False
-
-
-@dataclass(frozen=True)
-class Callee:
-    """How a child call is written: the name of the method (None for a plain call), and what it needs."""
-
-    method: str | None
-    training: bool
 
 
 @dataclass
@@ -85,11 +81,15 @@ def write_method(
     return _Writer(graph, function, style, paths, callees).write()
 
 
-def _roll(function: Function, uses: Mapping[Value, int]) -> list[Step | _Loop]:
+def _roll(function: Function, uses: Mapping[Value, int], callees: Mapping[int, Callee] | None) -> list[Step | _Loop]:
     steps: list[Step | _Loop] = []
     position = 0
     while position < len(function.steps):
         runs = _chain(function.steps, position, uses)
+        if callees is not None:  # nothing but the item may differ between the calls
+            first = callees[runs[0].function.call] if runs else None
+            same = itertools.takewhile(lambda run: first is not None and callees[run.function.call].alike(first), runs)
+            runs = list(same) if first is not None and first.holds else []
         if len(runs) > 1:
             carried = {
                 i: runs[0].outputs.index(operand)
@@ -176,7 +176,7 @@ class _Writer:
     def write(self) -> Method:
         for value in self.function.inputs.values():
             self.values[value] = self._placeholder(value)
-        for step in _roll(self.function, self.uses):
+        for step in _roll(self.function, self.uses, self.callees if self.style.functional else None):
             if isinstance(step, _Loop):
                 self._loop(step)
             elif isinstance(step, Run):
@@ -263,8 +263,25 @@ class _Writer:
         return {"dropout": self.style.dropout(self.paths[layer])}
 
     def _parameter(self, path: str) -> ast.expr:
-        parameter = self.graph.parameter(path)
-        return self.style.parameter(self.paths[path.rpartition(".")[0]], path.rpartition(".")[2], trainable=parameter.trainable)
+        """Reading an array: an own one, or a leaf layer's in the layout that the graph knows it in."""
+        module, _, word = path.rpartition(".")
+        info, parameter = self.graph.modules[module], self.graph.parameter(path)
+        steps: tuple[WeightStep, ...] = ()
+        row = self.style.leaves.find(info.layer, info.config, self.style.version) if info.layer else None
+        if row is not None:
+            word, steps = row.weights(SimpleNamespace(**info.config))[word]
+        else:
+            word = identifier(word, self.style.reserved)
+        tree = self.style.parameter(self.paths[module], word, trainable=parameter.trainable, layer=info.layer)
+        spec = parameter.spec
+        for step in reversed(steps):
+            assert isinstance(step, Transpose), f"{path} is stored in a way that no expression undoes"
+            stored = spec.with_shape(*(spec.shape[axis] for axis in step.perm))
+            attributes = {"axes": step.inverse().perm}
+            transposes = OPS["transpose"].row(self.style.framework, (stored,), attributes, version=self.style.version)
+            assert transposes is not None
+            tree = OPS["transpose"].expression(transposes, [tree], (stored,), attributes)
+        return tree
 
     def _leaf(self, node: Node) -> ast.expr:
         path = node.attributes["module"]
@@ -274,7 +291,7 @@ class _Writer:
         if "training" in row.call.placeholders:
             self.training = True
         values: dict[str, Any] = {key: literal(value, key) for key, value in row.values(info.config).items()}
-        values |= {"self": self.paths[path], "x": self._operand(node.args[0]), "training": name("training")}
+        values |= {"self": self.paths[path], "x": self._operand(node.args[0]), "training": name(self.style.training or "training")}
         return self.style.adopt(row.call.fill(values))
 
     def _run(self, run: Run) -> None:
@@ -288,8 +305,6 @@ class _Writer:
 
     def _call(self, run: Run, target: ast.expr) -> ast.expr:
         callee = self.callees[run.function.call]
-        if callee.method is not None:
-            target = attribute(target, callee.method)
         args: list[ast.expr] = [self.values[value] for value in run.operands]
         args += [name(size) for size in run.function.sizes]
         keywords = []
@@ -297,7 +312,7 @@ class _Writer:
             self.training = True
             if self.style.training is not None:
                 keywords = [ast.keyword(self.style.training, name(self.style.training))]
-        return ast.Call(target, args, keywords)
+        return self.style.call(target, callee, args, keywords)
 
     def _loop(self, loop: _Loop) -> None:
         parent, _, first = loop.runs[0].function.module.rpartition(".")
@@ -374,7 +389,7 @@ class _Namer:
 
     def method(self) -> Method:
         writer, function = self.writer, self.writer.function
-        self.taken = {*KEYWORDS, *self._free_words()}
+        self.taken = {*KEYWORDS, self.writer.style.instance, *self._free_words()}
         parameters: list[str] = []
         for argument, value in function.inputs.items():
             word = numbered(identifier(argument, self.taken), [*self.taken, *parameters])

@@ -9,6 +9,7 @@ become ``Stage(in_channels=64, out_channels=128, ...)`` four times, not four cla
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -19,9 +20,9 @@ from ....engine.graph import Graph, ModuleInfo
 from ....engine.outline import Function, outline
 from ....engine.template import copy_tree, literal
 from ...weights import Entry, Step, WeightMap
-from .body import Callee, Method, write_method
+from .body import Method, write_method
 from .names import identifier, numbered
-from .style import Style, attribute, name
+from .style import Callee, Style, attribute, name
 
 
 @dataclass
@@ -101,6 +102,12 @@ class _Planner:
             self.functions.setdefault(function.module, []).append(function)
         self.called = {node.attributes["module"] for node in graph.nodes if node.op == "call"}
         self.called |= {str(node.attributes.get("dropout_layer")) for node in graph.nodes}
+        self.kept: set[str] = set()
+        for path, module in graph.modules.items():
+            owned = any(parameter.alias is None or style.ties for parameter in module.parameters.values())
+            if owned or path in self.called or path in self.functions:
+                parts = path.split(".")
+                self.kept |= {".".join(parts[: i + 1]) for i in range(len(parts))}
         self.children: dict[str, list[ModuleInfo]] = {path: [] for path in graph.modules}
         for path in graph.modules:
             if path and self._is_kept(path):
@@ -114,13 +121,8 @@ class _Planner:
     # -- the module tree -----------------------------------------------------------------------------------------
 
     def _is_kept(self, path: str) -> bool:
-        """Whether a module holds arrays or is called, itself or below."""
-        prefix = f"{path}."
-        return any(
-            module.parameters or module.path in self.called
-            for other, module in self.graph.modules.items()
-            if other == path or other.startswith(prefix)
-        ) or path in self.functions
+        """Whether a module holds arrays of its own or is called, itself or below."""
+        return path in self.kept
 
     def _is_list(self, path: str) -> bool:
         info = self.graph.modules[path]
@@ -144,7 +146,7 @@ class _Planner:
 
     def _reach(self, base: str, path: str) -> ast.expr:
         """The expression for a module below another one, from its ``self``."""
-        tree: ast.expr = name("self")
+        tree: ast.expr = name(self.style.instance)
         current = base
         for part in path[len(base) :].strip(".").split(".") if path != base else ():
             child = f"{current}.{part}" if current else part
@@ -152,7 +154,7 @@ class _Planner:
             if self._is_list(current):
                 tree = ast.Subscript(tree, ast.Constant(item), ast.Load())
             else:
-                tree = attribute(tree, str(item))
+                tree = self.style.member(tree, str(item))
             current = child
         return tree
 
@@ -203,8 +205,9 @@ class _Planner:
                 keys[key] = base
                 methods[base] = method
             word = keys[key]
-            self.callees[function.call] = Callee(None if word == self.style.method else word, method.training)
-        return _Written(path, self._build(path), methods)
+            holds = any(isinstance(n, ast.Name) and n.id == self.style.instance for s in method.body for n in ast.walk(s))
+            self.callees[function.call] = Callee(None if word == self.style.method else word, method.training, holds)
+        return _Written(path, [] if self.style.functional else self._build(path), methods)
 
     def _below(self, prefix: str, path: str, other: str) -> bool:
         return other == path or (other.startswith(prefix) and self._is_kept(other))
@@ -265,10 +268,13 @@ class _Planner:
         """One class for modules of one shape."""
         first = group[0]
         info = self.graph.modules[first.path]
-        word = numbered(identifier(info.class_name), self.names)
+        word = numbered(identifier(self.style.class_name(info.class_name)), self.names)
         self.names.add(word)
         columns = list(zip(*(list(_constants(written)) for written in group), strict=True))
         taken = {"self", *(p for m in first.methods.values() for p in m.parameters)}
+        if self.style.functional:  # the arguments stand beside the function's own names
+            statements = [stmt for method in first.methods.values() for stmt in method.body]
+            taken |= {node.id for stmt in statements for node in ast.walk(stmt) if isinstance(node, ast.Name)}
         members = {node.targets[0].attr for node in first.build if _is_member(node)}
         arguments: dict[tuple[object, ...], str] = {}
         in_methods: set[str] = set()
@@ -284,15 +290,18 @@ class _Planner:
             if in_method:
                 in_methods.add(argument)
             constant.value = _Argument(argument, in_method)
-        build = [_Fill().visit(stmt) for stmt in first.build]
+        build = [_Fill(self.style).visit(stmt) for stmt in first.build]
         for method in first.methods.values():
-            method.body = [_Fill().visit(stmt) for stmt in method.body]
+            method.body = [_Fill(self.style).visit(stmt) for stmt in method.body]
         for position, written in enumerate(group):
             given = {
                 argument: literal(values[position], argument) or ast.Constant(None)
                 for values, argument in arguments.items()
             }
             self.constructions[written.path] = self.style.construct(word, given)
+            for function in self.functions.get(written.path, ()):
+                callee = self.callees[function.call]
+                self.callees[function.call] = dataclasses.replace(callee, function=word, arguments=given)
         kept = [argument for argument in arguments.values() if argument in in_methods]
         self.classes.append(
             Class(word, info, list(arguments.values()), kept, build, first.methods, [w.path for w in group])
@@ -316,7 +325,9 @@ class _Planner:
                     place = table.get(word)
                 if place is not None:
                     full = f"{path}.{word}" if path else word
-                    places[full] = (self.style.child_path([*native, place[0]]), place[1])
+                    parts = [*native, place[0]]
+                    stored = self.style.stored_name(parts, trainable=parameter.trainable, layer=info.layer)
+                    places[full] = (stored, place[1])
         return places
 
 
@@ -351,10 +362,13 @@ class _Argument(str):
 
 
 class _Fill(ast.NodeTransformer):
+    def __init__(self, style: Style) -> None:
+        self.style = style
+
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         if not isinstance(node.value, _Argument):
             return node
-        return attribute(name("self"), str(node.value)) if node.value.in_method else name(str(node.value))
+        return self.style.setting(str(node.value)) if node.value.in_method else name(str(node.value))
 
 
 def _is_member(node: ast.stmt) -> bool:

@@ -36,6 +36,32 @@ def statement(text: str) -> ast.stmt:
     return ast.parse(text).body[0]
 
 
+@dataclass(frozen=True)
+class Callee:
+    """How a child call is written.
+
+    Attributes:
+        method: the name of the method, None for a plain call.
+        training: whether it needs the training argument.
+        holds: whether it reads any array or child of its module.
+        function: the name of its class, once that is known.
+        arguments: the numbers in which this instance of the class differs from others.
+    """
+
+    method: str | None
+    training: bool
+    holds: bool = True
+    function: str = ""
+    arguments: Mapping[str, ast.expr] = field(default_factory=dict)
+
+    def alike(self, other: Callee) -> bool:
+        """Whether one expression may call both."""
+        return [self.function, self.method, *map(ast.dump, self.arguments.values())] == [
+            *(other.function, other.method),
+            *map(ast.dump, other.arguments.values()),
+        ]
+
+
 @dataclass
 class Style:
     """The words and habits of one flavour; subclasses override what theirs does otherwise.
@@ -54,12 +80,30 @@ class Style:
     supports: ClassVar[tuple[str, ...]]  # modules of `engine.support` whose definitions may travel into the export
     ties: ClassVar[bool] = False  # whether a layer may hold another's array
     training: ClassVar[str | None] = None  # the argument that carries train mode through calls, if any
+    instance: ClassVar[str] = "self"  # what holds a module's arrays and children in its code
+    functional: ClassVar[bool] = False  # whether modules are functions of their arrays, without constructors
 
     version: Version | None = None
     support: set[str] = field(default_factory=set)
 
-    def parameter(self, owner: ast.expr, word: str, *, trainable: bool) -> ast.expr:
-        """Reading an own parameter or buffer."""
+    def class_name(self, word: str) -> str:
+        """What a class of the source is called here."""
+        return word
+
+    def member(self, owner: ast.expr, word: str) -> ast.expr:
+        """A child of a module."""
+        return attribute(owner, word)
+
+    def setting(self, word: str) -> ast.expr:
+        """Reading, in a method, a number that differs between the instances of a class."""
+        return attribute(name(self.instance), word)
+
+    def call(self, target: ast.expr, callee: Callee, args: list[ast.expr], keywords: list[ast.keyword]) -> ast.expr:
+        """Calling a child."""
+        return ast.Call(attribute(target, callee.method) if callee.method else target, args, keywords)
+
+    def parameter(self, owner: ast.expr, word: str, *, trainable: bool, layer: str | None = None) -> ast.expr:
+        """Reading a parameter or buffer: an own one, or one of a leaf layer."""
         return attribute(owner, word)
 
     def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:
@@ -102,8 +146,8 @@ class Style:
         """Whether the weight file holds an array; the others are made anew by the constructor."""
         return True
 
-    def child_path(self, parts: Sequence[str | int]) -> str:
-        """The name under which the weights of a place in the model are stored."""
+    def stored_name(self, parts: Sequence[str | int], *, trainable: bool, layer: str | None) -> str:
+        """The name under which an array is stored: its place in the model, whether it is trained, and its leaf layer."""
         return ".".join(map(str, parts))
 
 
