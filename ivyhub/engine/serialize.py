@@ -477,7 +477,7 @@ def _check_names(graph: Graph) -> None:
         ("argument name", (name for call in graph.calls for name in call.arguments)),
         ("hint", (value.hint for value in graph.input_values if value.hint)),
         ("hint", (value.hint for node in graph.nodes for value in node.outputs if value.hint)),
-        ("name", (node.scope.name for node in graph.nodes if node.scope.name)),
+        ("name", (name for node in graph.nodes if node.scope.name for name in node.scope.name.split(", "))),
     ):
         for name in names:
             if not _identifier(name):

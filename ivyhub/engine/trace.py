@@ -73,7 +73,7 @@ class Builder:
 
         Native arrays among the args become constants. Raises the engine's `ShapeError` or `DTypeError`.
         """
-        args = tree_map(self._lift, tuple(args))
+        args = tree_map(self._lift, _freeze(args))
         attributes = {name: _freeze(value) for name, value in attributes.items()}
         specs = tree_map(lambda leaf: leaf.spec if isinstance(leaf, Value) else leaf, args)
         try:
@@ -86,9 +86,12 @@ class Builder:
 
     def record(self, op: str, args: Sequence[Any], attributes: Mapping[str, Any], specs: Any) -> Any:
         """Append a node with outputs of the given spec (or tuple of specs)."""
-        node = Node(op, tuple(args), dict(attributes), scope=self.scope)
+        node = Node(op, _freeze(args), dict(attributes), scope=self.scope)
         outputs = specs if isinstance(specs, tuple) else (specs,)
-        node.outputs = tuple(Value(spec, node=node, hint=self.scope.name) for spec in outputs)
+        hints = self.scope.name.split(", ")
+        if len(hints) != len(outputs):
+            hints = hints[:1] * len(outputs)
+        node.outputs = tuple(Value(spec, node=node, hint=hint) for spec, hint in zip(outputs, hints, strict=True))
         self.nodes.append(node)
         return node.outputs if isinstance(specs, tuple) else node.outputs[0]
 
