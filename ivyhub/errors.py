@@ -178,9 +178,18 @@ class GraphError(EngineError):
 
 
 class NoLoweringError(EngineError):
-    """A framework, or the version of it that was asked for, cannot express an operation."""
+    """A framework, or the version of it that was asked for, cannot express an operation.
+
+    Args:
+        message, hint: see `IvyhubError`.
+        missing: one entry a place: (operation, module path, source line).
+    """
 
     code = "no-lowering"
+
+    def __init__(self, message: str, *, hint: str = "", missing: Sequence[tuple[str, str, str]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.missing = tuple(missing)
 
 
 class CaptureError(IvyhubError):

@@ -42,7 +42,7 @@ def command(output: Output, name: str, view: str | None) -> None:
         "name": details.name,
         "tags": ", ".join(details.tags),
         "version": details.digest,
-        "source": details.source,
+        "source": details.origin,
         "framework": details.framework,
         "created": details.created,
         "size": size(details.size),

@@ -1,1 +1,3 @@
-"""The registry: keeps models, finds and verifies them, and writes them out again."""
+"""The registry: finds, converts, keeps and verifies models."""
+
+from __future__ import annotations

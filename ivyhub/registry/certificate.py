@@ -181,7 +181,7 @@ def _largest(expected: Sequence[np.ndarray], received: Sequence[np.ndarray]) -> 
     """The largest difference of two results, relative to their largest value where that is above 1."""
     if [array.shape for array in expected] != [array.shape for array in received]:
         return float("inf")
-    return max((_difference(a, b, None) for a, b in zip(expected, received, strict=True)), default=float("inf"))
+    return max((difference(a, b, None) for a, b in zip(expected, received, strict=True)), default=float("inf"))
 
 
 def _gradients(expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray]) -> float:
@@ -192,11 +192,11 @@ def _gradients(expected: Mapping[str, np.ndarray], received: Mapping[str, np.nda
         other = received.get(name)
         if other is None:  # a parameter that the export left out must not matter
             other = np.zeros_like(array)
-        worst = max(worst, float("inf") if other.shape != array.shape else _difference(array, other, norm))
+        worst = max(worst, float("inf") if other.shape != array.shape else difference(array, other, norm))
     return worst
 
 
-def _difference(a: np.ndarray, b: np.ndarray, scale: float | None) -> float:
+def difference(a: np.ndarray, b: np.ndarray, scale: float | None) -> float:
     """The largest difference of two arrays; equal infinities and NaN in both are no difference."""
     if a.size == 0:
         return 0.0

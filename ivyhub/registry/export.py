@@ -183,22 +183,21 @@ def import_package(folder: Path) -> ModuleType:
     return package
 
 
-def load_package(folder: Path, *, device: str | None = None) -> Any:
+def load_package(folder: Path, *, device: Any = None) -> Any:
     """The live model of a package.
 
     Args:
         folder: what ``ivyhub pull`` wrote.
-        device: where the weights go, in the framework's own words; its default if None.
+        device: where the weights go, as its framework says it; the default if None.
 
     Raises:
         UnknownNameError: there is no package.
         FrameworkNotInstalledError: its framework is missing.
-        UnknownDeviceError: the framework has no such device.
     """
     return call_load(import_package(folder), device=device)
 
 
-def call_load(package: ModuleType, *, device: str | None) -> Any:
+def call_load(package: ModuleType, *, device: Any) -> Any:
     """Call a package's ``load``."""
     return package.load() if device is None else package.load(device=device)
 

@@ -92,11 +92,11 @@ def cast(model: Model, dtype: str | None) -> Model:
     Raises:
         UsageError: not a floating-point type.
     """
-    if dtype is None or dtype == _floating(model.graph):
+    if dtype is None or dtype == floating_dtype(model.graph):
         return model
     if dtype not in DTYPES or "float" not in dtype:
         raise UsageError(f"expected a floating-point dtype, received {dtype!r}", hint="float32, bfloat16 or float16")
-    before = _floating(model.graph)
+    before = floating_dtype(model.graph)
     graph = model.graph.copy()
     graph.constants = {name: _as(array, before, dtype) for name, array in graph.constants.items()}
     for value in (*graph.input_values, *(value for node in graph.nodes for value in node.outputs)):
@@ -114,7 +114,7 @@ def cast(model: Model, dtype: str | None) -> Model:
     return Model(verify(graph), msgspec.structs.replace(model.recipe, weights=weights, inputs=inputs))
 
 
-def _floating(graph: Graph) -> str:
+def floating_dtype(graph: Graph) -> str:
     """The floating-point type that most parameters have, float32 where there are none."""
     sizes: dict[str, int] = {}
     for _, parameter in graph.parameters():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ....errors import UnknownDeviceError
 from ..running import Arrays, leaves
 
 
@@ -77,6 +78,27 @@ class NnxRunner:
 
         result = model(**{name: jnp.asarray(array) for name, array in inputs.items()})
         return [leaf for leaf in leaves(result) if isinstance(leaf, jax.Array)]
+
+
+def device(text: str) -> Any:
+    """A `jax.Device` for ``cpu``, ``gpu``, ``cuda:1``. Raises `UnknownDeviceError` for one that is not here."""
+    import jax
+
+    platform, _, index = text.partition(":")
+    try:
+        return jax.devices(platform)[int(index or 0)]
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise UnknownDeviceError(
+            f"JAX has no device {text!r} here: {str(error).splitlines()[0]}", hint="cpu is always there"
+        ) from None
+
+
+def tensors(model: Any) -> dict[str, np.ndarray]:
+    """The arrays of a live model by the names of its weight file."""
+    from flax import nnx
+
+    state = nnx.state(model, nnx.Not(nnx.RngState))
+    return {".".join(map(str, place)): np.asarray(variable[...]) for place, variable in nnx.to_flat_state(state)}
 
 
 def open_package(model: Any) -> NnxRunner:

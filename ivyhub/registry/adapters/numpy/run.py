@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import EngineError
+from ....errors import EngineError, UnknownDeviceError
 from ..running import Arrays, leaves
 
 
@@ -34,6 +34,12 @@ class NumpyRunner:
 
     def buffers(self) -> dict[str, np.ndarray]:
         return {}
+
+
+def device(text: str) -> None:
+    """NumPy computes on the CPU alone. Raises `UnknownDeviceError` for anything else."""
+    if text != "cpu":
+        raise UnknownDeviceError(f"NumPy has no device {text!r}", hint="cpu is the one it has")
 
 
 def open_package(model: Any) -> NumpyRunner:

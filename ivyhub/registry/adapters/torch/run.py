@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ....errors import UnknownDeviceError
 from ..running import Arrays, leaves
 from .capture import to_numpy
 from .hub import to_torch
@@ -133,6 +134,32 @@ def _no_dropout() -> Iterator[None]:
 
     with Mode():
         yield
+
+
+def cast_module(module: Any, dtype: str | None) -> Any:
+    """The module in another floating-point type; itself for None."""
+    import torch
+
+    return module if dtype is None else module.to(getattr(torch, dtype))
+
+
+def device(text: str) -> str:
+    """A device as PyTorch names it: ``gpu`` is ``cuda``. Raises `UnknownDeviceError` for one that is not here."""
+    import torch
+
+    word = "cuda" + text.removeprefix("gpu") if text.startswith("gpu") else text
+    try:
+        torch.empty(0, device=word)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a PyTorch that was built without CUDA
+        raise UnknownDeviceError(
+            f"PyTorch has no device {text!r} here: {str(error).splitlines()[0]}", hint="cpu is always there"
+        ) from None
+    return word
+
+
+def tensors(model: Any) -> dict[str, np.ndarray]:
+    """The arrays of a live model by the names of its weight file."""
+    return {name: to_numpy(tensor) for name, tensor in model.state_dict().items()}
 
 
 def open_package(model: Any) -> TorchRunner:

@@ -1,0 +1,525 @@
+"""What ivyhub does, as functions: each command of the command line is one of these."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ivyhub.engine.backends import FRAMEWORKS
+from ivyhub.errors import (
+    IvyhubError,
+    NetworkError,
+    NoLoweringError,
+    UnknownNameError,
+    UnsafeError,
+    UnsupportedOpsError,
+    UsageError,
+)
+from ivyhub.registry import conversion, memory, versions
+from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.export import load_package, read_record
+from ivyhub.registry.export_folder import check_destination, materialise
+from ivyhub.registry.files import Digest
+from ivyhub.registry.manifest import ExportRecord, Version
+from ivyhub.registry.names import resolve_source, table
+from ivyhub.registry.progress import SILENT, Progress
+from ivyhub.registry.refs import check_name
+from ivyhub.registry.store import Store
+
+if TYPE_CHECKING:
+    from ivyhub.engine.graph import Graph
+
+Dynamic = Mapping[str, Mapping[int, str]]
+
+
+class PullResult(msgspec.Struct, frozen=True):
+    """What a pull did.
+
+    Attributes:
+        name: what was asked for.
+        framework: the target, as the command line writes it.
+        path: the folder of the package.
+        version: the identity of the version in the registry.
+        reused: whether the registry had the export already.
+        seconds: how long the whole pull took.
+        certificate: the measured agreement with the original; None where it was not measured.
+    """
+
+    name: str
+    framework: str
+    path: str
+    version: Digest
+    reused: bool
+    seconds: float
+    certificate: dict[str, Any] | None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One model of the registry."""
+
+    name: str
+    tags: list[str]
+    framework: str
+    parameters: int
+    size: int
+    source: str
+
+
+class Details(msgspec.Struct, frozen=True):
+    """One model of the registry in full; `tree`, `graph` and `source` are texts."""
+
+    name: str
+    tags: list[str]
+    digest: Digest
+    origin: str
+    framework: str
+    created: str
+    size: int
+    parameters: int
+    signature: dict[str, Any]
+    config: dict[str, Any] | None
+    certificates: dict[str, dict[str, Any]]
+    tree: str
+    graph: str
+    source: str
+
+
+# -- pull ----------------------------------------------------------------------------------------------------------------
+
+
+def pull_package(
+    name: str,
+    *,
+    framework: str,
+    to: Path,
+    device: str | None = None,
+    dtype: str | None = None,
+    new_name: str | None = None,
+    verify: bool = True,
+    force: bool = False,
+    offline: bool | None = None,
+    progress: Progress = SILENT,
+    store: Store | None = None,
+) -> PullResult:
+    """Write a model as native source of a framework, with its weights and proof, into a folder.
+
+    Args:
+        name: a short name, a model of the registry or the Hub, or a local folder in Hugging Face layout.
+        framework: ``torch``, ``jax``, ``flax.linen``, ``tensorflow`` or ``numpy``, with a version where one is meant.
+        to: the folder.
+        device: where the comparison runs; the framework's default if None.
+        dtype: cast the weights to ``float32``, ``bfloat16`` or ``float16``.
+        new_name: keep it in the registry under this name.
+        verify: compare it with the original, and refuse it where it does not agree.
+        force: replace the folder if it holds something already.
+        offline: use no network; by default as the environment says.
+        progress: hears of each stage.
+        store: the registry; the user's own by default.
+
+    Raises:
+        IvyhubError: see `ivyhub.errors`; nothing is left in the folder then.
+    """
+    start = time.perf_counter()
+    store = store or Store()
+    target = Target.parse(framework)
+    check_destination(store, to, force=force)
+    if new_name is not None:
+        check_name(new_name)
+    digest, export, reused = _export(store, name, target, device, dtype, new_name, verify, offline, progress)
+    with progress.stage("write"):
+        path = materialise(store, export, to, force=force)
+    certificate = _certificate(store, export)
+    return PullResult(name, str(target), str(path), digest, reused, time.perf_counter() - start, certificate)
+
+
+def pull(
+    name: str,
+    framework: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    new_name: str | None = None,
+    verify: bool = True,
+    offline: bool | None = None,
+) -> Any:
+    """A model as a live, trainable model of a framework, its weights loaded.
+
+    Args:
+        name: a short name, a model of the registry or the Hub, or a local folder in Hugging Face layout.
+        framework: ``torch``, ``jax``, ``flax.linen``, ``tensorflow`` or ``numpy``, with a version where one is meant.
+        device: ``cpu``, ``gpu``, ``cuda:1``; the framework's default if None.
+        dtype: cast the weights to ``float32``, ``bfloat16`` or ``float16``.
+        new_name: keep it in the registry under this name.
+        verify: compare it with the original the first time, and refuse it where it does not agree.
+        offline: use no network; by default as the environment says.
+
+    Raises:
+        IvyhubError: see `ivyhub.errors`.
+
+    Example:
+        >>> import ivyhub
+        >>> model = ivyhub.pull("minilm", framework="jax")  # doctest: +SKIP
+    """
+    store = Store()
+    target = Target.parse(framework)
+    conversion.check_installed(target)
+    _, export, _ = _export(store, name, target, device, dtype, new_name, verify, offline, SILENT)
+    return load_package(conversion.view(store, export), device=conversion.native_device(target, device))
+
+
+def _export(
+    store: Store,
+    name: str,
+    target: Target,
+    device: str | None,
+    dtype: str | None,
+    new_name: str | None,
+    verify: bool,
+    offline: bool | None,
+    progress: Progress,
+) -> tuple[Digest, ExportRecord, bool]:
+    """The version of a name and its export, each made where the store lacks it; the names are set last."""
+    native = conversion.native_device(target, device)
+    digest, own = _find(store, name, offline, progress)
+    export, reused = conversion.export_of(
+        store, digest, target, name=name, dtype=dtype, verify=verify, device=native, progress=progress
+    )
+    for word in {own, new_name} - {None}:
+        if store.refs.tags(word).get("latest") != digest:
+            store.refs.set(word, digest, why=f"pull {name}")
+    return digest, export, reused
+
+
+def _find(store: Store, name: str, offline: bool | None, progress: Progress) -> tuple[Digest, str | None]:
+    """The version that a name means, captured if need be, and the name under which the registry lists it."""
+    kept = _kept(store, name)
+    if kept is not None and not _follows_source(store.version(kept), name):
+        return kept, None
+    try:
+        with progress.stage("find"):
+            source = resolve_source(name, offline=offline, store=store, known=store.refs.names())
+    except NetworkError:
+        if kept is None:
+            raise
+        return kept, None  # what was pulled before serves until the network is back
+    return conversion.version_of(store, source, progress), _listed_name(name, source.id, source.kind)
+
+
+def _kept(store: Store, name: str) -> Digest | None:
+    """The version that the registry has under a name, or None."""
+    try:
+        return store.refs.resolve(name)
+    except (UnknownNameError, UsageError, UnsafeError):
+        return None
+
+
+def _follows_source(version: Version, name: str) -> bool:
+    """Whether a name belongs to a source that may have moved on: a short name or an id of the Hub that was pulled."""
+    bare = name.partition(":")[0].partition("@")[0]
+    return version.origin.kind != "memory" and table().aliases.get(bare, bare) == version.origin.id
+
+
+def _listed_name(name: str, id: str, kind: str) -> str | None:
+    """The name that a pull gives a version: the short name, the Hub id, or that of the folder where it is a name."""
+    word = Path(id).name if kind == "folder" else name if name in table().aliases else id
+    try:
+        check_name(word)
+    except IvyhubError:
+        return None
+    return word
+
+
+def _certificate(store: Store, export: ExportRecord) -> dict[str, Any] | None:
+    return None if export.certificate is None else msgspec.json.decode(store.read(export.certificate))
+
+
+# -- what is there --------------------------------------------------------------------------------------------------------
+
+
+def list_models(*, store: Store | None = None) -> list[Listed]:
+    """Every model of the registry, by name.
+
+    Example:
+        >>> import ivyhub
+        >>> [model.name for model in ivyhub.list_models()]  # doctest: +SKIP
+        ['minilm']
+    """
+    store = store or Store()
+    found: dict[tuple[str, Digest], Listed] = {}
+    for entry in store.list():
+        key = entry.name, entry.digest
+        if key in found:
+            found[key].tags.append(entry.tag)
+            continue
+        count = int(store.version(entry.digest).signature.get("parameters", 0))
+        found[key] = Listed(entry.name, [entry.tag], entry.framework, count, entry.size, entry.origin)
+    return list(found.values())
+
+
+def show(name: str, *, store: Store | None = None) -> Details:
+    """One model of the registry: what it takes and gives, its configuration, its certificates, its source.
+
+    Raises:
+        UnknownNameError: the registry has no model of that name.
+
+    Example:
+        >>> import ivyhub
+        >>> print(ivyhub.show("minilm").tree)  # doctest: +SKIP
+    """
+    store = store or Store()
+    digest = store.refs.resolve(name)
+    version = store.version(digest)
+    graph = versions.get_model(store, version).graph
+    exports = store.exports(digest)
+    newest = max(exports, key=lambda export: export.created, default=None)
+    signature = {key: value for key, value in version.signature.items() if key != "parameters"}
+    bare = name.partition("@")[0].partition(":")[0]
+    return Details(
+        name=name,
+        tags=[tag for tag, other in store.refs.tags(bare).items() if other == digest],
+        digest=digest,
+        origin=version.origin.id + (f" at {version.origin.revision}" if version.origin.revision else ""),
+        framework=f"{version.framework} {version.framework_version}",
+        created=version.created.isoformat(),
+        size=version.size,
+        parameters=int(version.signature.get("parameters", 0)),
+        signature=signature,
+        config=None if version.config is None else msgspec.json.decode(store.read(version.config.digest)),
+        certificates={
+            export.target: found for export in exports if (found := _certificate(store, export)) is not None
+        },
+        tree=graph.tree(),
+        graph=str(graph),
+        source="" if newest is None else store.read(newest.package["modeling.py"].digest).decode(),
+    )
+
+
+def frameworks() -> list[tuple[str, list[str], str | None, str, str]]:
+    """Every framework: name, flavours, installed version or None, the oldest version served, the extra that brings it.
+
+    Example:
+        >>> import ivyhub
+        >>> [name for name, *_ in ivyhub.frameworks()]
+        ['numpy', 'torch', 'jax', 'tensorflow']
+    """
+    return [
+        (row.name, list(row.flavours), None if row.installed is None else str(row.installed), row.minimum, row.extra)
+        for row in FRAMEWORKS.values()
+    ]
+
+
+def check(
+    name: str, framework: str | None = None, *, offline: bool | None = None, store: Store | None = None
+) -> list[tuple[str, str, str]]:
+    """Every operation of a model that cannot be converted, without converting: (operation, module path, source line).
+
+    Args:
+        name: see `pull`.
+        framework: check the way to this target too.
+        offline: use no network; by default as the environment says.
+        store: the registry; the user's own by default.
+
+    Raises:
+        IvyhubError: the model cannot be found or captured at all.
+
+    Example:
+        >>> import ivyhub
+        >>> ivyhub.check("minilm", "jax")  # doctest: +SKIP
+        []
+    """
+    store = store or Store()
+    target = None if framework is None else Target.parse(framework)
+    kept = _kept(store, name)
+    try:
+        if kept is not None and not _follows_source(store.version(kept), name):
+            graph = versions.get_model(store, store.version(kept)).graph
+        else:
+            graph = conversion.capture_source(resolve_source(name, offline=offline, store=store)).graph
+        if target is not None:
+            emit(graph, target)
+    except (UnsupportedOpsError, NoLoweringError) as error:
+        return list(error.missing)
+    return []
+
+
+def verify(export: str, *, progress: Progress = SILENT, store: Store | None = None) -> dict[str, Any]:
+    """Compare an export with its original again, on fresh random inputs.
+
+    Args:
+        export: a folder that a pull wrote, or the name of a model in the registry: then each of its exports.
+        progress: hears of each stage.
+        store: the registry; the user's own by default.
+
+    Returns:
+        The certificate; see `ivyhub.registry.certificate.certify`.
+
+    Raises:
+        UnknownNameError: no such folder or model, or none of its exports is there.
+        UsageError: the model was kept without a configuration, so no original can be built.
+
+    Example:
+        >>> import ivyhub
+        >>> ivyhub.verify("bert-jax")["rows"]  # doctest: +SKIP
+    """
+    store = store or Store()
+    if Path(export).expanduser().is_dir():
+        return _verify_folder(store, Path(export).expanduser().resolve(), progress)
+    digest = store.refs.resolve(export)
+    found = store.exports(digest)
+    if not found:
+        raise UnknownNameError(f"{export!r} has no export to verify", hint="pull it for a framework first")
+    told = {}
+    for record in found:
+        for file in record.package.values():
+            store.verify(file.digest)
+        told[record.target] = _verify_folder(store, conversion.view(store, record), progress)
+    if len(told) == 1:
+        return next(iter(told.values()))
+    rows = [{**row, "check": f"{name}: {row['check']}"} for name, one in told.items() for row in one["rows"]]
+    return {**next(iter(told.values())), "rows": rows}
+
+
+def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, Any]:
+    record = read_record(folder)
+    target = Target.parse(record.target)
+    conversion.check_installed(target)
+    if store.has_version(record.version):
+        digest = record.version
+    elif record.origin is not None and record.origin.kind != "memory":
+        source = resolve_source(
+            record.origin.id, revision=record.origin.revision if record.origin.kind == "hub" else None, store=store
+        )
+        digest = conversion.version_of(store, source, progress)
+    else:
+        raise UnknownNameError(
+            f"the registry does not hold the original of {folder}", hint="verify it where it was pulled"
+        )
+    version = store.version(digest)
+    original = conversion.original_of(store, version, record.dtype)
+    model = conversion.cast(versions.get_model(store, version), record.dtype)
+    return conversion.measure(model, emit(model.graph, target), original, folder, device=None, progress=progress)
+
+
+# -- models in memory -----------------------------------------------------------------------------------------------------
+
+
+def trace(
+    module_or_function: Any, *args: Any, dynamic: Dynamic | None = None, **kwargs: Any
+) -> Graph:
+    """A model or function as a graph.
+
+    Args:
+        module_or_function: a ``torch.nn.Module``, or a function of `ivyhub.engine.ops`.
+        args: its inputs: arrays, or for a function also `ivyhub.engine.spec.Spec`.
+        dynamic: for an input by name, the name of each axis whose size varies: ``{"x": {0: "batch"}}``.
+        kwargs: its inputs by name.
+
+    Raises:
+        CaptureError: it cannot be captured; with every operation that no rule reads.
+
+    Example:
+        >>> import ivyhub
+        >>> from ivyhub.engine import ops
+        >>> from ivyhub.engine.spec import Spec
+        >>> print(ivyhub.trace(lambda x: ops.tanh(x) * 2, Spec(("n",))).nodes)
+        [<tanh -> float32[n]>, <multiply -> float32[n]>]
+    """
+    return memory.trace(module_or_function, args, kwargs, dynamic or {})
+
+
+def transpile(
+    module: Any,
+    to: str,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic: Dynamic | None = None,
+    *,
+    device: str | None = None,
+    verify: bool = False,
+) -> Any:
+    """A live module of one framework as a live, trainable module of another.
+
+    Args:
+        module: a ``torch.nn.Module``.
+        to: the target, as `pull` takes it.
+        args: example inputs; shapes, dtypes and plain values count, not the numbers in arrays.
+        kwargs: example inputs by name.
+        dynamic: for an input by name, the name of each axis whose size varies: ``{"x": {0: "batch"}}``.
+        device: where the weights go; the framework's default if None.
+        verify: compare the two on random inputs, and refuse the result where they do not agree.
+
+    Raises:
+        CaptureError: it cannot be captured; with every operation that no rule reads.
+        NoLoweringError: with every operation that the target cannot express.
+        VerificationError: the two do not agree.
+
+    Example:
+        >>> import ivyhub, torch
+        >>> native = ivyhub.transpile(torch.nn.Linear(3, 2), to="jax", args=(torch.ones(4, 3),))
+        >>> type(native).__mro__[1].__module__.partition(".")[0]
+        'flax'
+    """
+    target = Target.parse(to)
+    conversion.check_installed(target)
+    return memory.transpile(module, target, args, kwargs or {}, dynamic or {}, device=device, verify=verify)
+
+
+def push(
+    model: Any,
+    name: str,
+    *,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic: Dynamic | None = None,
+    store: Store | None = None,
+) -> Digest:
+    """Keep a model in the local registry under a name.
+
+    A fine-tuned export, live or as a folder, goes back to the names and layouts of the checkpoint that it came from,
+    as a new version whose parent is that one. Any other ``torch.nn.Module`` is captured with the inputs given.
+
+    Args:
+        model: a live export, the folder of one, a ``torch.nn.Module``, or a graph of `trace`.
+        name: ``name`` or ``organisation/name``.
+        args, kwargs, dynamic: of a module that is no export: see `transpile`.
+        store: the registry; the user's own by default.
+
+    Returns:
+        The identity of the version.
+
+    Raises:
+        UsageError: the name is none, or the model is of no kind that can be kept.
+        TensorMismatchError: tensors of the export are missing or have other shapes.
+
+    Example:
+        >>> import ivyhub
+        >>> ivyhub.push(model, "my-bert")  # doctest: +SKIP
+        'sha256:...'
+    """
+    check_name(name)
+    store = store or Store()
+    digest = memory.keep(store, model, args, kwargs or {}, dynamic or {}, name=name)
+    store.refs.set(name, digest, why="push")
+    return digest
+
+
+__all__ = [
+    "Details",
+    "Listed",
+    "PullResult",
+    "check",
+    "frameworks",
+    "list_models",
+    "pull",
+    "pull_package",
+    "push",
+    "show",
+    "trace",
+    "transpile",
+    "verify",
+]

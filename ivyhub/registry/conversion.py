@@ -1,0 +1,290 @@
+"""The main flow: a source becomes a version, a version becomes an export, and each step is done once.
+
+Both steps are idempotent. Whoever gets the lock looks first whether the work is done; what is written becomes visible
+when it is complete, so a process that dies leaves nothing that looks finished.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ivyhub import __version__
+from ivyhub.engine.backends import FRAMEWORKS, load
+from ivyhub.errors import TargetVersionError, UsageError, VerificationError
+from ivyhub.registry import certificate as certificates
+from ivyhub.registry import versions
+from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters.running import Runner
+from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.adapters.writing.export import Export
+from ivyhub.registry.divergence import first_difference
+from ivyhub.registry.export import RECORD, card, encode_record, load_package, record_of, write_source, write_weights
+from ivyhub.registry.files import Digest, digest_bytes, digest_hex, storage_errors
+from ivyhub.registry.manifest import ExportRecord, Version, encode, now
+from ivyhub.registry.pipeline import Model, Recipe, cast, floating_dtype, model_of
+from ivyhub.registry.progress import Progress
+from ivyhub.registry.source import Source
+from ivyhub.registry.store import Store
+from ivyhub.registry.weights.checkpoint import open_shards
+
+
+def capture_source(source: Source) -> Model:
+    """Capture a checkpoint in Hugging Face layout; its weights are named and checked, not read.
+
+    Raises:
+        UnsupportedOpsError: with every operation that no rule reads.
+        TensorMismatchError: with every tensor that does not fit.
+        UnsafeError, CorruptFileError, CheckpointError, CaptureError, FrameworkNotInstalledError.
+    """
+    from ivyhub.registry.adapters.torch.hub import capture_skeleton, read_folder
+
+    with open_shards([source.folder / name for name in source.weights]) as checkpoint:
+        skeleton = read_folder(source.folder, checkpoint)
+    found = capture_skeleton(skeleton)
+    assert skeleton.weights is not None
+    recipe = Recipe(tuple(skeleton.inputs), skeleton.settings, tuple(skeleton.weights.entries), tuple(found.notes))
+    return model_of(found.graph, recipe)
+
+
+def version_of(store: Store, source: Source, progress: Progress) -> Digest:
+    """The version of a source: found by its digest, or captured and kept."""
+
+    def known() -> Digest | None:
+        return store.find_version(source.digest, origin=source.id, ivyhub=__version__)
+
+    found = known()
+    if found is not None:
+        return found
+    with store.lock(f"capture {source.id} {source.digest}"):
+        found = known()
+        if found is None:
+            with progress.stage("capture"):
+                model = capture_source(source)
+            with progress.stage("store"):
+                found = versions.put_source(store, model, source)
+    return found
+
+
+def export_of(
+    store: Store,
+    digest: Digest,
+    target: Target,
+    *,
+    name: str,
+    dtype: str | None,
+    verify: bool,
+    device: Any,
+    progress: Progress,
+) -> tuple[ExportRecord, bool]:
+    """The export of a version for a target, and whether it was there already.
+
+    Raises:
+        VerificationError: it does not agree with its original; nothing is kept.
+        NoLoweringError: with every operation that the target cannot express.
+        FrameworkNotInstalledError, TargetVersionError: it is to be verified and cannot run here.
+    """
+    options = {"dtype": dtype, "ivyhub": __version__}
+    version = store.version(digest)
+    verify = verify and version.config is not None
+
+    def known() -> ExportRecord | None:
+        found = store.find_export(digest, str(target), options)
+        return found if found is not None and (found.certificate is not None or not verify) else None
+
+    found = known()
+    if found is not None:
+        return found, True
+    if verify:
+        check_installed(target)
+    with store.lock(f"export {digest} {target} {dtype}"):
+        found = known()
+        if found is not None:
+            return found, True
+        model = cast(versions.get_model(store, version), dtype)
+        with progress.stage("emit"):
+            export = emit(model.graph, target)
+        with store.scratch() as folder:
+            package = folder / "package"
+            package.mkdir()
+            written = write_source(package, export)
+            with progress.stage("weights"), versions.open_weights(store, version) as checkpoint:
+                tensors = model.tensors(checkpoint, export.weights)
+                written += write_weights(package, export, tensors, progress=progress)
+            certificate = None
+            if verify:
+                original = original_of(store, version, dtype)
+                certificate = measure(model, export, original, package, device=device, progress=progress)
+                refuse_missed(name, target, certificate)
+            record = record_of(
+                export,
+                model.recipe,
+                signature=versions.signature(model.graph),
+                version=digest,
+                graph=version.graph.digest,
+                origin=version.origin,
+                dtype=dtype,
+                certificate=certificate,
+            )
+            with progress.stage("store"):
+                files = {path.name: store.record(store.put_file(path, move=True)) for path in written}
+                files |= versions.side_files(version)
+                if version.config is not None:
+                    files["config.json"] = version.config
+                for file, data in ((RECORD, encode_record(record)), ("README.md", _card(name, record, version))):
+                    files[file] = store.record(store.put_bytes(data))
+                kept = store.put_bytes(msgspec.json.encode(certificate, order="sorted")) if certificate else None
+                found = ExportRecord(
+                    version=digest,
+                    target=str(target),
+                    options=options,
+                    created=now(),
+                    package=files,
+                    certificate=kept,
+                )
+                store.put_export(found)
+    return found, False
+
+
+def _card(name: str, record: Any, version: Version) -> bytes:
+    return card(name, record, version.licence).encode()
+
+
+def check_installed(target: Target) -> None:
+    """Refuse to verify, or to load, what cannot run here, before any work is done.
+
+    Raises:
+        FrameworkNotInstalledError: the framework is missing.
+        TargetVersionError: another version of it is installed than was asked for.
+    """
+    from packaging.specifiers import SpecifierSet
+
+    row = FRAMEWORKS[target.framework]
+    if row.installed is None:
+        load(target.framework)
+    elif target.flavour == target.framework and not SpecifierSet(target.versions).contains(row.installed, True):
+        raise TargetVersionError(
+            f"expected {target} to be installed here, where the export is compared with its original, found "
+            f"{row.installed}",
+            hint=f"pip install '{row.distribution}{target.versions}', or write it unverified with --no-verify",
+        )
+
+
+def measure(
+    model: Model,
+    export: Export,
+    original: Callable[[], Runner],
+    package: Path,
+    *,
+    device: Any,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The certificate of a package, and the first module that differs where it misses."""
+    found = certificates.certify(
+        model,
+        original,
+        lambda: open_runner(export.target, load_package(package, device=device)),
+        export.weights,
+        trains=export.target.framework != "numpy",
+        dtype=floating_dtype(model.graph),
+        progress=progress,
+    )
+    if certificates.missed(found):
+        place = first_difference(model, export.target, original, package, seed=found["seed"])
+        found["first_difference"] = place
+    return found
+
+
+def open_runner(target: Target, model: Any) -> Runner:
+    """The runner of a live export."""
+    return importlib.import_module(f"ivyhub.registry.adapters.{target.framework}.run").open_package(model)
+
+
+def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[], Runner]:
+    """Opens the original of a version, with its weights, in the library that it comes from.
+
+    Raises:
+        UsageError: the version has no configuration from which a library could build it.
+    """
+    if version.config is None:
+        raise UsageError(
+            f"{version.origin.id!r} was kept without a configuration: there is no original to compare with",
+            hint="compare it when it is converted: ivyhub.transpile(module, ..., verify=True)",
+        )
+
+    def opened() -> Runner:
+        from ivyhub.registry.adapters.torch.hub import fill, read_folder
+        from ivyhub.registry.adapters.torch.run import TorchRunner, cast_module
+
+        with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
+            skeleton = read_folder(versions.configuration(store, version, folder), checkpoint)
+            assert skeleton.weights is not None
+            planned = skeleton.weights.apply(checkpoint)
+            fill(skeleton.module, ((tensor.info.name, tensor.read()) for tensor in planned))
+        return TorchRunner(cast_module(skeleton.module, dtype), skeleton.settings)
+
+    return opened
+
+
+def refuse_missed(name: str, target: Target, certificate: dict[str, Any]) -> None:
+    """Raise `VerificationError` for a certificate with a figure beyond its tolerance."""
+    failed = [row for row in certificate["rows"] if not row["passed"]]
+    if failed:
+        figures = ", ".join(f"{row['check']} {row['measured']:.1e} (at most {row['tolerance']:.0e})" for row in failed)
+        place = certificate.get("first_difference")
+        raise VerificationError(
+            f"{name} for {target} does not agree with its original: {figures}"
+            + (f"; the first module that differs is {place}" if place else ""),
+            hint="this is a defect of ivyhub, please report it; --no-verify writes the export all the same",
+        )
+
+
+def view(store: Store, record: ExportRecord) -> Path:
+    """The package of an export as a folder of links into the store, to be imported and not to be changed.
+
+    Raises:
+        StorageError: the store cannot be written.
+    """
+    key = digest_hex(digest_bytes(encode(record)))
+    final = store.home / "views" / f"{record.target.split('=')[0].strip('<>~!').replace('.', '_')}_{key[:32]}"
+    if final.is_dir():
+        return final
+    with store.scratch() as folder, storage_errors("preparing a package"):
+        for name, file in record.package.items():
+            path = folder / "package" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.symlink(store.path(file.digest), path)
+            except OSError:  # a file system, or a user of Windows, that may not link
+                shutil.copyfile(store.path(file.digest), path)
+        if not final.is_dir():
+            publish_folder(folder / "package", final)
+    return final
+
+
+def publish_folder(temporary: Path, final: Path) -> None:
+    """Give a finished folder its name; where another process was first, its folder stays."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(temporary, final)
+    except OSError:
+        if not final.is_dir():
+            raise
+
+
+def native_device(target: Target, device: str | None) -> Any:
+    """A device in the words of the target's framework; None for its default.
+
+    Raises:
+        UnknownDeviceError: the framework has no such device here.
+    """
+    if device is None:
+        return None
+    load(target.framework)
+    return importlib.import_module(f"ivyhub.registry.adapters.{target.framework}.run").device(device)

@@ -1,0 +1,98 @@
+"""Where an export and its original part: the first module whose results differ.
+
+The graph is written once more with the result of every module as an output, and run on the inputs on which the
+certificate missed. The original's modules report theirs through hooks. What ends first is compared first, so a leaf
+is named before the module around it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivyhub.engine.graph import Graph, Value, tree_values
+from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters.running import Runner
+from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.inputs import random_inputs
+from ivyhub.registry.pipeline import Model
+
+
+def first_difference(
+    model: Model,
+    target: Target,
+    original: Callable[[], Runner],
+    package: Path,
+    *,
+    seed: int,
+    tolerance: float = 1e-4,
+) -> str | None:
+    """The path of the first module whose results differ in evaluation; None where none does.
+
+    Args:
+        model: what was exported.
+        target: what it was written for.
+        original: opens the original.
+        package: the export, whose weights are used again.
+        seed: of the inputs.
+        tolerance: relative to the largest value of a result.
+    """
+    from ivyhub.registry.certificate import difference, sizes_of
+    from ivyhub.registry.conversion import open_runner
+    from ivyhub.registry.export import load_package, write_source
+
+    inputs = random_inputs(
+        model.recipe.inputs, next(iter(sizes_of(model).values())), np.random.default_rng(seed), padded=True
+    )
+    seen: dict[tuple[str, int], list[np.ndarray]] = {}
+    counts: dict[str, int] = {}
+
+    def note(path: str, results: list[np.ndarray]) -> None:
+        count = counts[path] = counts.get(path, -1) + 1
+        seen[path, count] = results
+
+    runner: Any = original()
+    if not hasattr(runner, "watching"):
+        return None
+    with runner.watching(note):
+        runner.outputs(inputs)
+    del runner
+    graph = model.graph.copy()
+    results = _results(graph)
+    graph.outputs = [value for values in results.values() for value in values]
+    with tempfile.TemporaryDirectory() as folder:
+        export = emit(graph, target)
+        write_source(Path(folder), export)
+        for path in package.glob("model*.safetensors*"):
+            (Path(folder) / path.name).symlink_to(path.resolve())
+        received = iter(open_runner(target, load_package(Path(folder))).outputs(inputs))
+        ours = {key: [next(received) for _ in values] for key, values in results.items()}
+    for key, expected in seen.items():
+        found = ours.get(key)
+        if found is not None and len(found) == len(expected):
+            pairs = zip(expected, found, strict=True)
+            if any(a.shape != b.shape or difference(a, b, None) > tolerance for a, b in pairs):
+                return key[0]
+    return None
+
+
+def _results(graph: Graph) -> dict[tuple[str, int], list[Value]]:
+    """The values that each module call gives, by path and by how many-th call of that module it is."""
+    found: dict[tuple[str, int], list[Value]] = {}
+    counts: dict[str, int] = {}
+
+    def enter(path: str, values: list[Value]) -> None:
+        count = counts[path] = counts.get(path, -1) + 1
+        if values:
+            found[path, count] = values
+
+    for call in graph.calls[1:]:
+        enter(call.module, tree_values(call.result))
+    for node in graph.nodes:
+        if node.op == "call":
+            enter(node.attributes["module"], list(node.outputs))
+    return found

@@ -1,0 +1,236 @@
+"""Models in memory: traced, transpiled, and kept in the registry."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ivyhub.engine import trace as tracing
+from ivyhub.engine.backends import framework_of
+from ivyhub.engine.graph import Graph, tree_leaves
+from ivyhub.engine.passes import simplify
+from ivyhub.engine.spec import Spec, spec_of
+from ivyhub.errors import CheckpointError, TensorMismatchError, UnknownNameError, UsageError
+from ivyhub.registry import conversion, versions
+from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.export import (
+    Record,
+    call_load,
+    import_package,
+    read_record,
+    record_of,
+    record_of_object,
+    write_source,
+    write_weights,
+)
+from ivyhub.registry.files import Digest, digest_bytes
+from ivyhub.registry.manifest import Origin, Parent
+from ivyhub.registry.pipeline import Model, Recipe, arrange, input_specs, model_of, through
+from ivyhub.registry.progress import SILENT
+from ivyhub.registry.store import Store
+from ivyhub.registry.weights import Checkpoint, Entry, MemoryCheckpoint, PlannedTensor, WeightMap, open_checkpoint
+
+Dynamic = Mapping[str, Mapping[int, str]]
+
+#: The arrays of the modules that graphs were traced from, for as long as the graph is alive.
+_ARRAYS: weakref.WeakKeyDictionary[Graph, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Graph:
+    """See `ivyhub.trace`."""
+    if _is_torch(function):
+        found = _capture(function, args, kwargs, dynamic)
+        graph = simplify(found.graph)
+        _ARRAYS[graph] = found.tensors
+        return graph
+    if not callable(function):
+        raise UsageError(
+            f"expected a torch.nn.Module or a function of ivyhub.engine.ops, received {type(function).__name__}"
+        )
+    if dynamic:
+        raise UsageError("the sizes of a function's inputs are named in their specs, not by dynamic")
+    specs = [arg if isinstance(arg, Spec) else spec_of(arg) for arg in args]
+    named = {name: arg if isinstance(arg, Spec) else spec_of(arg) for name, arg in kwargs.items()}
+    return simplify(tracing.trace(function, *specs, **named))
+
+
+def transpile(
+    module: Any,
+    target: Target,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    dynamic: Dynamic,
+    *,
+    device: str | None,
+    verify: bool,
+) -> Any:
+    """See `ivyhub.transpile`."""
+    model, arrays = _captured(module, args, kwargs, dynamic)
+    export = emit(model.graph, target)
+    native = conversion.native_device(target, device)
+    record = record_of(export, model.recipe, signature=versions.signature(model.graph))
+    with tempfile.TemporaryDirectory(prefix="ivyhub-") as name:
+        folder = Path(name) / export.entry.lower()
+        folder.mkdir()
+        write_source(folder, export)
+        write_weights(folder, export, model.tensors(_checkpoint(arrays), export.weights))
+        if verify:
+            original = _original(module, model)
+            found = conversion.measure(model, export, original, folder, device=native, progress=SILENT)
+            conversion.refuse_missed(type(module).__name__, target, found)
+            record = msgspec.structs.replace(record, certificate=found)
+        package = import_package(folder)
+        vars(package)["__ivyhub__"] = record
+        return call_load(package, device=native)
+
+
+def keep(
+    store: Store, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic, *, name: str
+) -> Digest:
+    """See `ivyhub.push`."""
+    if isinstance(model, str | Path):
+        folder = Path(model).expanduser()
+        record = read_record(folder)
+        with open_checkpoint(folder) as checkpoint:
+            return _keep_export(store, record, checkpoint, name=name)
+    if isinstance(model, Graph):
+        recipe = Recipe(input_specs(model, {}), {}, _identity(model))
+        return _keep_arrays(store, Model(model, recipe), _ARRAYS.get(model), name=name)
+    known = record_of_object(model)
+    if known is not None:
+        record = known[0]
+        adapter = importlib.import_module(f"ivyhub.registry.adapters.{Target.parse(record.target).framework}.run")
+        arrays = adapter.tensors(model)
+        return _keep_export(store, record, _checkpoint(arrays), name=name)
+    found, arrays = _captured(model, args, kwargs, dynamic)
+    return _keep_arrays(store, found, arrays, name=name)
+
+
+# -- capture --------------------------------------------------------------------------------------------------------------
+
+
+def _is_torch(module: Any) -> bool:
+    return any(f"{kind.__module__}.{kind.__qualname__}" == "torch.nn.modules.module.Module" for kind in type(module).__mro__)
+
+
+def _capture(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Any:
+    if not _is_torch(module):
+        raise UsageError(
+            f"expected a torch.nn.Module, received {type(module).__name__}",
+            hint="models of other frameworks come from a checkpoint: ivyhub.pull",
+        )
+    from ivyhub.registry.adapters.torch import capture
+
+    return capture.capture(module, args, kwargs, dynamic)
+
+
+def _captured(
+    module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic
+) -> tuple[Model, dict[str, Any]]:
+    """A live module as a model, and its arrays by the paths of the graph's parameters."""
+    found = _capture(module, args, kwargs, dynamic)
+    graph = found.graph
+    recipe = Recipe(input_specs(graph, _examples(module, args, kwargs)), {}, _identity(graph), tuple(found.notes))
+    return model_of(graph, recipe), found.tensors
+
+
+def _examples(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The example arrays by path, for the range of their integers."""
+    from ivyhub.registry.adapters.torch.capture import bind, to_numpy
+
+    return {
+        path: to_numpy(leaf)
+        for path, leaf in tree_leaves(bind(module, args, kwargs))
+        if framework_of(leaf) == "torch" and not leaf.is_meta
+    }
+
+
+def _identity(graph: Graph) -> tuple[Entry, ...]:
+    """The recipe's weights where the checkpoint has the names of the graph."""
+    return tuple(Entry((path,), (path,)) for path, parameter in graph.parameters() if parameter.alias is None)
+
+
+def _checkpoint(arrays: Mapping[str, Any]) -> Checkpoint:
+    """Arrays of PyTorch or NumPy as a checkpoint; nothing is copied that is in memory already."""
+    from ivyhub.registry.adapters.torch.capture import to_numpy
+
+    return MemoryCheckpoint(
+        {name: to_numpy(array) if framework_of(array) == "torch" else np.asarray(array) for name, array in arrays.items()}
+    )
+
+
+def _original(module: Any, model: Model) -> Callable[[], Any]:
+    """Opens a copy of a live module: a certificate trains what it compares."""
+    import copy
+
+    from ivyhub.registry.adapters.torch.run import TorchRunner
+
+    return lambda: TorchRunner(copy.deepcopy(module), arrange=lambda arrays: arrange(model.graph, arrays))
+
+
+# -- keeping --------------------------------------------------------------------------------------------------------------
+
+
+def _keep_arrays(store: Store, model: Model, arrays: Mapping[str, Any] | None, *, name: str) -> Digest:
+    """Keep a model that is not in the registry, its arrays under the names of its graph."""
+    wanted = WeightMap(model.recipe.weights)
+    if arrays is None and wanted.entries:
+        raise UsageError(
+            f"the graph has {len(wanted.entries)} parameters and no weights",
+            hint="push the module, or the graph that ivyhub.trace returned for it in this process",
+        )
+    text = model.graph.to_json().encode()
+    tensors = wanted.apply(_checkpoint(arrays or {}))
+    return versions.put_tensors(store, model, tensors, origin=Origin("memory", name, None, digest_bytes(text)))
+
+
+def _keep_export(store: Store, record: Record, native: Checkpoint, *, name: str) -> Digest:
+    """Keep a fine-tuned export as a child of the version that it was made from."""
+    if not store.has_version(record.version):
+        raise UnknownNameError(
+            f"the registry does not hold the version that this export of {record.target} was made from",
+            hint="pull the original first, or push from the machine where it was pulled",
+        )
+    parent = store.version(record.version)
+    model = versions.get_model(store, parent)
+    missing = [name for entry in record.weights for name in entry.targets if name not in native]
+    if missing:
+        raise TensorMismatchError(
+            f"expected the tensors of the export, received {len(missing)} fewer: {', '.join(missing[:20])}",
+            hint="push the whole model, not a part of it",
+        )
+    with versions.open_weights(store, parent) as before:
+        tensors = _homeward(model, record, native, before)
+        origin = Origin("memory", name, None, digest_bytes(repr([t.info for t in tensors]).encode()))
+        lineage = (Parent(record.version, "fine-tune"),)
+        return versions.put_tensors(store, model, tensors, origin=origin, like=parent, parents=lineage)
+
+
+def _homeward(model: Model, record: Record, native: Checkpoint, before: Checkpoint) -> list[PlannedTensor]:
+    """The tensors of the parent's checkpoint, with the values of the export where it holds them.
+
+    Raises:
+        CheckpointError: the export and the version do not belong together.
+    """
+    to_graph = WeightMap(record.weights).inverse()
+    made = {name for entry in to_graph.entries for name in entry.targets}
+    to_source = WeightMap(model.recipe.weights).inverse()
+    whole = [entry for entry in to_source.entries if made.issuperset(entry.sources)]
+    returned = {tensor.info.name: tensor for tensor in through(to_graph, WeightMap(tuple(whole))).apply(native)}
+    kept = WeightMap(tuple(Entry((name,), (name,)) for name in before if name not in returned)).apply(before)
+    found = {tensor.info.name: tensor for tensor in kept} | returned
+    wrong = [name for name in before if (found[name].info.shape, found[name].info.dtype) != (before[name].shape, before[name].dtype)]
+    if wrong:
+        raise CheckpointError(f"the export does not fit its version: {', '.join(wrong[:20])}")
+    return [found[name] for name in before]
+
+
+__all__ = ["keep", "trace", "transpile"]
