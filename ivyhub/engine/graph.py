@@ -167,7 +167,7 @@ for _python, _name in (("lt", "less"), ("le", "less_equal"), ("gt", "greater"), 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a node came from: its call, and the user's source line with the name on its left-hand side."""
+    """Where a node came from: its call, and the user's source line with the names on its left-hand side."""
 
     call: int = 0
     file: str = ""
@@ -506,6 +506,17 @@ def verify(graph: Graph) -> Graph:
             if value not in known:
                 raise fail(f"the record of call {index} ({call.module}) names {value!r}, which is never produced")
     return graph
+
+
+FORMS = frozenset({"transpose", "reshape", "astype", "getitem", "broadcast_to", "logical_not"})
+
+
+def forms(value: Value) -> list[Value]:
+    """A value and those that it is another form of, nearest first: through `FORMS`, which have one operand."""
+    found = [value]
+    while (node := found[-1].node) is not None and node.op in FORMS:
+        found.append(node.operands[0])
+    return found
 
 
 def below(path: str, module: str) -> bool:

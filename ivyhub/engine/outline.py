@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..errors import GraphError
 from .dims import Dim, symbols_of
-from .graph import Call, Graph, Node, Scope, Tree, Value, below, call_chain, tree_leaves
+from .graph import Call, Graph, Node, Scope, Tree, Value, below, call_chain, forms, tree_leaves
 
 
 @dataclass(eq=False)
@@ -175,13 +175,26 @@ def _named(taken: list[Value], call: Call) -> dict[str, Value]:
             if isinstance(leaf, Value) and leaf in left:
                 del left[leaf]
                 names[name.replace(".", "_")] = leaf
-    for value in left:
-        base = value.hint or "x"
+    free = {
+        leaf: name.replace(".", "_")
+        for argument, tree in call.arguments.items()
+        for name, leaf in tree_leaves(tree, argument)
+        if isinstance(leaf, Value) and name.replace(".", "_") not in names
+    }
+    origins = {origin: name for leaf, name in free.items() for origin in forms(leaf)}
+    for value in left:  # a pass may have moved the boundary: the argument in another layout, or before a cast
+        base = next((origins[origin] for origin in forms(value) if origin in origins), value.hint or "x")
         name, count = base, 2
         while name in names:
             name, count = f"{base}_{count}", count + 1
         names[name] = value
-    return names
+    order = {name.replace(".", "_"): i for i, name in enumerate(_argument_names(call))}
+    return dict(sorted(names.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def _argument_names(call: Call) -> Iterator[str]:
+    for argument, tree in call.arguments.items():
+        yield from (name for name, _ in tree_leaves(tree, argument))
 
 
 def _ordered(given: set[Value], call: Call, made_in: dict[Value, int]) -> list[Value]:

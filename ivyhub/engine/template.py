@@ -135,7 +135,7 @@ class _Fill(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         node.keywords = [keyword for keyword in node.keywords if not self._omitted(keyword.value)]
-        while node.args and not node.keywords and self._omitted(node.args[-1]):
+        while node.args and self._omitted(node.args[-1]):
             node.args.pop()
         self.generic_visit(node)
         node.args = _spread(node.args)

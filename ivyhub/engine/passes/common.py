@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 from ..dims import Dim
-from ..graph import Graph, Node, Value, tree_map
+from ..graph import Graph, Node, Value, forms, tree_map
 
 RANDOM = frozenset({"dropout"})
 
@@ -15,8 +15,8 @@ def dead(graph: Graph) -> bool:
     """Remove nodes whose outputs nothing reads, and the constants that only they read.
 
     Requires: nothing. Ensures: every node is on a path to an output or update. A leaf layer that would only have
-    updated its own statistics goes too: nothing that the graph returns depends on them. Records of calls forget
-    values that no longer exist.
+    updated its own statistics goes too: nothing that the graph returns depends on them. Records of calls keep
+    another form of a value that no longer exists where there is one, and forget the others.
     """
     live: set[Value] = set(graph.output_values)
     kept: list[Node] = []
@@ -29,7 +29,9 @@ def dead(graph: Graph) -> bool:
     known = {value for node in graph.nodes for value in node.outputs} | set(graph.input_values)
 
     def forget(leaf: Any) -> Any:
-        return None if isinstance(leaf, Value) and leaf not in known else leaf
+        if not isinstance(leaf, Value) or leaf in known:
+            return leaf
+        return next((form for form in forms(leaf) if form in known), None)
 
     for call in graph.calls:
         call.arguments = tree_map(forget, call.arguments)

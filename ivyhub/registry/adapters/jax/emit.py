@@ -76,7 +76,7 @@ class NnxEmitter(Emitter):
         return prepare(graph, self.style)
 
     def render_class(self, cls: Class) -> str:
-        lines = [f"class {cls.name}(nnx.Module):", f"    {self.docstring(cls)}", ""]
+        lines = [f"class {cls.name}(nnx.Module):{self.place(cls)}"]
         if cls.build or cls.kept:
             arguments = "".join(f"{word}, " for word in cls.arguments)
             lines += [f"    def __init__(self, {arguments}*, rngs: nnx.Rngs, **dtypes):"]

@@ -59,17 +59,17 @@ def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:
     def same(values: tuple[int, ...]) -> Any:
         return values[0] if len(set(values)) == 1 else values
 
-    valid = all(pair == (0, 0) for pair in c.padding)
+    uniform = len({side for pair in c.padding for side in pair}) == 1
     return {
         "strides": same(c.strides),
         "dilation": same(c.dilation),
-        "padding": "VALID" if valid else c.padding,
+        "padding": c.padding[0][0] if uniform else c.padding,
     }
 
 
 NNX.row(
     "Conv",
-    "nnx.Conv({in_channels}, {out_channels}, {kernel_size}, strides={strides:1}, padding={padding}, "
+    "nnx.Conv({in_channels}, {out_channels}, {kernel_size}, strides={strides}, padding={padding}, "
     "kernel_dilation={dilation:1}, feature_group_count={groups:1}, use_bias={use_bias:True}, rngs=rngs, **dtypes)",
     weights=_conv_weights,
     when=lambda c: c.channel_axis == -1,

@@ -60,7 +60,9 @@ class NnxStyle(Style):
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         return ast.Call(expression("nnx.List"), [repeated(list(items.values()))], [])
 
-    def construct(self, cls: str, arguments: Mapping[str, ast.expr]) -> ast.expr:
+    def construct(self, cls: str, arguments: Mapping[str, ast.expr], *, bare: bool) -> ast.expr:
+        if bare:
+            return ast.Call(name(cls), [], [])
         keywords = [ast.keyword(key, value) for key, value in arguments.items()]
         return ast.Call(name(cls), [], [*keywords, ast.keyword("rngs", name("rngs")), ast.keyword(None, name("dtypes"))])
 

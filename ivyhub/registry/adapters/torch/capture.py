@@ -597,7 +597,7 @@ def _keep_last_hint(graph: Graph) -> None:
         for value in node.outputs:
             if node.op in ("parameter", "constant"):
                 continue
-            value.hint = "" if key in seen else scope.name
+            value.hint = "" if key in seen else value.hint
         if node.op not in ("parameter", "constant"):
             seen.add(key)
 

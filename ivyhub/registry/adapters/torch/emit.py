@@ -70,7 +70,7 @@ class TorchEmitter(Emitter):
         return prepare(graph, self.style, channels="first", heads="second")
 
     def render_class(self, cls: Class) -> str:
-        lines = [f"class {cls.name}(nn.Module):", f"    {self.docstring(cls)}", ""]
+        lines = [f"class {cls.name}(nn.Module):{self.place(cls)}"]
         if cls.build or cls.kept:
             arguments = "".join(f", {word}" for word in cls.arguments)
             lines += [f"    def __init__(self{arguments}):", "        super().__init__()"]

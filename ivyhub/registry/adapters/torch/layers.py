@@ -161,8 +161,8 @@ def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:
 for _rank in (1, 2, 3):
     TORCH.row(
         "Conv",
-        f"nn.Conv{_rank}d({{in_channels}}, {{out_channels}}, kernel_size={{size}}, stride={{stride:1}}, "
-        "padding={pad:0}, dilation={dilate:1}, groups={groups:1}, bias={use_bias:True})",
+        f"nn.Conv{_rank}d({{in_channels}}, {{out_channels}}, kernel_size={{size}}, stride={{stride}}, "
+        "padding={pad}, dilation={dilate:1}, groups={groups:1}, bias={use_bias:True})",
         weights=("weight", "bias"),
         when=lambda c, rank=_rank: (
             len(c.kernel_size) == rank and c.channel_axis == 1 and all(before == after for before, after in c.padding)

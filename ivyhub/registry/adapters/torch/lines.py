@@ -38,7 +38,7 @@ def short_path(file: str) -> str:
 
 
 def assigned_name(file: str, line: int) -> str:
-    """The plain name that the statement on a line assigns to (the first of several), or ""."""
+    """The plain names that the statement on a line assigns to, joined by ", ", or ""."""
     return _names(file).get(line, "") if file else ""
 
 
@@ -52,9 +52,8 @@ def _names(file: str) -> dict[int, str]:
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=[target]) | ast.AugAssign(target=target) | ast.AnnAssign(target=target):
-                if isinstance(target, ast.Tuple) and target.elts:
-                    target = target.elts[0]
-                if isinstance(target, ast.Name):
+                targets = target.elts if isinstance(target, ast.Tuple) else [target]
+                if targets and all(isinstance(each, ast.Name) for each in targets):
                     for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-                        names[line] = target.id
+                        names[line] = ", ".join(each.id for each in targets if isinstance(each, ast.Name))
     return names

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
-from ..writing.style import Style, array_literal, expression, name, repeated, statement
+from ..writing.style import Style, array_literal, expression, repeated, statement
 from .layers import TORCH
 
 # dir(torch.nn.Module()) of torch 2.13, kept as a table so that writing needs no torch
@@ -81,6 +81,3 @@ class TorchStyle(Style):
     def tie(self, target: ast.expr, word: str, owner: ast.expr) -> ast.stmt:
         """The statement that makes an array of a layer another name of its owner."""
         return ast.Assign([ast.Attribute(target, word, ast.Store())], owner)
-
-    def construct(self, cls: str, arguments: Mapping[str, ast.expr]) -> ast.expr:
-        return ast.Call(name(cls), [], [ast.keyword(key, value) for key, value in arguments.items()])

@@ -22,7 +22,7 @@ from ....engine.template import copy_tree, literal
 from ...weights import Entry, Step, WeightMap
 from .body import Method, write_method
 from .names import identifier, numbered
-from .style import Callee, Style, attribute, name
+from .style import Callee, Member, Style, attribute, name
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Class:
     Attributes:
         name: its name.
         info: the module table's row of its first instance.
-        arguments: constructor arguments by name.
+        arguments: constructor arguments by name, with the type of their values.
         kept: those that a method reads off ``self``.
         build: constructor statements.
         methods: by name.
@@ -41,7 +41,7 @@ class Class:
 
     name: str
     info: ModuleInfo
-    arguments: list[str]
+    arguments: dict[str, str]
     kept: list[str]
     build: list[ast.stmt]
     methods: dict[str, Method]
@@ -114,7 +114,7 @@ class _Planner:
                 self.children[path.rpartition(".")[0]].append(graph.modules[path])
         self.callees: dict[int, Callee] = {}
         self.classes: list[Class] = []
-        self.names: set[str] = set()
+        self.built: set[str] = set()  # the modules that have a method ``build``
         self.constructions: dict[str, ast.expr] = {}  # path -> how the module is constructed
         self.records: dict[str, tuple[str, ...]] = {}
 
@@ -175,10 +175,20 @@ class _Planner:
             level = [self._write(path) for path in self.graph.modules if heights.get(path) == height]
             for group in _groups(self.graph, level):
                 self._share(group)
-        order = {path: position for position, path in enumerate(_inner_first(list(heights)))}
+        order = {path: i for i, path in enumerate(_inner_first([p for p in self.graph.modules if p in heights]))}
         self.classes.sort(key=lambda cls: min(order[path] for path in cls.instances))
+        self._name_classes()
         root = self.classes[-1]
         return Plan(self.graph, self.classes, root, self.records, self._places())
+
+    def _name_classes(self) -> None:
+        names: dict[str, str] = {}
+        for cls in self.classes:
+            names[cls.name] = cls.name = numbered(identifier(cls.info.class_name, self.records), names.values())
+        for cls in self.classes:
+            for node in (node for stmt in cls.build for node in ast.walk(stmt)):
+                if isinstance(node, ast.Name):
+                    node.id = names.get(node.id, node.id)
 
     def _heights(self) -> dict[str, int]:
         """How many classes lie below each composite module on the longest way down."""
@@ -207,7 +217,17 @@ class _Planner:
             word = keys[key]
             holds = any(isinstance(n, ast.Name) and n.id == self.style.instance for s in method.body for n in ast.walk(s))
             self.callees[function.call] = Callee(None if word == self.style.method else word, method.training, holds)
+        if made := self.style.build(self.graph.modules[path], self._members(path, path)):
+            methods["build"] = Method(["input_shape"], made)
+            self.built.add(path)
         return _Written(path, [] if self.style.functional else self._build(path), methods)
+
+    def _members(self, base: str, path: str) -> tuple[Member, ...]:
+        return tuple(
+            Member(self._reach(base, child.path), child, self._members(base, child.path) if self._is_list(child.path) else ())
+            for child in self.children[path]
+            if child.layer is not None or self._is_list(child.path) or child.path in self.built
+        )
 
     def _below(self, prefix: str, path: str, other: str) -> bool:
         return other == path or (other.startswith(prefix) and self._is_kept(other))
@@ -298,13 +318,14 @@ class _Planner:
                 argument: literal(values[position], argument) or ast.Constant(None)
                 for values, argument in arguments.items()
             }
-            self.constructions[written.path] = self.style.construct(word, given)
+            self.constructions[written.path] = self.style.construct(word, given, bare=not build and not given)
             for function in self.functions.get(written.path, ()):
                 callee = self.callees[function.call]
                 self.callees[function.call] = dataclasses.replace(callee, function=word, arguments=given)
+        types = {argument: type(values[0]).__name__ for values, argument in arguments.items()}
         kept = [argument for argument in arguments.values() if argument in in_methods]
         self.classes.append(
-            Class(word, info, list(arguments.values()), kept, build, first.methods, [w.path for w in group])
+            Class(word, info, types, kept, build, first.methods, [w.path for w in group])
         )
 
     # -- arrays --------------------------------------------------------------------------------------------------
@@ -368,7 +389,7 @@ class _Fill(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         if not isinstance(node.value, _Argument):
             return node
-        return self.style.setting(str(node.value)) if node.value.in_method else name(str(node.value))
+        return self.style.setting(str(node.value), building=not node.value.in_method)
 
 
 def _is_member(node: ast.stmt) -> bool:

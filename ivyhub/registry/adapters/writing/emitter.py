@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-
-from ....engine import support as _support
 from ....engine.graph import Graph, Value, tree_leaves
 from ....engine.spec import Spec
 from ...weights import Reshape, Transpose
 from ..target import Target
 from .classes import Class, Plan, plan
 from .export import Export
-from .render import format_source, imports_for, source_of
+from .render import format_source, imports_for, source_of, support_source
 from .style import Style
 
 
@@ -68,9 +65,8 @@ class Emitter:
     # -- text ----------------------------------------------------------------------------------------------------
 
     def _modeling(self, graph: Graph, done: Plan) -> str:
-        support = [Path(_support.__file__).parent / f"{word}.py" for word in self.style.supports]
         parts = [
-            *(part for path in support for part in source_of(path.read_text(encoding="utf-8"), self.style.support)),
+            *(part for word in self.style.supports for part in source_of(support_source(word), self.style.support)),
             *(self._record(word, fields) for word, fields in done.records.items()),
             *(self.render_class(cls) for cls in done.classes),
         ]
@@ -103,13 +99,10 @@ class Emitter:
         text = "\n".join(ast.unparse(ast.fix_missing_locations(stmt)) for stmt in body)
         return "\n".join(f"        {line}" if line else line for line in text.splitlines())
 
-    def docstring(self, cls: Class) -> str:
-        """Where a class comes from, in a line."""
-        module = cls.info.cls.rpartition(".")[0]
-        where = cls.instances[0]
+    def place(self, cls: Class) -> str:
+        """Where the instances of a class stand in the model, as a comment behind its first line."""
         more = f" and {len(cls.instances) - 1} more" if len(cls.instances) > 1 else ""
-        place = f" (``{where}``{more})" if where else ""
-        return f'"""{cls.info.class_name} of ``{module}``{place}."""' if module else f'"""{cls.info.class_name}{place}."""'
+        return f"  # {cls.instances[0]}{more}" if cls.instances[0] else ""
 
 
 def _tensors(graph: Graph, done: Plan) -> dict[str, Spec]:

@@ -7,7 +7,9 @@ import functools
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from ....engine import support as _support
 from ....errors import IvyhubError
 
 WIDTH = 100
@@ -25,6 +27,17 @@ def source_of(text: str, names: Iterable[str]) -> list[str]:
             wanted.add(word)
             queue += [node.id for node in ast.walk(definitions[word]) if isinstance(node, ast.Name)]
     return [ast.get_source_segment(text, node) or "" for word, node in definitions.items() if word in wanted]
+
+
+@functools.cache
+def support_source(word: str) -> str:
+    """The text of a module of `engine.support`."""
+    return (Path(_support.__file__).parent / f"{word}.py").read_text(encoding="utf-8")
+
+
+def definitions(word: str) -> list[str]:
+    """The names of the functions and classes of a module of `engine.support`."""
+    return [n.name for n in ast.parse(support_source(word)).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
 
 
 def imports_for(text: str, table: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,10 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from packaging.version import Version
 
-from ....engine.graph import Parameter
+from ....engine.graph import ModuleInfo, Parameter
 from ....engine.spec import Spec
 from ....engine.template import literal
 from .layers import Leaves
+from .render import definitions
 
 
 def name(word: str) -> ast.Name:
@@ -62,6 +64,21 @@ class Callee:
         ]
 
 
+@dataclass(frozen=True)
+class Member:
+    """A child of a module.
+
+    Attributes:
+        reach: the expression for it, from the module's ``self``.
+        info: its row of the module table.
+        items: its own children, where it is a list.
+    """
+
+    reach: ast.expr
+    info: ModuleInfo
+    items: tuple[Member, ...] = ()
+
+
 @dataclass
 class Style:
     """The words and habits of one flavour; subclasses override what theirs does otherwise.
@@ -86,6 +103,11 @@ class Style:
     version: Version | None = None
     support: set[str] = field(default_factory=set)
 
+    @functools.cached_property
+    def globals(self) -> frozenset[str]:
+        """The names that a module of this flavour may hold besides its classes: imports and supporting definitions."""
+        return frozenset(self.imports).union(*(definitions(word) for word in self.supports))
+
     def class_name(self, word: str) -> str:
         """What a class of the source is called here."""
         return word
@@ -94,9 +116,9 @@ class Style:
         """A child of a module."""
         return attribute(owner, word)
 
-    def setting(self, word: str) -> ast.expr:
-        """Reading, in a method, a number that differs between the instances of a class."""
-        return attribute(name(self.instance), word)
+    def setting(self, word: str, *, building: bool) -> ast.expr:
+        """Reading a number that differs between the instances of a class, in the constructor or in a method."""
+        return name(word) if building else attribute(name(self.instance), word)
 
     def call(self, target: ast.expr, callee: Callee, args: list[ast.expr], keywords: list[ast.keyword]) -> ast.expr:
         """Calling a child."""
@@ -109,6 +131,15 @@ class Style:
     def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:
         """Constructor statements of an own parameter or buffer."""
         raise NotImplementedError
+
+    def build(self, info: ModuleInfo, members: Sequence[Member]) -> list[ast.stmt]:
+        """Statements of a method ``build``, where the framework makes arrays apart from the constructor.
+
+        Args:
+            info: the module's own row of the module table.
+            members: its children that are leaf layers, lists, or have such a method.
+        """
+        return []
 
     def dropout(self, layer: ast.expr) -> ast.expr:
         """A Dropout child as the ``{dropout}`` of an operation: by default something callable."""
@@ -126,8 +157,8 @@ class Style:
         """The statement that makes an array of a layer another name of its owner, where the flavour has ``ties``."""
         raise NotImplementedError
 
-    def construct(self, cls: str, arguments: Mapping[str, ast.expr]) -> ast.expr:
-        """Constructing a class of the export."""
+    def construct(self, cls: str, arguments: Mapping[str, ast.expr], *, bare: bool) -> ast.expr:
+        """Constructing a class of the export; a bare one has no constructor of its own."""
         return ast.Call(name(cls), [], [ast.keyword(key, value) for key, value in arguments.items()])
 
     def adopt(self, tree: ast.expr) -> ast.expr:
