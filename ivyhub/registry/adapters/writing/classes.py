@@ -114,6 +114,7 @@ class _Planner:
                 self.children[path.rpartition(".")[0]].append(graph.modules[path])
         self.callees: dict[int, Callee] = {}
         self.classes: list[Class] = []
+        self.names: set[str] = set()
         self.built: set[str] = set()  # the modules that have a method ``build``
         self.constructions: dict[str, ast.expr] = {}  # path -> how the module is constructed
         self.records: dict[str, tuple[str, ...]] = {}
@@ -177,14 +178,15 @@ class _Planner:
                 self._share(group)
         order = {path: i for i, path in enumerate(_inner_first([p for p in self.graph.modules if p in heights]))}
         self.classes.sort(key=lambda cls: min(order[path] for path in cls.instances))
-        self._name_classes()
+        if not self.style.functional:  # functions stand in each other's bodies, beside names that must differ
+            self._name_classes()
         root = self.classes[-1]
         return Plan(self.graph, self.classes, root, self.records, self._places())
 
     def _name_classes(self) -> None:
         names: dict[str, str] = {}
         for cls in self.classes:
-            names[cls.name] = cls.name = numbered(identifier(cls.info.class_name, self.records), names.values())
+            names[cls.name] = cls.name = numbered(identifier(cls.info.class_name, {*self.records, *self.style.globals}), names.values())
         for cls in self.classes:
             for node in (node for stmt in cls.build for node in ast.walk(stmt)):
                 if isinstance(node, ast.Name):
@@ -288,7 +290,7 @@ class _Planner:
         """One class for modules of one shape."""
         first = group[0]
         info = self.graph.modules[first.path]
-        word = numbered(identifier(self.style.class_name(info.class_name)), self.names)
+        word = numbered(identifier(self.style.class_name(info.class_name), self.style.globals), self.names)
         self.names.add(word)
         columns = list(zip(*(list(_constants(written)) for written in group), strict=True))
         taken = {"self", *(p for m in first.methods.values() for p in m.parameters)}
