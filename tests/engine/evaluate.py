@@ -45,8 +45,9 @@ def evaluate(graph: Graph, inputs: Mapping[str, Any], parameters: Mapping[str, n
                 weights = {name: parameters[graph.owner(f"{module.path}.{name}")] for name in module.parameters}
                 result = LAYERS[str(module.layer)](**module.config).forward(weights, *args)
             case _:
-                arrays = tree_values(node.args)
-                result = OPS[node.op](*args, **attributes) if arrays else OPS[node.op].on("numpy", *args, **attributes)
+                op = OPS[node.op]
+                with np.errstate(all="ignore"):  # as the frameworks do: a later where may choose the other branch
+                    result = op(*args, **attributes) if node.operands else op.on("numpy", *args, **attributes)
         outputs = result if isinstance(result, tuple | list) else (result,)
         for value, array in zip(node.outputs, outputs, strict=True):
             array = np.asarray(array)
