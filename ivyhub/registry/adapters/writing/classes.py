@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -290,8 +291,7 @@ class _Planner:
         """One class for modules of one shape."""
         first = group[0]
         info = self.graph.modules[first.path]
-        word = numbered(identifier(self.style.class_name(info.class_name), self.style.globals), self.names)
-        self.names.add(word)
+        word = f"\0{len(self.classes)}"  # named at last, in the order of the model
         columns = list(zip(*(list(_constants(written)) for written in group), strict=True))
         taken = {"self", *(p for m in first.methods.values() for p in m.parameters)}
         if self.style.functional:  # the arguments stand beside the function's own names
