@@ -89,3 +89,8 @@ def _wrapped(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Positions from the end counted from the start."""
     positions = tf.cast(positions, tf.int32)
     return tf.where(positions < 0, positions + size, positions)
+
+
+def stop_gradient_where(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """x, with no gradient to the rows where ``mask`` is True: padding that is not learned."""
+    return tf.where(mask[..., None], tf.stop_gradient(x), x)
