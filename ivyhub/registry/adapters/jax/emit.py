@@ -1,4 +1,4 @@
-"""Graph -> JAX: `flax.nnx` modules, as a person would write them."""
+"""Graph -> JAX: `flax.nnx` modules, as a person would write them; `flax.linen` ones stand in `linen`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..writing.classes import Class
 from ..writing.emitter import Emitter
 from ..writing.export import Export
 from ..writing.prepare import prepare
+from .linen import LinenEmitter, LinenStyle
 from .styles import NnxStyle
 
 _LOAD = '''"""Load the model: ``model = load()``."""
@@ -90,4 +91,6 @@ class NnxEmitter(Emitter):
 
 def emit(graph: Graph, target: Target) -> Export:
     """Write a graph for JAX. Raises `NoLoweringError` with every operation that JAX cannot express."""
+    if target.flavour == "flax.linen":
+        return LinenEmitter(LinenStyle(target.oldest), target).emit(graph)
     return NnxEmitter(NnxStyle(target.oldest), target).emit(graph)

@@ -50,12 +50,14 @@ NNX.row(
 )
 
 
-def _conv_weights(c: SimpleNamespace) -> Placement:
+def conv_weights(c: SimpleNamespace) -> Placement:
+    """Kernels have their output axis last in Flax."""
     rank = len(c.kernel_size)
     return {"weight": ("kernel", (Transpose((*range(2, rank + 2), 1, 0)),)), "bias": ("bias", ())}
 
 
-def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:
+def conv_settings(c: SimpleNamespace) -> dict[str, Any]:
+    """Settings as one number where all axes have the same."""
     def same(values: tuple[int, ...]) -> Any:
         return values[0] if len(set(values)) == 1 else values
 
@@ -71,9 +73,9 @@ NNX.row(
     "Conv",
     "nnx.Conv({in_channels}, {out_channels}, {kernel_size}, strides={strides}, padding={padding}, "
     "kernel_dilation={dilation:1}, feature_group_count={groups:1}, use_bias={use_bias:True}, rngs=rngs, **dtypes)",
-    weights=_conv_weights,
+    weights=conv_weights,
     when=lambda c: c.channel_axis == -1,
-    derive=_conv_settings,
+    derive=conv_settings,
 )
 NNX.row(
     "BatchNorm",

@@ -17,11 +17,12 @@ from .layers import NNX
 def initial(spec: Spec) -> ast.expr:
     """An array of zeros of a spec: constructors give shapes, `load` gives values."""
     return ast.Call(
-        expression("jnp.zeros"), [literal(spec.shape, "size") or ast.Constant(None), expression(_dtype(spec.dtype))], []
+        expression("jnp.zeros"), [literal(spec.shape, "size") or ast.Constant(None), expression(jax_dtype(spec.dtype))], []
     )
 
 
-def _dtype(dtype: str) -> str:
+def jax_dtype(dtype: str) -> str:
+    """How source names a dtype: the 32-bit one of its kind, as JAX has no others by default."""
     narrow = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
     return "bool" if dtype == "bool" else f"jnp.{narrow.get(dtype, dtype)}"
 
@@ -67,4 +68,4 @@ class NnxStyle(Style):
         return ast.Call(name(cls), [], [*keywords, ast.keyword("rngs", name("rngs")), ast.keyword(None, name("dtypes"))])
 
     def constant(self, array: Any) -> ast.expr:
-        return array_literal(array, "jnp.array", _dtype(array.dtype.name))
+        return array_literal(array, "jnp.array", jax_dtype(array.dtype.name))
