@@ -1,16 +1,20 @@
-"""A graph run on NumPy, node by node: the oracle of the pass tests. Nothing but tests uses it."""
+"""A graph run on NumPy, node by node: the oracle of the pass tests, with what they share. Nothing but tests uses it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ivyhub.engine.dims import Dim
-from ivyhub.engine.graph import Graph, Value, tree_map, tree_values
+from ivyhub.engine.graph import Graph, Value, tree_map, tree_values, verify
 from ivyhub.engine.op import OPS
+from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS
+
+BATCH, LENGTH = Dim.symbol("batch"), Dim.symbol("length")
+SIZES = {"batch": 2, "length": 5}
 
 
 def evaluate(graph: Graph, inputs: Mapping[str, Any], parameters: Mapping[str, np.ndarray] | None = None) -> list[Any]:
@@ -68,3 +72,33 @@ def random_parameters(graph: Graph, rng: np.random.Generator) -> dict[str, np.nd
                 array = np.abs(array) + 0.5
             found[path] = array.astype(parameter.spec.dtype)
     return found
+
+
+def operations(graph: Graph) -> list[str]:
+    return [node.op for node in graph.nodes]
+
+
+def random_array(spec: Spec, rng: np.random.Generator) -> np.ndarray:
+    shape = [size.evaluate(SIZES) if isinstance(size, Dim) else size for size in spec.shape]
+    if spec.dtype == "bool" or spec.dtype.startswith("int"):
+        return rng.integers(0, 2, shape).astype(spec.dtype)
+    return rng.normal(size=shape).astype(spec.dtype)
+
+
+def keeps_values(
+    graph: Graph, change: Callable[[Graph], Any], rng: np.random.Generator, *, exact: bool = True
+) -> list[str]:
+    """Apply a pass and compare; returns the operations that are left."""
+    verify(graph)
+    inputs = {name: random_array(value.spec, rng) for name, value in graph.inputs.items()}
+    parameters = random_parameters(graph, rng)
+    before = evaluate(graph, inputs, parameters)
+    change(graph)
+    verify(graph)
+    after = evaluate(graph, inputs, parameters)
+    for expected, found in zip(before, after, strict=True):
+        if exact:
+            np.testing.assert_array_equal(found, expected)
+        else:  # another order of summation in float32
+            np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
+    return operations(graph)
