@@ -142,8 +142,14 @@ class _Fill(ast.NodeTransformer):
         return node
 
     def visit_List(self, node: ast.List) -> ast.expr:
+        self.generic_visit(node)  # a full slice that stands in a list and not in an index is a None
+        node.elts = [ast.Constant(None) if isinstance(item, ast.Slice) else item for item in _spread(node.elts)]
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         self.generic_visit(node)
-        node.elts = _spread(node.elts)
+        if isinstance(node.slice, ast.Tuple) and len(node.slice.elts) == 1:
+            node.slice = node.slice.elts[0]  # x[i,] is x[i]
         return node
 
     def visit_Tuple(self, node: ast.Tuple) -> ast.expr:

@@ -35,7 +35,8 @@ def sigmoid(x: Array, /) -> Array:
     return 0.5 * tanh(0.5 * x) + 0.5  # no overflow on either side
 
 
-sigmoid.lower("torch", "torch.sigmoid({x})").lower("jax", "jax.nn.sigmoid({x})").lower("tensorflow", "tf.sigmoid({x})")
+sigmoid.lower("torch", "torch.sigmoid({x})").lower("numpy", "support.sigmoid({x})")
+sigmoid.lower("jax", "jax.nn.sigmoid({x})").lower("tensorflow", "tf.sigmoid({x})")
 
 
 @op(rule=floating_specs)
@@ -93,6 +94,7 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
 gelu.lower("torch", 'F.gelu({x}, approximate="tanh")', when=lambda n: n.approximate).lower("torch", "F.gelu({x})")
 gelu.lower("jax", "jax.nn.gelu({x}, approximate={approximate:True})")
 gelu.lower("tensorflow", "tf.nn.gelu({x}, approximate={approximate:False})")
+gelu.lower("numpy", "support.gelu({x}, approximate={approximate:False})")
 
 
 @op(rule=floating_specs)

@@ -154,7 +154,7 @@ def _torch_conv(n: SimpleNamespace) -> Mapping[str, Any]:
     even = all(before == after for before, after in n.padding)
     pads = itertools.chain.from_iterable(reversed(n.padding))
     return {
-        "padding": _one(before for before, _ in n.padding) if even else None,
+        "padding": _one(before for before, _ in n.padding) if even else 0,
         "pads": tuple(pads),
         "strides": _one(n.strides),
         "dilation": _one(n.dilation),
@@ -196,6 +196,13 @@ _JAX_CONV = (
 conv.lower("jax", _JAX_CONV, when=lambda n: n.bias is None, derive=_jax_conv)
 conv.lower("jax", f"{_JAX_CONV} + {{bias}}", when=_last, derive=_jax_conv)
 conv.lower("jax", f"{_JAX_CONV} + {{bias}}.reshape({{channels}})", derive=_jax_conv)
+
+
+conv.lower(
+    "numpy",
+    "support.conv({x}, {weight}, {bias}, strides={strides}, padding={padding}, dilation={dilation}, groups={groups:1})",
+    when=_first,
+)
 
 
 def _tf_conv(n: SimpleNamespace) -> Mapping[str, Any]:
@@ -504,6 +511,15 @@ avg_pool.lower(
     "lax.reduce_window({x}, 0.0, lax.add, {window}, {steps}, {pads}) / {area}",
     when=lambda n: n.divisor is not None or n.count_include_pad or n.padding is None,
     derive=lambda n: {**_window(n), "area": math.prod(n.kernel) if n.divisor is None else n.divisor},
+)
+
+
+max_pool.lower("numpy", "support.max_pool({x}, {kernel}, {strides}, {padding}, {dilation})", when=_first, derive=_window)
+avg_pool.lower(
+    "numpy",
+    "support.avg_pool({x}, {kernel}, {strides}, {padding}, count_include_pad={count_include_pad:True}, divisor={divisor})",
+    when=_first,
+    derive=_window,
 )
 
 

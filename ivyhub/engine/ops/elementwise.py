@@ -210,7 +210,7 @@ def ceil(x: Array, /) -> Array:
     """The smallest integer at least x."""
 
 
-lower_alike(ceil)
+lower_alike(ceil, tensorflow="tf.math.ceil({x})")
 
 
 @op(rule=floating_specs, primitive=True)

@@ -122,6 +122,14 @@ def rms_norm(x: Array, weight: Array | None = None, /, *, axis: tuple[int, ...] 
 rms_norm.lower("torch", "F.rms_norm({x}, {features}, {weight}, eps={eps})", derive=_features)
 
 
+layer_norm.lower(
+    "numpy",
+    "support.layer_norm({x}, {weight}, {bias}, eps={eps}, ndim={ndim:1})",
+    when=lambda n: n.axis == tuple(range(-len(n.axis), 0)),
+    derive=lambda n: {"ndim": len(n.axis)},
+)
+
+
 def _along(weight: Array | None, axis: int, ndim: int) -> Array | None:
     """An array of one number a channel, shaped to stand beside x."""
     if weight is None or axis == ndim - 1:
@@ -175,6 +183,13 @@ group_norm.lower(
 )
 
 
+group_norm.lower(
+    "numpy",
+    "support.group_norm({x}, {weight}, {bias}, num_groups={num_groups}, eps={eps})",
+    when=lambda n: n.channel_axis in (1, 1 - n.x.ndim),
+)
+
+
 @op(rule=_first_floating)
 def batch_norm(
     x: Array,
@@ -221,4 +236,9 @@ batch_norm.lower(
     "tensorflow",
     "tf.nn.batch_normalization({x}, {running_mean}, {running_var}, {bias}, {weight}, {eps})",
     when=lambda n: n.channel_axis in (-1, n.x.ndim - 1) and n.running_mean is not None and n.running_var is not None,
+)
+batch_norm.lower(
+    "numpy",
+    "support.batch_norm({x}, {running_mean}, {running_var}, {weight}, {bias}, eps={eps})",
+    when=lambda n: n.channel_axis in (1, 1 - n.x.ndim) and n.running_mean is not None and n.running_var is not None,
 )

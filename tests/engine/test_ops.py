@@ -1,0 +1,278 @@
+"""Every row of every operation: against NumPy or its decomposition, gradients against PyTorch's, specs against results."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivyhub.engine import ops
+from ivyhub.engine.backends import FRAMEWORKS, dtype_name, framework_of, namespace
+from ivyhub.engine.dims import Dim
+from ivyhub.engine.graph import tree_map
+from ivyhub.engine.op import OPS, Op
+from ivyhub.engine.spec import Spec, spec_of
+from tests.engine.ops_samples import BATCH, ORACLES, SAMPLES, Draw, Sample
+
+# float32 against float64: a unit in the last place is 1.2e-7, and the longest sums here have some hundred terms, whose
+# errors add up; relative to the largest number, since sums cancel. Gradients chain two such computations.
+VALUES, GRADIENTS = 1e-5, 5e-5
+# float64, but PyTorch rounds some constants of its functions (1/6 of hardswish, places of interpolate) to float32.
+EXACT = 1e-6
+# What PyTorch, the oracle, has no derivative for.
+CONSTANT = {"floor_divide": (0, 1), "batch_norm": (1, 2)}
+
+NAMES = sorted(OPS)
+# NumPy warns where logsumexp takes the logarithm of 0, as it must for nothing but -inf.
+pytestmark = pytest.mark.filterwarnings("ignore:divide by zero encountered in log:RuntimeWarning")
+DTYPE_NARROW = {"int64": "int32", "float64": "float32"}
+
+
+def samples(name: str, rng: np.random.Generator) -> list[Sample]:
+    return SAMPLES[name](Draw(rng))
+
+
+def native(owner: str, leaf: Any, *, precise: bool = False) -> Any:
+    """A NumPy array as an array of a framework, float32 unless precise."""
+    if not isinstance(leaf, np.ndarray | np.generic):
+        return leaf
+    if leaf.dtype == np.float64 and not precise:
+        leaf = leaf.astype(np.float32)
+    if owner == "numpy":
+        return leaf
+    if owner == "torch":
+        import torch
+
+        return torch.tensor(leaf)
+    if owner == "jax":
+        import jax.numpy as jnp
+
+        return jnp.asarray(leaf, dtype=DTYPE_NARROW.get(leaf.dtype.name, leaf.dtype))
+    import tensorflow as tf
+
+    return tf.constant(leaf)
+
+
+def as_numpy(leaf: Any) -> Any:
+    if framework_of(leaf) == "torch":
+        return leaf.detach().numpy()
+    return np.asarray(leaf) if framework_of(leaf) else leaf
+
+
+def run(op: Op | Callable[..., Any], owner: str, args: Any, attributes: Mapping[str, Any]) -> Any:
+    """Call an operation; one without arrays is told its framework."""
+    if isinstance(op, Op) and not args:
+        return op.on(owner, **attributes)
+    return op(*args, **attributes)
+
+
+def several(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple | list) else [result]
+
+
+def assert_close(found: Any, wanted: Any, tolerance: float, what: str) -> None:
+    found, wanted = several(found), several(wanted)
+    assert len(found) == len(wanted), what
+    for a, b in zip(found, wanted, strict=True):
+        a, b = as_numpy(a), np.asarray(as_numpy(b))
+        assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
+        if b.dtype.kind == "f" and b.size:
+            finite = np.isfinite(b)
+            scale = max(1.0, np.abs(b[finite]).max(initial=0.0))
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=what)
+        else:
+            np.testing.assert_array_equal(a, b, err_msg=what)
+
+
+def oracle(op: Op, sample: Sample) -> Any:
+    """The result in float64: NumPy's own function for a primitive, else the decomposition on NumPy."""
+    args, attributes = sample
+    if op.name in ORACLES:
+        return ORACLES[op.name](*args, **attributes)
+    return run(op.function if args else op, "numpy", filled(op, args), op.bind(attributes))
+
+
+def filled(op: Op, args: Sequence[Any]) -> tuple[Any, ...]:
+    return (*args, *op.defaults[len(args) :])
+
+
+def test_every_operation_has_samples() -> None:
+    assert sorted(SAMPLES) == NAMES
+    assert {name for name, op in OPS.items() if op.primitive} <= ORACLES.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values(name: str, framework: str, rng: np.random.Generator) -> None:
+    op = OPS[name]
+    for sample in samples(name, rng):
+        args, attributes = sample
+        wanted = oracle(op, sample)
+        what = f"{name} in {framework} with {attributes}"
+        operands = tree_map(lambda leaf: native(framework, leaf), tuple(args))
+        result = run(op, framework, operands, attributes)
+        assert_close(result, wanted, VALUES, what)
+        assert all(framework_of(each) == framework for each in several(result)), what
+        if not op.primitive:
+            assert_close(
+                op.function(*filled(op, operands), **op.bind(attributes)), wanted, VALUES, f"decomposed {what}"
+            )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_specs(name: str, framework: str, rng: np.random.Generator) -> None:
+    """The rule says what every framework returns, and says it of symbolic sizes too."""
+    op = OPS[name]
+    for args, attributes in samples(name, rng):
+        operands = tree_map(lambda leaf: native(framework, leaf), tuple(args))
+        result = several(run(op, framework, operands, attributes))
+        numbers = tree_map(lambda leaf: native("numpy", leaf), filled(op, args))
+        specs = tree_map(lambda leaf: spec_of(leaf) if framework_of(leaf) else leaf, numbers)
+        found = several(op.infer(specs, op.bind(attributes)))
+        for each, spec in zip(result, found, strict=True):
+            assert tuple(each.shape) == spec.shape
+            wide = dtype_name(each.dtype)
+            assert wide == spec.dtype or (framework == "jax" and wide == DTYPE_NARROW.get(spec.dtype)), (
+                wide,
+                spec,
+                attributes,
+            )
+        open_specs = tree_map(
+            lambda leaf: Spec(symbolic(leaf.shape), leaf.dtype) if isinstance(leaf, Spec) else leaf, specs
+        )
+        opened = several(op.infer(open_specs, {key: symbolic(value) for key, value in op.bind(attributes).items()}))
+        closed = [
+            Spec(tuple(s.substitute({"batch": BATCH}) if isinstance(s, Dim) else s for s in x.shape), x.dtype)
+            for x in opened
+        ]
+        assert closed == found
+
+
+def symbolic(value: Any) -> Any:
+    """The same with the batch size as a symbol."""
+    if isinstance(value, tuple):
+        return tuple(map(symbolic, value))
+    return Dim.symbol("batch") if type(value) is int and value == BATCH else value
+
+
+def gradients(owner: str, op: Callable[..., Any], sample: Sample, *, precise: bool = False) -> list[np.ndarray] | None:
+    """Gradients of Σ result · weights with respect to each floating operand; None where nothing is floating."""
+    args, attributes = sample
+    flat: list[np.ndarray] = []
+    constants = [args[i] for i in CONSTANT.get(getattr(op, "name", ""), ()) if i < len(args)]
+
+    def collect(leaf: Any) -> Any:
+        constant = any(leaf is each for each in constants)
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" and not constant:
+            flat.append(leaf)
+            return Hole(len(flat) - 1)
+        return native(owner, leaf, precise=precise)
+
+    holed = tree_map(collect, tuple(args))
+    if not flat:
+        return None
+
+    def loss(arrays: Sequence[Any]) -> Any:
+        result = op(*tree_map(lambda leaf: arrays[leaf.at] if isinstance(leaf, Hole) else leaf, holed), **attributes)
+        total: Any = 0.0
+        for each in several(result):
+            if "float" in dtype_name(each.dtype):
+                weights = np.cos(np.arange(int(np.prod(each.shape)))).reshape(each.shape)
+                total = total + ops.sum(each * native(owner, weights, precise=precise))
+        return total
+
+    arrays = [native(owner, array, precise=precise) for array in flat]
+    if owner == "torch":
+        import torch
+
+        arrays = [array.requires_grad_() for array in arrays]
+        total = loss(arrays)
+        if not isinstance(total, torch.Tensor):
+            return None
+        found: Sequence[Any] = (
+            torch.autograd.grad(total, arrays, allow_unused=True) if total.requires_grad else [None] * len(arrays)
+        )
+    elif owner == "jax":
+        import jax
+
+        found = jax.grad(loss)(arrays)
+    else:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(arrays)
+            total = loss(arrays)
+        found = [None if g is None else tf.convert_to_tensor(g) for g in tape.gradient(total, arrays)]
+    return [np.zeros_like(a) if g is None else as_numpy(g) for g, a in zip(found, flat, strict=True)]
+
+
+class Plain:
+    """An operation that always runs its decomposition."""
+
+    def __init__(self, op: Op) -> None:
+        self.op, self.name = op, op.name
+
+    def __call__(self, *args: Any, **attributes: Any) -> Any:
+        return self.op.function(*filled(self.op, args), **self.op.bind(attributes))
+
+
+class Hole:
+    """The place of a floating operand."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("full", "arange", "linspace", "eye")])
+def test_gradients(name: str, framework: str, rng: np.random.Generator) -> None:
+    """Against PyTorch's autograd in float64, of its own function where the row names one."""
+    if framework == "numpy":
+        framework = "torch"  # NumPy has no gradients: here the decomposition's, in float64
+    op = OPS[name]
+    checked = 0
+    for sample in samples(name, rng):
+        wanted = gradients("torch", op, sample, precise=True)
+        if wanted is None:
+            continue
+        found = gradients(framework, op, sample)
+        assert found is not None
+        checked += 1
+        assert_close(found, wanted, GRADIENTS, f"gradient of {name} in {framework} with {sample[1]}")
+        if framework == "torch" and not op.primitive:
+            plain = gradients("torch", Plain(op), sample, precise=True)
+            assert plain is not None
+            assert_close(plain, wanted, EXACT, f"gradient of the decomposition of {name} with {sample[1]}")
+    integral = all(gradients("torch", op, sample) is None for sample in samples(name, rng))
+    assert checked or integral
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows(name: str, framework: str, rng: np.random.Generator) -> None:
+    """Every row is chosen by a sample, and its dotted names exist on the installed framework."""
+    op = OPS[name]
+    version = FRAMEWORKS[framework].installed
+    rows = [row for row in op.rows[framework] if row.holds(version)]
+    for row in rows:
+        for node in ast.walk(row.template.tree):
+            if isinstance(node, ast.Attribute):
+                resolve(node, framework)
+    used = set()
+    for args, attributes in samples(name, rng):
+        numbers = tree_map(lambda leaf: native("numpy", leaf), filled(op, args))
+        specs = tree_map(lambda leaf: spec_of(leaf) if framework_of(leaf) else leaf, numbers)
+        used.add(id(op.row(framework, specs, op.bind(attributes), version=version)))
+    unused = [row.template.text for row in rows if id(row) not in used]
+    assert not unused
+    assert rows or not op.primitive
+
+
+def resolve(node: ast.expr, owner: str) -> Any:
+    """The object of a dotted name, or None where it hangs on an operand."""
+    if isinstance(node, ast.Name):
+        return namespace(owner).get(node.id)
+    if isinstance(node, ast.Attribute):
+        base = resolve(node.value, owner)
+        return None if base is None else getattr(base, node.attr)
+    return None
