@@ -514,12 +514,20 @@ avg_pool.lower(
 )
 
 
-max_pool.lower("numpy", "support.max_pool({x}, {kernel}, {strides}, {padding}, {dilation})", when=_first, derive=_window)
+def _numpy_pool(n: SimpleNamespace) -> Mapping[str, Any]:
+    count = len(n.kernel)
+    return {"padding": _no_pads(n.padding, count), "dilation": _ones(getattr(n, "dilation", None), count)}
+
+
+max_pool.lower(
+    "numpy", "support.max_pool({x}, {kernel}, {strides}, {padding}, {dilation})", when=_first, derive=_numpy_pool
+)
 avg_pool.lower(
     "numpy",
-    "support.avg_pool({x}, {kernel}, {strides}, {padding}, count_include_pad={count_include_pad:True}, divisor={divisor})",
+    "support.avg_pool({x}, {kernel}, {strides}, {padding},"
+    " count_include_pad={count_include_pad:True}, divisor={divisor})",
     when=_first,
-    derive=_window,
+    derive=_numpy_pool,
 )
 
 

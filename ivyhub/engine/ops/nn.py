@@ -108,6 +108,12 @@ def _features(n: SimpleNamespace) -> Mapping[str, Any]:
 
 
 layer_norm.lower("torch", "F.layer_norm({x}, {features}, {weight}, {bias}, eps={eps:1e-05})", derive=_features)
+layer_norm.lower(
+    "numpy",
+    "support.layer_norm({x}, {weight}, {bias}, eps={eps}, ndim={ndim:1})",
+    when=lambda n: n.axis == tuple(range(-len(n.axis), 0)),
+    derive=lambda n: {"ndim": len(n.axis)},
+)
 
 
 @op(rule=_first_floating)
@@ -120,14 +126,6 @@ def rms_norm(x: Array, weight: Array | None = None, /, *, axis: tuple[int, ...] 
 
 
 rms_norm.lower("torch", "F.rms_norm({x}, {features}, {weight}, eps={eps})", derive=_features)
-
-
-layer_norm.lower(
-    "numpy",
-    "support.layer_norm({x}, {weight}, {bias}, eps={eps}, ndim={ndim:1})",
-    when=lambda n: n.axis == tuple(range(-len(n.axis), 0)),
-    derive=lambda n: {"ndim": len(n.axis)},
-)
 
 
 def _along(weight: Array | None, axis: int, ndim: int) -> Array | None:

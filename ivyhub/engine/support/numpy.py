@@ -62,6 +62,127 @@ def attention(
     return (weights @ value.swapaxes(1, 2)).swapaxes(1, 2)
 
 
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 0.5 * np.tanh(0.5 * x) + 0.5
+
+
+def gelu(x: np.ndarray, approximate: bool = False) -> np.ndarray:
+    """x · Φ(x), with the normal distribution function Φ or its approximation by tanh."""
+    if approximate:
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
+    return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+
+
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """x · weightᵀ + bias over the last axis, with a weight of (out, in)."""
+    y = x @ weight.T
+    return y if bias is None else y + bias
+
+
+def layer_norm(
+    x: np.ndarray, weight: np.ndarray | None = None, bias: np.ndarray | None = None, *, eps: float, ndim: int = 1
+) -> np.ndarray:
+    """(x - mean) / √(variance + eps) · weight + bias over the last ``ndim`` axes."""
+    axes = tuple(range(-ndim, 0))
+    y = x - x.mean(axes, keepdims=True)
+    y = y / np.sqrt((y * y).mean(axes, keepdims=True) + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def group_norm(
+    x: np.ndarray, weight: np.ndarray | None = None, bias: np.ndarray | None = None, *, num_groups: int, eps: float
+) -> np.ndarray:
+    """`layer_norm` over each group of channels and all positions of (batch, channels, ...)."""
+    y = layer_norm(x.reshape(len(x), num_groups, -1), eps=eps).reshape(x.shape)
+    each = (-1, *(1,) * (x.ndim - 2))
+    y = y if weight is None else y * weight.reshape(each)
+    return y if bias is None else y + bias.reshape(each)
+
+
+def batch_norm(
+    x: np.ndarray,
+    running_mean: np.ndarray,
+    running_var: np.ndarray,
+    weight: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+    *,
+    eps: float,
+) -> np.ndarray:
+    """(x - mean) / √(variance + eps) · weight + bias for each channel of (batch, channels, ...)."""
+    scale = 1 / np.sqrt(running_var + eps)
+    scale = scale if weight is None else scale * weight
+    shift = -running_mean * scale if bias is None else bias - running_mean * scale
+    each = (-1, *(1,) * (x.ndim - 2))
+    return x * scale.reshape(each) + shift.reshape(each)
+
+
+def windows(
+    x: np.ndarray,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    fill: float = 0,
+) -> np.ndarray:
+    """The windows over the positions of (batch, channels, *positions): a view of (..., *windows, *kernel)."""
+    if any(pair != (0, 0) for pair in padding):
+        x = np.pad(x, [(0, 0), (0, 0), *padding], constant_values=fill)
+    extent = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
+    view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=range(2, x.ndim))
+    return view[(..., *(slice(None, None, step) for step in (*strides, *dilation)))]
+
+
+def conv(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int = 1,
+) -> np.ndarray:
+    """Cross-correlation of (batch, channels, *positions) with a weight of (out, channels / groups, *kernel)."""
+    rank = x.ndim - 2
+    patches = windows(x, weight.shape[2:], strides, padding, dilation)
+    batch, shape = len(x), patches.shape[2 : 2 + rank]
+    columns = np.moveaxis(patches, range(-rank, 0), range(2, 2 + rank))
+    columns = columns.reshape(batch, groups, weight[0].size, math.prod(shape))
+    y = weight.reshape(groups, len(weight) // groups, -1) @ columns
+    y = y.reshape(batch, len(weight), *shape)
+    return y if bias is None else y + bias.reshape(-1, *(1,) * rank)
+
+
+def max_pool(
+    x: np.ndarray,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+) -> np.ndarray:
+    """The largest element of each window of (batch, channels, *positions)."""
+    return windows(x, kernel, strides, padding, dilation, fill=-np.inf).max(axis=tuple(range(-len(kernel), 0)))
+
+
+def avg_pool(
+    x: np.ndarray,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    *,
+    count_include_pad: bool = True,
+    divisor: int | None = None,
+) -> np.ndarray:
+    """The mean of each window of (batch, channels, *positions), or its sum over ``divisor``."""
+    axes, ones = tuple(range(-len(kernel), 0)), (1,) * len(kernel)
+    total = windows(x, kernel, strides, padding, ones).sum(axis=axes)
+    if divisor is None and not count_include_pad:
+        return total / windows(np.ones_like(x[:1, :1]), kernel, strides, padding, ones).sum(axis=axes)
+    return total / (math.prod(kernel) if divisor is None else divisor)
+
+
 def at_set(x: np.ndarray, indices: Sequence[np.ndarray | None], values: np.ndarray | float) -> np.ndarray:
     """x with ``x[indices]`` replaced by values, None standing for an axis taken whole."""
     result = x.copy()
