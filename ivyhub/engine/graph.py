@@ -257,12 +257,16 @@ class ModuleInfo:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One run of a module: its arguments by name and its result, as trees of values."""
+    """One run of a module: its arguments by name and its result, as trees of values.
+
+    ``name`` holds the names that the caller gave the result, joined by ", ", or "".
+    """
 
     module: str
     parent: int | None
     arguments: dict[str, Tree] = field(default_factory=dict)
     result: Tree = None
+    name: str = ""
 
 
 @dataclass(eq=False)
@@ -397,7 +401,7 @@ class Graph:
             path: replace(m, config=dict(m.config), parameters={n: replace(p) for n, p in m.parameters.items()})
             for path, m in self.modules.items()
         }
-        calls = [Call(c.module, c.parent, tree_map(swap, c.arguments), tree_map(swap, c.result)) for c in self.calls]
+        calls = [Call(c.module, c.parent, tree_map(swap, c.arguments), tree_map(swap, c.result), c.name) for c in self.calls]
         return Graph(
             *(tree_map(swap, self.inputs), tree_map(swap, self.outputs), nodes, modules, calls),
             *(dict(self.symbols), dict(self.constants), tree_map(swap, self.updates), dict(self.meta)),

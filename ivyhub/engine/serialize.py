@@ -91,6 +91,7 @@ class _Call(_Strict):
     parent: int | None
     arguments: list[tuple[str, Any]]
     result: Any
+    name: str = ""
 
 
 class _Constant(_Strict):
@@ -164,6 +165,7 @@ def to_json(graph: Graph) -> str:
                 *(call.module, call.parent),
                 [(name, _from_tree(tree, numbers)) for name, tree in call.arguments.items()],
                 _from_tree(call.result, numbers),
+                call.name,
             )
             for call in graph.calls
         ],
@@ -303,7 +305,7 @@ class _Reader:
         graph.updates = {path: self.value(value) for path, value in raw.updates.items()}
         graph.constants = {name: _to_array(constant) for name, constant in raw.constants.items()}
         graph.calls = [
-            Call(call.module, call.parent, _to_dict(call.arguments, self.tree), self.tree(call.result))
+            Call(call.module, call.parent, _to_dict(call.arguments, self.tree), self.tree(call.result), call.name)
             for call in raw.calls
         ]
         if "" not in graph.modules or not graph.calls or graph.calls[0].module:
@@ -477,6 +479,7 @@ def _check_names(graph: Graph) -> None:
         ("argument name", (name for call in graph.calls for name in call.arguments)),
         ("hint", (value.hint for value in graph.input_values if value.hint)),
         ("hint", (value.hint for node in graph.nodes for value in node.outputs if value.hint)),
+        ("name", (name for call in graph.calls if call.name for name in call.name.split(", "))),
         ("name", (name for node in graph.nodes if node.scope.name for name in node.scope.name.split(", "))),
     ):
         for name in names:

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import DTypeError, ShapeError
 from ..backends import is_integer
 from ..dims import Size
-from ..op import Array, DType, op
+from ..op import Source, Array, DType, op
 from ..spec import (
     Pick,
     Spec,
@@ -27,7 +27,8 @@ from .shape import reshape
 
 
 def _native_key(n: SimpleNamespace) -> Mapping[str, Any]:
-    return {"key": tuple(slice(*item) if isinstance(item, tuple) else item for item in n.key)}
+    items = tuple(slice(*item) if isinstance(item, tuple) else item for item in n.key)
+    return {"key": Source("None") if items == (None,) else items[0] if len(items) == 1 else items}
 
 
 def _backwards(n: SimpleNamespace) -> bool:

@@ -18,6 +18,7 @@ from ..graph import Graph, verify
 from .common import common, dead
 from .dropouts import own_dropouts
 from .folding import FOLDING
+from .fusion import FUSION
 from .layout import channels_last, heads_third
 from .legalise import legalise
 from .masks import MASKS
@@ -33,10 +34,11 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "dropouts": own_dropouts,
         "folding": FOLDING.apply,
         "heads_third": heads_third,
+        "fusion": FUSION.apply,
         "masks": MASKS.apply,
         "products": PRODUCTS.apply,
         "shapes": SHAPES.apply,
-        "rewrites": (FOLDING | SHAPES | MASKS | PRODUCTS).apply,  # in one sweep, so that they see each other's work
+        "rewrites": (FOLDING | SHAPES | MASKS | PRODUCTS | FUSION).apply,  # in one sweep, so that they see each other's work
     }
 )
 """Passes by name."""

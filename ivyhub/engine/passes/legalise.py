@@ -74,5 +74,6 @@ def legalise(
         raise NoLoweringError(
             f"{target} cannot express {len(names)} operation(s): {', '.join(names)}\n{places}",
             hint="choose another target, or add a row for each (CONTRIBUTING.md)",
+            missing=missing,
         )
     return changed

@@ -53,10 +53,10 @@ def identity_transpose(node: Node, sweep: Sweep) -> Replacement:
 
 @SHAPES("reshape")
 def reshape_of_reshape(node: Node, sweep: Sweep) -> Replacement:
-    """Only the last shape counts."""
+    """Only the last shape counts. Each module keeps its own, so that equal modules stay equal."""
     inner = producer(node.args[0], "reshape")
-    if inner is None:
-        return "its operand is no reshape"
+    if inner is None or inner.scope.call != node.scope.call:
+        return "its operand is no reshape of the same call"
     return ops.reshape(inner.args[0], shape=node.attributes["shape"])
 
 

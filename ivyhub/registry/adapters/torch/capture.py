@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import operator
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,7 +222,8 @@ class _Reader:
         def enter(path: str, signature: inspect.Signature) -> Any:
             def hook(module: Any, args: Any, kwargs: Any) -> None:
                 index = len(self.graph.calls)
-                self.graph.calls.append(Call(path, stack[-1] if stack else None))
+                name = self._caller_name(self.graph.calls[stack[-1]].module) if stack else ""
+                self.graph.calls.append(Call(path, stack[-1] if stack else None, name=name))
                 count = counts.get(path, 0)
                 counts[path] = count + 1
                 self.calls[path, count] = index
@@ -249,6 +251,15 @@ class _Reader:
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _caller_name(self, parent: str) -> str:
+        """The names to which the running method of a module assigns what it is about to call."""
+        owner, frame = self.modules[parent], sys._getframe(2)
+        while frame.f_locals.get("self") is not owner or frame.f_code.co_name.startswith("_"):
+            if frame.f_back is None:
+                return ""
+            frame = frame.f_back
+        return assigned_name(frame.f_code.co_filename, frame.f_lineno)
 
     def _is_composite(self, path: str) -> bool:
         """Whether calls of a module stand in the graph: it holds parameters, and is neither leaf nor container."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
-from ..writing.style import Style, array_literal, expression, repeated, statement
+from ..writing.style import Style, array_literal, attribute, expression, repeated, statement
 from .layers import TORCH
 
 # dir(torch.nn.Module()) of torch 2.13, kept as a table so that writing needs no torch
@@ -65,6 +65,9 @@ class TorchStyle(Style):
         tree = expression("layer.p if self.training else 0.0")
         tree.body.value = layer
         return tree
+
+    def device(self, array: ast.expr) -> ast.expr | None:
+        return attribute(array, "device")
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         if list(items) == list(range(len(items))):

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import ast
 import itertools
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from ....engine.graph import Graph, Node, Record, Tree, Value, tree_map, tree_values
+from ....engine.graph import Graph, Node, Record, Tree, Value, tree_leaves, tree_map, tree_values
 from ....engine.op import OPS
 from ....engine.outline import Function, Run, Step
 from ....engine.template import literal
@@ -66,6 +67,7 @@ class _Assign:
 
     targets: list[Value]
     expression: ast.expr
+    hints: Sequence[str] = ()  # names that the source gave the targets, where they are no hints of the values
     loop: tuple[str, ast.expr, list[tuple[Value | None, Value]]] | None = None  # item, iterable, [(initial, final)]
 
 
@@ -191,10 +193,10 @@ class _Writer:
         self.numbers[word] = value
         return name(word)
 
-    def _assign(self, targets: Sequence[Value], tree: ast.expr) -> None:
+    def _assign(self, targets: Sequence[Value], tree: ast.expr, hints: Sequence[str] = ()) -> None:
         for value in targets:
             self.values[value] = self._placeholder(value)
-        self.statements.append(_Assign(list(targets), tree))
+        self.statements.append(_Assign(list(targets), tree, hints))
 
     def _node(self, node: Node) -> None:
         if not any(self.uses.get(value) for value in node.outputs):
@@ -256,11 +258,14 @@ class _Writer:
         return self.values[leaf] if isinstance(leaf, Value) else literal(leaf)
 
     def _context(self, node: Node) -> dict[str, ast.expr]:
-        layer = node.attributes.get("dropout_layer")
-        if not layer:
-            return {}
-        self.training = True
-        return {"dropout": self.style.dropout(self.paths[layer])}
+        context: dict[str, ast.expr] = {}
+        first = next(iter(self.function.inputs.values()), None)
+        if first is not None and (device := self.style.device(self.values[first])) is not None:
+            context["device"] = device
+        if layer := node.attributes.get("dropout_layer"):
+            self.training = True
+            context["dropout"] = self.style.dropout(self.paths[layer])
+        return context
 
     def _parameter(self, path: str) -> ast.expr:
         """Reading an array: an own one, or a leaf layer's in the layout that the graph knows it in."""
@@ -301,7 +306,17 @@ class _Writer:
         if len(run.outputs) == 1 and self._is_returned_alone(run.outputs[0]):
             self.values[run.outputs[0]] = tree
         else:
-            self._assign(run.outputs, tree)
+            self._assign(run.outputs, tree, self._result_names(run))
+
+    def _result_names(self, run: Run) -> list[str]:
+        """The names that the source's caller gave the outputs of a run, "" where it is not known."""
+        call = self.graph.calls[run.function.call]
+        names = call.name.split(", ")
+        leaves = [leaf for _, leaf in tree_leaves(call.result)]
+        if len(names) == 1:
+            return names if len(run.outputs) == 1 else [""] * len(run.outputs)
+        known = dict(zip(leaves, names, strict=False)) if len(names) == len(leaves) else {}
+        return [known.get(value, "") for value in run.outputs]
 
     def _call(self, run: Run, target: ast.expr) -> ast.expr:
         callee = self.callees[run.function.call]
@@ -336,7 +351,7 @@ class _Writer:
             self.values[operand] = self.values[final]  # inside, the initial and the final value have one name
         body = self._call(loop.runs[0], name(item))
         self.values = before
-        self.statements.append(_Assign(list(loop.outputs), body, (item, iterable, carried)))
+        self.statements.append(_Assign(list(loop.outputs), body, loop=(item, iterable, carried)))
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -421,8 +436,8 @@ class _Namer:
         held = self.holder.get(word)
         return held is None or self.last.get(self.words[held], -1) <= index
 
-    def _choose(self, value: Value, index: int, tree: ast.expr) -> str:
-        base = identifier(value.hint or self._suggest(value, tree), self.taken)
+    def _choose(self, value: Value, index: int, tree: ast.expr, hint: str = "") -> str:
+        base = identifier(hint or value.hint or self._suggest(value, tree), self.taken)
         word, count = base, 2
         while not self._is_free(word, index):
             word, count = f"{base}_{count}", count + 1
@@ -445,9 +460,9 @@ class _Namer:
             return self._for(index, assign)
         tree = self._rename(assign.expression)
         words: list[str] = []
-        for value in assign.targets:
+        for value, hint in itertools.zip_longest(assign.targets, assign.hints, fillvalue=""):
             if self.words[value] in self.last:
-                word = self._choose(value, index, tree)
+                word = self._choose(value, index, tree, hint)
                 self._hold(word, value)
             else:
                 word = "_"

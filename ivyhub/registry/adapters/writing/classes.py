@@ -115,7 +115,6 @@ class _Planner:
                 self.children[path.rpartition(".")[0]].append(graph.modules[path])
         self.callees: dict[int, Callee] = {}
         self.classes: list[Class] = []
-        self.names: set[str] = set()
         self.built: set[str] = set()  # the modules that have a method ``build``
         self.constructions: dict[str, ast.expr] = {}  # path -> how the module is constructed
         self.records: dict[str, tuple[str, ...]] = {}
@@ -179,7 +178,7 @@ class _Planner:
                 self._share(group)
         order = {path: i for i, path in enumerate(_inner_first([p for p in self.graph.modules if p in heights]))}
         self.classes.sort(key=lambda cls: min(order[path] for path in cls.instances))
-        if not self.style.functional:  # functions stand in each other's bodies, beside names that must differ
+        if not self.style.functional:
             self._name_classes()
         root = self.classes[-1]
         return Plan(self.graph, self.classes, root, self.records, self._places())
@@ -292,6 +291,8 @@ class _Planner:
         first = group[0]
         info = self.graph.modules[first.path]
         word = f"\0{len(self.classes)}"  # named at last, in the order of the model
+        if self.style.functional:  # or at once: functions stand in each other's bodies, beside names that must differ
+            word = numbered(identifier(self.style.class_name(info.class_name)), [cls.name for cls in self.classes])
         columns = list(zip(*(list(_constants(written)) for written in group), strict=True))
         taken = {"self", *(p for m in first.methods.values() for p in m.parameters)}
         if self.style.functional:  # the arguments stand beside the function's own names

@@ -26,7 +26,13 @@ def source_of(text: str, names: Iterable[str]) -> list[str]:
         if word not in wanted and word in definitions:
             wanted.add(word)
             queue += [node.id for node in ast.walk(definitions[word]) if isinstance(node, ast.Name)]
-    return [ast.get_source_segment(text, node) or "" for word, node in definitions.items() if word in wanted]
+    lines = text.splitlines()
+    found: list[str] = []
+    for word, node in definitions.items():
+        if word in wanted:
+            first = min([node, *node.decorator_list], key=lambda part: part.lineno)
+            found.append("\n".join(lines[first.lineno - 1 : node.end_lineno]))
+    return found
 
 
 @functools.cache

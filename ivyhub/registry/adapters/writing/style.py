@@ -145,6 +145,10 @@ class Style:
         """A Dropout child as the ``{dropout}`` of an operation: by default something callable."""
         return layer
 
+    def device(self, array: ast.expr) -> ast.expr | None:
+        """Where an array lies, for operations that make new ones, in frameworks that must be told."""
+        return None
+
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         """A list of modules by their index in the source."""
         raise NotImplementedError
