@@ -1,0 +1,194 @@
+"""Graph -> NumPy: plain functions of a dictionary of arrays, as a person would write them, for evaluation."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+
+from ....engine import ops
+from ....engine.graph import Graph, Node
+from ....engine.passes.rewriting import Replacement, Rewrites, Sweep
+from ...weights import Cast, Entry, WeightMap
+from ..target import Target
+from ..writing.body import Method
+from ..writing.classes import Class, Plan
+from ..writing.emitter import Emitter
+from ..writing.export import Export
+from ..writing.prepare import prepare
+from .styles import NumpyStyle, function_name
+
+_LOAD = '''"""Load the model: ``model = load()``, then ``model(...)``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from .modeling import {words}
+
+__all__ = [{listed}]
+
+
+class Model:
+    """`{entry}` with its arrays in ``params``: dictionaries by name, and lists where a name is a number."""
+
+    def __init__(self, params):
+        self.params = params
+
+    def __call__(self, *inputs, **named):
+        return {call}
+
+
+def read(folder):
+    """All tensors of the weight files in a folder, by name."""
+    files = ["model.safetensors"]
+    if (index := folder / "model.safetensors.index.json").exists():
+        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    return {{name: tensor for file in files for name, tensor in load_file(folder / file).items()}}
+
+
+def nest(tensors):
+    """``{{"layer.0.bias": x}}`` as ``{{"layer": [{{"bias": x}}]}}``."""
+    tree = {{}}
+    for name, tensor in tensors.items():
+        *path, last = name.split(".")
+        place = tree
+        for part in path:
+            place = place.setdefault(part, {{}})
+        place[last] = tensor
+    return listed(tree)
+
+
+def listed(tree):
+    """Dictionaries whose keys are numbers as lists."""
+    if not isinstance(tree, dict):
+        return tree
+    tree = {{key: listed(child) for key, child in tree.items()}}
+    if not all(key.isdigit() for key in tree):
+        return tree
+    return [tree.get(str(index), {{}}) for index in range(max(map(int, tree), default=-1) + 1)]
+
+
+def load(path=None, *, dtype=None):
+    """The model with its weights, for evaluation: NumPy has no gradients.
+
+    Args:
+        path: the folder of the weights; this package's own by default.
+        dtype: cast floating-point weights to it, ``np.float16``; as stored by default.
+    """
+    tensors = read(Path(__file__).parent if path is None else Path(path))
+{constants}    if dtype is not None:
+        for name, tensor in tensors.items():
+            if np.issubdtype(tensor.dtype, np.floating):
+                tensors[name] = tensor.astype(dtype)
+    return Model(nest(tensors))
+'''
+
+EVALUATION = Rewrites()
+
+
+@EVALUATION("dropout", "stop_gradient")
+def identity(node: Node, sweep: Sweep) -> Replacement:
+    """Dropout and stopped gradients are the identity in evaluation."""
+    return node.args[0]
+
+
+@EVALUATION("call")
+def dropout_layer(node: Node, sweep: Sweep) -> Replacement:
+    """The same for layers."""
+    layer = sweep.graph.modules[node.attributes["module"]].layer
+    return node.args[0] if layer == "Dropout" else "the layer computes"
+
+
+@EVALUATION("attention")
+def kept_weights(node: Node, sweep: Sweep) -> Replacement:
+    """No attention weight is dropped."""
+    if not node.attributes["dropout_rate"]:
+        return "none is"
+    return ops.attention(*node.args, **{**node.attributes, "dropout_rate": 0.0, "dropout_layer": None})
+
+
+@EVALUATION("embedding")
+def every_row(node: Node, sweep: Sweep) -> Replacement:
+    """A row without a gradient is a row."""
+    if node.attributes["padding_idx"] is None:
+        return "all rows are alike"
+    return ops.embedding(*node.args, padding_idx=None)
+
+
+def widen(graph: Graph) -> set[str]:
+    """Make bfloat16, which NumPy has not, float32 throughout; returns the parameters that were so."""
+    widened = {path for path, parameter in graph.parameters() if parameter.spec.dtype == "bfloat16"}
+    for _, parameter in graph.parameters():
+        if parameter.spec.dtype == "bfloat16":
+            parameter.spec = parameter.spec.with_dtype("float32")
+    for value in (*graph.input_values, *(value for node in graph.nodes for value in node.outputs)):
+        if value.dtype == "bfloat16":
+            value.spec = value.spec.with_dtype("float32")
+    for node in graph.nodes:
+        node.attributes = {
+            key: "float32" if value == "bfloat16" else value for key, value in node.attributes.items()
+        }
+    graph.constants = {
+        name: array.astype("float32") if array.dtype.name == "bfloat16" else array
+        for name, array in graph.constants.items()
+    }
+    return widened
+
+
+class NumpyEmitter(Emitter):
+    """Writes functions."""
+
+    load = _LOAD
+    load_constants = '    tensors |= load_file(Path(__file__).parent / "constants.safetensors")\n'
+
+    def prepare(self, graph: Graph) -> Graph:
+        self.widened = widen(graph)
+        EVALUATION.apply(graph)
+        return prepare(graph, self.style, channels="first")
+
+    def emit(self, graph: Graph) -> Export:
+        export = super().emit(graph)
+        return dataclasses.replace(export, weights=WeightMap([self._cast(entry) for entry in export.weights.entries]))
+
+    def _cast(self, entry: Entry) -> Entry:
+        if not self.widened.intersection(entry.sources):
+            return entry
+        return Entry(entry.targets, entry.sources, (*entry.steps, Cast("float32", "bfloat16")))
+
+    def _docstring(self, graph: Graph, done: Plan) -> str:
+        note = "``params`` holds the arrays by the names of the source. NumPy has no gradients: this is for evaluation."
+        return super()._docstring(graph, done).replace("Inputs:", f"{note}\n\nInputs:", 1)
+
+    def _package(self, names: list[str], done: Plan) -> str:
+        first = "self.params, " if any(map(self._holds, done.root.methods.values())) else ""
+        self.load = _LOAD.replace("{call}", f"{names[0]}({first}*inputs, **named)")
+        return super()._package(names, done)
+
+    def _holds(self, method: Method) -> bool:
+        """Whether a function reads any array of its module."""
+        nodes = (node for statement in method.body for node in ast.walk(statement))
+        return any(isinstance(node, ast.Name) and node.id == self.style.instance for node in nodes)
+
+    def render_class(self, cls: Class) -> str:
+        lines: list[str] = []
+        for word, method in cls.methods.items():
+            body = self.statements(method.body)
+            parameters = [f"{parameter}: np.ndarray" for parameter in method.parameters]
+            if self._holds(method):
+                parameters.insert(0, f"{self.style.instance}: dict")
+            used = {n.id for stmt in method.body for n in ast.walk(stmt) if isinstance(n, ast.Name)}
+            settings = [f"{argument}: {kind}" for argument, kind in cls.arguments.items() if argument in used]
+            if settings:
+                parameters += ["*", *settings]
+            name = function_name(cls.name, word, self.style)
+            lines += [self.place(cls).strip(), f"def {name}({', '.join(parameters)}):", body, "", ""]
+        return "\n".join(lines)
+
+
+def emit(graph: Graph, target: Target) -> Export:
+    """Write a graph for NumPy. Raises `NoLoweringError` with every operation that NumPy cannot express."""
+    return NumpyEmitter(NumpyStyle(target.oldest), target).emit(graph)
