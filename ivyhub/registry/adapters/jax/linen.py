@@ -15,7 +15,7 @@ from ..writing.classes import Class
 from ..writing.emitter import Emitter
 from ..writing.layers import Leaves
 from ..writing.prepare import prepare
-from ..writing.style import Style, array_literal, attribute, expression, name, repeated, statement
+from ..writing.style import Style, array_literal, attribute, name, repeated, statement
 from .layers import conv_settings, conv_weights
 from .styles import jax_dtype
 
