@@ -58,6 +58,10 @@ RECORDER: ContextVar[Any] = ContextVar("ivyhub_recorder", default=None)
 """What records the operations of this context (a `trace.Builder`), or None where they run."""
 
 
+INFER: list[Callable[[Op, Sequence[Any], Mapping[str, Any]], Any]] = []
+"""How the result of an operation without a rule is inferred; the tracer, which stands above, enters itself."""
+
+
 @dataclass(frozen=True)
 class Row:
     """How one framework writes one operation, and when that holds."""
@@ -240,9 +244,7 @@ class Op:
         """The result's spec (or tuple of specs) from operand specs, by the rule or through the decomposition."""
         if self.rule is not None:
             return self.rule(*args, **attributes)
-        from .trace import infer_by_tracing  # see _constant
-
-        return infer_by_tracing(self, args, attributes)
+        return INFER[0](self, args, attributes)
 
     def expression(
         self,

@@ -10,6 +10,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from .graph import Graph, ModuleInfo, Node, Record, Tree, Value, call_chain, tree_values
+from .layer import find_layer
 from .op import OPS
 
 INDENT = "    "
@@ -207,9 +208,8 @@ class _Branch:
 
 def _config(module: ModuleInfo) -> dict[str, Any]:
     """The configuration of a leaf layer without what its layer has as default."""
-    from .stateful.layers import LAYERS
-
-    defaults = {f.name: f.default for f in fields(LAYERS[str(module.layer)]) if f.default is not MISSING}
+    layer = find_layer(str(module.layer))
+    defaults = {f.name: f.default for f in fields(layer) if f.default is not MISSING} if layer is not None else {}
     return {name: value for name, value in module.config.items() if name not in defaults or defaults[name] != value}
 
 

@@ -37,9 +37,11 @@ import numpy as np
 from ..errors import EngineError, GraphError
 from .backends import DTYPES
 from .dims import Dim, Size, parse_size
-from .graph import BUILTIN, Call, Graph, ModuleInfo, Node, Parameter, Record, Scope, Tree, Value, verify
+from .graph import BUILTIN, Call, Graph, ModuleInfo, Node, Parameter, Record, Scope, Tree, Value
+from .layer import find_layer
 from .op import OPS
 from .spec import Spec
+from .verify import verify
 
 FORMAT = "ivyhub.graph"
 VERSION = 1
@@ -259,12 +261,11 @@ def _number(value: Value, numbers: dict[Value, int]) -> int:
 
 def _full_config(module: ModuleInfo) -> dict[str, Any]:
     """The fields of a leaf layer, defaults among them: a graph that leaves them out is no other graph."""
-    from .stateful.layers import LAYERS
-
-    if module.layer not in LAYERS:
+    layer = find_layer(module.layer) if module.layer is not None else None
+    if layer is None:
         return module.config
     try:
-        return LAYERS[module.layer](**module.config).config
+        return layer(**module.config).config
     except TypeError as error:
         raise GraphError(f"the configuration of {module.path!r} does not fit {module.layer}: {error}") from error
 
@@ -410,17 +411,15 @@ def _to_range(name: str, low: int, high: int | None) -> tuple[int, int | None]:
 
 
 def _to_module(raw: _Module) -> ModuleInfo:
-    from .stateful.layers import LAYERS
-
     config = {name: _to_plain(value) for name, value in raw.config.items()}
     if raw.layer is None:
         if config:
             raise GraphError(f"the module {raw.path[:80]!r} has a configuration but is no leaf layer")
-    elif raw.layer not in LAYERS:
+    elif (layer := find_layer(raw.layer)) is None:
         raise GraphError(f"unknown leaf layer {raw.layer[:80]!r}")
     else:
         try:
-            config = msgspec.convert(config, LAYERS[raw.layer], strict=True).config
+            config = msgspec.convert(config, layer, strict=True).config
         except msgspec.ValidationError as error:
             raise GraphError(f"the configuration of {raw.path[:80]!r} does not fit {raw.layer}: {error}") from error
     parameters = {p.name: Parameter(_to_spec(p.spec), p.trainable, p.persistent, p.alias) for p in raw.parameters}

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import EngineError, GraphError
 from .graph import ROOT, Graph, Node, Scope, Tree, Value, tree_map
-from .op import RECORDER, Op
+from .layer import find_layer
+from .op import INFER, RECORDER, Op
 from .spec import Spec
 
 
@@ -141,12 +142,16 @@ def infer_by_tracing(op: Op, args: Sequence[Any], attributes: Mapping[str, Any])
     return _infer(lambda *values: op.function(*values, **attributes), args)
 
 
+INFER.append(infer_by_tracing)
+
+
 def infer_layer(graph: Graph, module: str, args: Sequence[Any]) -> Any:
     """The spec of a leaf layer's result, by following its formula."""
-    from .stateful.layers import LAYERS
-
     info = graph.modules[module]
-    layer = LAYERS[str(info.layer)](**info.config)
+    kind = find_layer(str(info.layer))
+    if kind is None:
+        raise GraphError(f"{module!r} is an unknown leaf layer {info.layer!r}")
+    layer = kind(**info.config)
     weights = {name: parameter.spec for name, parameter in info.parameters.items()}
     return _infer(lambda weights, *values: layer.forward(weights, *values), (weights, *args))
 

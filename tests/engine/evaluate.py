@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ivyhub.engine.dims import Dim
-from ivyhub.engine.graph import Graph, Value, tree_map, tree_values, verify
+from ivyhub.engine.graph import Graph, Value, tree_map, tree_values
+from ivyhub.engine.verify import verify
 from ivyhub.engine.op import OPS
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS

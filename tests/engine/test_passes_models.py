@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ivyhub.engine.graph import Graph, Node, verify
+from ivyhub.engine.graph import Graph, Node
+from ivyhub.engine.verify import verify
 from ivyhub.engine.passes import channels_last, heads_third, legalise, own_dropouts, simplify
 from tests.engine.evaluate import evaluate
 

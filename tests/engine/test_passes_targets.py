@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ivyhub.engine import ops
-from ivyhub.engine.graph import Call, Graph, ModuleInfo, Parameter, Scope, verify
+from ivyhub.engine.graph import Call, Graph, ModuleInfo, Parameter, Scope
+from ivyhub.engine.verify import verify
 from ivyhub.engine.passes import channels_last, heads_third, legalise, own_dropouts, run, simplify
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS

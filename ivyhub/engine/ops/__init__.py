@@ -10,6 +10,7 @@ has the function. An array of any framework may be given, or a traced one.
 
 from __future__ import annotations
 
+from .. import trace as _trace  # operations without a rule are inferred by tracing
 from ..op import OPS
 from .activation import *
 from .attention import *

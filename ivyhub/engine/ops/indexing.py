@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import DTypeError, ShapeError
 from ..backends import is_integer
 from ..dims import Size
-from ..op import Source, Array, DType, op
+from ..op import Array, DType, Source, op
 from ..spec import (
     Pick,
     Spec,

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from ...errors import GraphError
-from ..graph import Graph, verify
+from ..graph import Graph
+from ..verify import verify
 from .common import common, dead
 from .dropouts import own_dropouts
 from .folding import FOLDING

@@ -12,9 +12,9 @@ from typing import Any
 from .. import ops
 from ..dims import Size, product
 from ..graph import Graph, Node, Scope, Value, call_chain
+from ..layer import LAYERS
 from ..op import OPS
 from ..spec import FULL, normalize_axes
-from ..stateful.layers import LAYERS
 from .common import common, dead
 from .facts import POINTWISE
 from .rewriting import Replacement, Rewrites, Sweep, producer

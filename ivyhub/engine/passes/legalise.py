@@ -8,8 +8,8 @@ from packaging.version import Version
 
 from ...errors import NoLoweringError
 from ..graph import Graph, ModuleInfo, Node
+from ..layer import LAYERS
 from ..op import OPS
-from ..stateful.layers import LAYERS
 from .rewriting import Replacement, Rewrites, Sweep
 
 

@@ -8,45 +8,13 @@ sequences are laid out as ``layout`` says: "NC" has the channels on axis 1, "NHW
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from .. import ops
 from ..dims import Size
+from ..layer import LAYERS, Layer, Weights
 from ..op import Array
-
-LAYERS: dict[str, type[Layer]] = {}
-"""Every leaf layer by name."""
-
-Weights = Mapping[str, Array]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Base of the leaf layers; subclasses enter `LAYERS` under their name."""
-
-    uses_training: ClassVar[bool] = False  # whether it behaves differently in training
-
-    def __init_subclass__(cls) -> None:
-        LAYERS[cls.__name__] = cls
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Its fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    def parameters(self) -> dict[str, tuple[Size, ...]]:
-        """Shapes of its trainable arrays by name."""
-        return {}
-
-    def buffers(self) -> dict[str, tuple[tuple[Size, ...], str]]:
-        """Shape and dtype of the arrays that it holds but does not train, by name."""
-        return {}
-
-    def forward(self, weights: Weights, x: Array) -> Array:
-        """Its formula, in evaluation."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -219,3 +187,6 @@ class Dropout(Layer):
 
     def forward(self, weights: Weights, x: Array) -> Array:
         return x
+
+
+__all__ = ["LAYERS", "Layer"]

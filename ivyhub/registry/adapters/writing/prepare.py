@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ....engine import passes
-from ....engine.graph import Graph, ModuleInfo, Parameter, below, verify
+from ....engine.graph import Graph, ModuleInfo, Parameter, below
+from ....engine.verify import verify
 from ....engine.passes.dropouts import own_dropouts
 from ....engine.passes.layout import channels_last, heads_third
 from ....engine.passes.legalise import legalise
