@@ -12,7 +12,7 @@ from typing import Any
 from .. import ops
 from ..dims import Size, product
 from ..graph import Graph, Node, Scope, Value, call_chain
-from ..layer import LAYERS
+from ..layer import find_layer
 from ..op import OPS
 from ..spec import FULL, normalize_axes
 from .common import common, dead
@@ -225,7 +225,7 @@ def channels_last(graph: Graph, *, inputs: Collection[str] = ()) -> bool:
     layers = {
         path
         for path, module in graph.modules.items()
-        if module.layer is not None and getattr(LAYERS[module.layer](**module.config), "channel_axis", None) == 1
+        if (layer := find_layer(str(module.layer))) and getattr(layer(**module.config), "channel_axis", None) == 1
     }
     for path in layers:
         graph.modules[path].config["channel_axis"] = -1

@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from ...errors import NoLoweringError
 from ..graph import Graph, ModuleInfo, Node
-from ..layer import LAYERS
+from ..layer import find_layer
 from ..op import OPS
 from .rewriting import Replacement, Rewrites, Sweep
 
@@ -46,7 +46,9 @@ def legalise(
         module = graph.modules[node.attributes["module"]]
         if not expand(module):
             return "the target has the layer"
-        layer = LAYERS[str(module.layer)](**module.config)
+        kind = find_layer(str(module.layer))
+        assert kind is not None, f"{module.path} is no leaf layer, which verify has refused"
+        layer = kind(**module.config)
         if layer.uses_training:
             missing.append((f"{module.layer} (of {module.path}, which behaves differently in training)", *place(node)))
             return "its formula has no training"
