@@ -9,6 +9,7 @@ import numpy as np
 
 from ....errors import UnknownDeviceError
 from ..running import Arrays, leaves
+from . import linen_run
 
 
 class NnxRunner:
@@ -20,10 +21,12 @@ class NnxRunner:
         from flax import nnx
 
         self.model = model
+        self._compiled = nnx.jit(_results)
+        self._differentiated = nnx.jit(nnx.value_and_grad(_loss, argnums=nnx.DiffState(0, nnx.Param)))
         model.set_attributes(nnx.Dropout, rate=0.0, raise_if_not_found=False)
 
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
-        return [np.asarray(leaf) for leaf in self._run(self._mode(train), inputs)]
+        return [np.asarray(leaf) for leaf in self._compiled(self._mode(train), _arrays(inputs))]
 
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
         from flax import nnx
@@ -62,22 +65,24 @@ class NnxRunner:
         return self.model
 
     def _differentiate(self, inputs: Arrays, weights: Sequence[np.ndarray | None], train: bool) -> Any:
-        from flax import nnx
+        return self._differentiated(self._mode(train), _arrays(inputs), list(weights))
 
-        def loss(model: Any) -> Any:
-            results = self._run(model, inputs)
-            pairs = zip(results, weights, strict=True)
-            return sum((leaf * weight.astype(leaf.dtype)).sum() for leaf, weight in pairs if weight is not None)
 
-        return nnx.value_and_grad(loss, argnums=nnx.DiffState(0, nnx.Param))(self._mode(train))
+def _arrays(inputs: Arrays) -> dict[str, Any]:
+    import jax.numpy as jnp
 
-    @staticmethod
-    def _run(model: Any, inputs: Arrays) -> list[Any]:
-        import jax
-        import jax.numpy as jnp
+    return {name: jnp.asarray(array) for name, array in inputs.items()}
 
-        result = model(**{name: jnp.asarray(array) for name, array in inputs.items()})
-        return [leaf for leaf in leaves(result) if isinstance(leaf, jax.Array)]
+
+def _results(model: Any, inputs: dict[str, Any]) -> list[Any]:
+    import jax
+
+    return [leaf for leaf in leaves(model(**inputs)) if isinstance(leaf, jax.Array)]
+
+
+def _loss(model: Any, inputs: dict[str, Any], weights: list[Any]) -> Any:
+    pairs = zip(_results(model, inputs), weights, strict=True)
+    return sum((leaf * weight.astype(leaf.dtype)).sum() for leaf, weight in pairs if weight is not None)
 
 
 def device(text: str) -> Any:
@@ -97,10 +102,12 @@ def tensors(model: Any) -> dict[str, np.ndarray]:
     """The arrays of a live model by the names of its weight file."""
     from flax import nnx
 
+    if isinstance(model, tuple):
+        return linen_run.tensors(model[1])
     state = nnx.state(model, nnx.Not(nnx.RngState))
     return {".".join(map(str, place)): np.asarray(variable[...]) for place, variable in nnx.to_flat_state(state)}
 
 
-def open_package(model: Any) -> NnxRunner:
-    """The runner of a live export."""
-    return NnxRunner(model)
+def open_package(model: Any) -> NnxRunner | linen_run.LinenRunner:
+    """The runner of a live export: an NNX module, or a Linen module with its variables."""
+    return linen_run.LinenRunner(model) if isinstance(model, tuple) else NnxRunner(model)

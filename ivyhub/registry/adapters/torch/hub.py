@@ -1,8 +1,8 @@
 """Checkpoints of Hugging Face ``transformers``: the model's skeleton, its tensors' names, and its inputs.
 
 Nothing of a checkpoint is executed: the class is one of the installed library's, chosen by name from
-``config.json``, and a configuration that asks for code of its own (``auto_map``) is refused. The skeleton has its
-parameters on the meta device, so that a model larger than memory is captured from its configuration alone; what the
+``config.json``, and a configuration that asks for code of its own (``auto_map``) is refused. The parameters of the
+skeleton have no data, so that a model larger than memory is captured from its configuration alone; what the
 constructor computes (position tables, frequencies) is real.
 """
 
@@ -37,7 +37,7 @@ class Skeleton:
     """A model of the library without its weights.
 
     Attributes:
-        module: the live module; parameters are on the meta device, buffers are real.
+        module: the live module; parameters are fake tensors, buffers are real.
         inputs: what its ``forward`` is captured and checked with.
         settings: arguments of ``forward`` that are no arrays, ``{"use_cache": False}``.
         weights: from the checkpoint's names to those of the module; None where no checkpoint was given.
@@ -130,13 +130,32 @@ def _dtype(config: Any, checkpoint: Checkpoint | None) -> Any:
 
 
 def _build(cls: Any, config: Any, dtype: Any) -> Any:
-    """Construct the class with every uninitialised tensor on the meta device and nothing drawn at random."""
+    """Construct the class without its weights, with nothing drawn at random."""
     from transformers import initialization
 
     with _uninitialised_on_meta(), initialization.no_init_weights():
         module = cls._from_config(config, dtype=dtype)
     module.tie_weights(recompute_mapping=False)
+    _without_data(module)
     return module.eval()
+
+
+def _without_data(module: Any) -> None:
+    """Replace every parameter by one that has no data and says that it is on the CPU, where the inputs are."""
+    import torch
+    from torch._subclasses import FakeTensorMode
+
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    made: dict[int, Any] = {}
+    for part in module.modules():
+        for name, old in part._parameters.items():
+            if old is not None and id(old) not in made:
+                with mode:
+                    made[id(old)] = torch.nn.Parameter(
+                        torch.empty(old.shape, dtype=old.dtype, device="cpu"), requires_grad=old.requires_grad
+                    )
+            if old is not None:
+                part._parameters[name] = made[id(old)]
 
 
 @contextlib.contextmanager

@@ -30,9 +30,14 @@ def inputs_of(module: Any, preprocessor: Mapping[str, Any]) -> tuple[list[InputS
                 inputs.append(spec)
     settings: dict[str, Any] = {}
     notes: list[str] = []
-    if "use_cache" in names or hasattr(module.config, "use_cache"):
+    parts = [module.config, *(getattr(module.config, key, None) for key in getattr(module.config, "sub_configs", {}))]
+    if "use_cache" in names:
         settings["use_cache"] = False
+    if "use_cache" in names or any(getattr(part, "use_cache", False) for part in parts):
         notes.append("captured with use_cache=False: the export computes all positions at each call")
+    for part in parts:
+        if hasattr(part, "use_cache"):
+            part.use_cache = False
     return inputs, settings, notes
 
 

@@ -66,7 +66,7 @@ class TorchRunner:
             loss = self._loss(inputs, weights, True)
             loss.backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         return losses
 
     def buffers(self) -> dict[str, np.ndarray]:
