@@ -204,7 +204,8 @@ def call_load(package: ModuleType, *, device: Any) -> Any:
 
 def record_of_object(model: Any) -> tuple[Record, Path] | None:
     """The record of the package that a live object's class comes from, and its folder; None for any other object."""
-    package = sys.modules.get(type(model).__module__.rpartition(".")[0])
+    owner = model[0] if isinstance(model, tuple) and model else model  # a Linen module comes with its variables
+    package = sys.modules.get(type(owner).__module__.rpartition(".")[0])
     if package is None:
         return None
     folder = Path(next(iter(getattr(package, "__path__", [])), ""))

@@ -6,7 +6,7 @@ import ast
 import dataclasses
 
 from ....engine import ops
-from ....engine.graph import Graph, Node
+from ....engine.graph import Graph, ModuleInfo, Node
 from ....engine.passes.rewriting import Replacement, Rewrites, Sweep
 from ...weights import Cast, Entry, WeightMap
 from ..target import Target
@@ -14,6 +14,7 @@ from ..writing.body import Method
 from ..writing.classes import Class, Plan
 from ..writing.emitter import Emitter
 from ..writing.export import Export
+from ..writing.names import identifier
 from ..writing.prepare import prepare
 from .styles import NumpyStyle, function_name
 
@@ -30,16 +31,6 @@ from safetensors.numpy import load_file
 from .modeling import {words}
 
 __all__ = [{listed}]
-
-
-class Model:
-    """`{entry}` with its arrays in ``params``: dictionaries by name, and lists where a name is a number."""
-
-    def __init__(self, params):
-        self.params = params
-
-    def __call__(self, *inputs, **named):
-        return {call}
 
 
 def read(folder):
@@ -84,7 +75,7 @@ def load(path=None, *, dtype=None):
         for name, tensor in tensors.items():
             if np.issubdtype(tensor.dtype, np.floating):
                 tensors[name] = tensor.astype(dtype)
-    return Model(nest(tensors))
+    return {entry}(nest(tensors))
 '''
 
 EVALUATION = Rewrites()
@@ -151,8 +142,9 @@ class NumpyEmitter(Emitter):
         return prepare(graph, self.style, channels="first")
 
     def emit(self, graph: Graph) -> Export:
-        export = super().emit(graph)
-        return dataclasses.replace(export, weights=WeightMap([self._cast(entry) for entry in export.weights.entries]))
+        done = super().emit(graph)
+        entry = _entry(graph.modules[""], done.entry)
+        return dataclasses.replace(done, entry=entry, weights=WeightMap([*map(self._cast, done.weights.entries)]))
 
     def _cast(self, entry: Entry) -> Entry:
         if not self.widened.intersection(entry.sources):
@@ -164,9 +156,7 @@ class NumpyEmitter(Emitter):
         return super()._docstring(graph, done).replace("Inputs:", f"{note}\n\nInputs:", 1)
 
     def _package(self, names: list[str], done: Plan) -> str:
-        first = "self.params, " if any(map(self._holds, done.root.methods.values())) else ""
-        self.load = _LOAD.replace("{call}", f"{names[0]}({first}*inputs, **named)")
-        return super()._package(names, done)
+        return super()._package([_entry(done.graph.modules[""], names[0]), *names[1:]], done)
 
     def _holds(self, method: Method) -> bool:
         """Whether a function reads any array of its module."""
@@ -186,7 +176,30 @@ class NumpyEmitter(Emitter):
                 parameters += ["*", *settings]
             name = function_name(cls.name, word, self.style)
             lines += [self.place(cls).strip(), f"def {name}({', '.join(parameters)}):", body, "", ""]
+        if "" in cls.instances:
+            lines += [self._callable(cls)]
         return "\n".join(lines)
+
+
+    def _callable(self, root: Class) -> str:
+        method = root.methods[self.style.method]
+        signature = "".join(f", {parameter}: np.ndarray" for parameter in method.parameters)
+        arguments = ", ".join(["self.params"] * self._holds(method) + method.parameters)
+        return f'''class {_entry(root.info, root.name)}:
+    """`{root.name}` with its arrays: dictionaries by name, and lists where a name is a number."""
+
+    def __init__(self, params: dict):
+        self.params = params
+
+    @np.errstate(divide="ignore", invalid="ignore")  # log(0) of an element that is not chosen is no news
+    def __call__(self{signature}):
+        return {root.name}({arguments})
+'''
+
+
+def _entry(root: ModuleInfo, function: str) -> str:
+    """The name of the class that holds the arrays and calls the root's function."""
+    return identifier(root.class_name, [function])
 
 
 def emit(graph: Graph, target: Target) -> Export:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ....engine.graph import tree_leaves
 from ....errors import EngineError, UnknownDeviceError
 from ..running import Arrays, leaves
 
@@ -40,6 +41,11 @@ def device(text: str) -> None:
     """NumPy computes on the CPU alone. Raises `UnknownDeviceError` for anything else."""
     if text != "cpu":
         raise UnknownDeviceError(f"NumPy has no device {text!r}", hint="cpu is the one it has")
+
+
+def tensors(model: Any) -> dict[str, np.ndarray]:
+    """The arrays of a live model by the names of its weight file."""
+    return dict(tree_leaves(model.params))
 
 
 def open_package(model: Any) -> NumpyRunner:
