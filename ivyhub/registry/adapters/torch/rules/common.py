@@ -90,7 +90,9 @@ def result_type(*operands: Any) -> str:
     result, *others = (ranks[rank] for rank in sorted(ranks))
     for other in others:
         if _category(other) > _category(result):
-            result = promote_types(result, other) if _category(result) == 2 else other
+            if _category(result) == 2:  # a complex number keeps the precision that the array has
+                other = "complex128" if result == "float64" else "complex64"
+            result = other
     return result
 
 

@@ -68,13 +68,13 @@ def _scaled(x: Any, alpha: float) -> Any:
     return x if alpha == 1 else x * alpha
 
 
-@RULES("aten.add.Tensor", "aten.add.Scalar", "aten.__add__.Tensor", "aten.__add__.Scalar")
+@RULES("aten.add.Tensor", "aten.add.Scalar")
 def add(x: Array, y: Any, alpha: float = 1) -> Array:
     x, y = promote(x, _scaled(y, alpha))
     return ops.logical_or(x, y) if dtype_of(x) == "bool" else ops.add(x, y)
 
 
-@RULES("aten.sub.Tensor", "aten.sub.Scalar", "aten.__sub__.Tensor", "aten.__sub__.Scalar")
+@RULES("aten.sub.Tensor", "aten.sub.Scalar")
 def sub(x: Array, y: Any, alpha: float = 1) -> Array:
     return ops.subtract(*promote(x, _scaled(y, alpha)))
 
@@ -85,7 +85,7 @@ def rsub(x: Array, y: Any, alpha: float = 1) -> Array:
     return ops.subtract(y, x)
 
 
-@RULES("aten.mul.Tensor", "aten.mul.Scalar", "aten.__mul__.Tensor", "aten.__mul__.Scalar")
+@RULES("aten.mul.Tensor", "aten.mul.Scalar")
 def mul(x: Array, y: Any) -> Array:
     x, y = promote(x, y)
     return ops.logical_and(x, y) if dtype_of(x) == "bool" else ops.multiply(x, y)
@@ -266,7 +266,7 @@ def to_other(x: Array, other: Array, *_: Any, **__: Any) -> Array:
 
 @RULES(
     *("aten.contiguous.default", "aten.clone.default", "aten.alias.default", "aten.lift_fresh_copy.default"),
-    *("aten.lift_fresh.default", "aten.positive.default", "aten.view_of.default", "aten.to.prim_Device"),
+    *("aten.lift_fresh.default", "aten.positive.default", "aten.to.prim_Device"),
 )
 def identity(x: Array, *_: Any, **__: Any) -> Array:
     return x

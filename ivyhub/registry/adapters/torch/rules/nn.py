@@ -13,7 +13,7 @@ from .shape import pad, repeat_interleave, unsqueeze, view
 Ints = int | Sequence[int]
 
 
-@RULES("aten.dropout.default", "aten.feature_dropout.default", "aten.native_dropout.default")
+@RULES("aten.dropout.default", "aten.feature_dropout.default")
 def dropout(x: Array, p: float, train: bool = True) -> Array:
     return ops.dropout(x, rate=float(p)) if train and p else x
 

@@ -170,7 +170,7 @@ def meshgrid(arrays: Sequence[Array], *, indexing: str = "ij") -> tuple[Array, .
     if indexing == "xy" and len(arrays) > 1:
         places[:2] = [1, 0]
     shape = tuple(sizes[i] for i in places)
-    lines = (view(x, tuple(-1 if places[axis] == i else 1 for axis in places)) for i, x in enumerate(arrays))
+    lines = (view(x, tuple(-1 if place == i else 1 for place in places)) for i, x in enumerate(arrays))
     return tuple(expand(line, shape) for line in lines)
 
 
