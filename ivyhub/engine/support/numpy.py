@@ -121,12 +121,16 @@ def batch_norm(
 def windows(
     x: np.ndarray,
     kernel: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    dilation: Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: int | Sequence[tuple[int, int]] = 0,
+    dilation: int | Sequence[int] = 1,
     fill: float = 0,
 ) -> np.ndarray:
     """The windows over the positions of (batch, channels, *positions): a view of (..., *windows, *kernel)."""
+    rank = x.ndim - 2
+    strides = (strides,) * rank if isinstance(strides, int) else strides
+    dilation = (dilation,) * rank if isinstance(dilation, int) else dilation
+    padding = ((padding, padding),) * rank if isinstance(padding, int) else padding
     if any(pair != (0, 0) for pair in padding):
         x = np.pad(x, [(0, 0), (0, 0), *padding], constant_values=fill)
     extent = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
@@ -139,9 +143,9 @@ def conv(
     weight: np.ndarray,
     bias: np.ndarray | None = None,
     *,
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    dilation: Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: int | Sequence[tuple[int, int]] = 0,
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> np.ndarray:
     """Cross-correlation of (batch, channels, *positions) with a weight of (out, channels / groups, *kernel)."""
@@ -158,9 +162,10 @@ def conv(
 def max_pool(
     x: np.ndarray,
     kernel: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    dilation: Sequence[int],
+    *,
+    strides: int | Sequence[int],
+    padding: int | Sequence[tuple[int, int]] = 0,
+    dilation: int | Sequence[int] = 1,
 ) -> np.ndarray:
     """The largest element of each window of (batch, channels, *positions)."""
     return windows(x, kernel, strides, padding, dilation, fill=-np.inf).max(axis=tuple(range(-len(kernel), 0)))
@@ -169,17 +174,17 @@ def max_pool(
 def avg_pool(
     x: np.ndarray,
     kernel: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
     *,
+    strides: int | Sequence[int],
+    padding: int | Sequence[tuple[int, int]] = 0,
     count_include_pad: bool = True,
     divisor: int | None = None,
 ) -> np.ndarray:
     """The mean of each window of (batch, channels, *positions), or its sum over ``divisor``."""
-    axes, ones = tuple(range(-len(kernel), 0)), (1,) * len(kernel)
-    total = windows(x, kernel, strides, padding, ones).sum(axis=axes)
+    axes = tuple(range(-len(kernel), 0))
+    total = windows(x, kernel, strides, padding).sum(axis=axes)
     if divisor is None and not count_include_pad:
-        return total / windows(np.ones_like(x[:1, :1]), kernel, strides, padding, ones).sum(axis=axes)
+        return total / windows(np.ones_like(x[:1, :1]), kernel, strides, padding).sum(axis=axes)
     return total / (math.prod(kernel) if divisor is None else divisor)
 
 

@@ -48,7 +48,8 @@ LINEN.row(
 )
 LINEN.row(
     "GroupNorm",
-    f"nn.GroupNorm({{num_groups}}, epsilon={{eps:1e-06}}, use_scale={{affine:True}}, use_bias={{affine:True}}, {_DTYPES})",
+    "nn.GroupNorm({num_groups}, epsilon={eps:1e-06}, use_scale={affine:True}, use_bias={affine:True}, "
+    f"{_DTYPES})",
     weights={"weight": ("scale", ()), "bias": ("bias", ())},
     when=lambda c: c.channel_axis == -1,
 )

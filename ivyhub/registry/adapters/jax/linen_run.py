@@ -36,9 +36,7 @@ class LinenRunner:
         _, gradients = self._differentiate(inputs, weights, train)
         return tensors({"params": gradients})
 
-    def descend(
-        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
-    ) -> list[float]:
+    def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
         import jax
 
         losses = []

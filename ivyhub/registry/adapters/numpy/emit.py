@@ -120,9 +120,7 @@ def widen(graph: Graph) -> set[str]:
         if value.dtype == "bfloat16":
             value.spec = value.spec.with_dtype("float32")
     for node in graph.nodes:
-        node.attributes = {
-            key: "float32" if value == "bfloat16" else value for key, value in node.attributes.items()
-        }
+        node.attributes = {key: "float32" if value == "bfloat16" else value for key, value in node.attributes.items()}
     graph.constants = {
         name: array.astype("float32") if array.dtype.name == "bfloat16" else array
         for name, array in graph.constants.items()
@@ -180,7 +178,6 @@ class NumpyEmitter(Emitter):
             lines += [self._callable(cls)]
         return "\n".join(lines)
 
-
     def _callable(self, root: Class) -> str:
         method = root.methods[self.style.method]
         signature = "".join(f", {parameter}: np.ndarray" for parameter in method.parameters)
@@ -191,7 +188,8 @@ class NumpyEmitter(Emitter):
     def __init__(self, params: dict):
         self.params = params
 
-    @np.errstate(divide="ignore", invalid="ignore")  # log(0) of an element that is not chosen is no news
+    # no warnings of elements that a mask then hides
+    @np.errstate(divide="ignore", invalid="ignore")
     def __call__(self{signature}):
         return {root.name}({arguments})
 '''

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
 from ..writing.layers import Leaves
 
 NUMPY = Leaves()
@@ -30,10 +34,24 @@ NUMPY.row(
     weights=("weight", "bias", "running_mean", "running_var"),
     when=lambda c: c.channel_axis == 1 and c.track_running_stats,
 )
+
+
+def _conv_settings(c: SimpleNamespace) -> Mapping[str, Any]:
+    """One number where all axes have the same."""
+
+    def one(values: tuple[Any, ...]) -> Any:
+        return values[0] if len(set(values)) == 1 else values
+
+    sides = one(tuple(side for pair in c.padding for side in pair))
+    padding = sides if isinstance(sides, int) else c.padding
+    return {"strides": one(c.strides), "padding": padding, "dilation": one(c.dilation)}
+
+
 NUMPY.row(
     "Conv",
     "None",
-    call="support.conv({x}, **{self}, strides={strides}, padding={padding}, dilation={dilation}, groups={groups:1})",
+    call="support.conv({x}, **{self}, strides={strides}, padding={padding}, dilation={dilation:1}, groups={groups:1})",
     weights=("weight", "bias"),
     when=lambda c: c.channel_axis == 1,
+    derive=_conv_settings,
 )

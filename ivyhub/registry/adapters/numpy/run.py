@@ -28,9 +28,7 @@ class NumpyRunner:
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
         raise EngineError("NumPy has no gradients")
 
-    def descend(
-        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
-    ) -> list[float]:
+    def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
         raise EngineError("NumPy has no gradients")
 
     def buffers(self) -> dict[str, np.ndarray]:
