@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..errors import GraphError
 from .dims import Dim, symbols_of
-from .graph import Call, Graph, Node, Scope, Tree, Value, below, call_chain, forms, tree_leaves
+from .graph import Call, Graph, Node, Scope, Tree, Value, below, call_chain, forms, tree_leaves, tree_values
 
 
 @dataclass(eq=False)
@@ -49,6 +49,8 @@ class Function:
         sizes: the symbols that it takes as arguments, because no input shows them.
         shown: for the other symbols that it needs, the input and axis that show them.
         steps: nodes and runs in order.
+        updates: new values of buffers below its module, by full path: those that it makes, or that a call below it
+            makes of a buffer that lies outside of that call's module.
         outputs: the values that others read, in the order of the source's result.
         result: what the source returned; for the root the graph's outputs.
     """
@@ -59,6 +61,7 @@ class Function:
     sizes: list[str] = field(default_factory=list)
     shown: dict[str, tuple[Value, int]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    updates: dict[str, Value] = field(default_factory=dict)
     outputs: list[Value] = field(default_factory=list)
     result: Tree = None
 
@@ -83,9 +86,14 @@ def outline(graph: Graph) -> Function:
     for node in nodes:
         for value in node.operands:
             readers.setdefault(value, set()).add(node.scope.call)
-    leaving = set(graph.output_values)
+    leaving = set(tree_values(graph.outputs))
     chains = [call_chain(graph, call) for call in range(len(graph.calls))]
     made_in: dict[Value, int] = {value: node.scope.call for node in nodes for value in node.outputs}
+    updates: dict[int, dict[str, Value]] = {}
+    for path, value in graph.updates.items():
+        call = next(call for call in reversed(chains[made_in.get(value, 0)]) if below(path, graph.calls[call].module))
+        updates.setdefault(call, {})[path] = value
+        readers.setdefault(value, set()).add(call)
 
     functions: dict[int, Function] = {}
     for node in nodes:
@@ -102,6 +110,7 @@ def outline(graph: Graph) -> Function:
     root = functions.setdefault(0, Function(0, ""))
 
     for call, function in functions.items():
+        function.updates = updates.get(call, {})
         if call == 0:
             function.inputs = {
                 name.replace(".", "_"): leaf
@@ -109,7 +118,7 @@ def outline(graph: Graph) -> Function:
                 for name, leaf in tree_leaves(tree, top)
                 if isinstance(leaf, Value)
             }
-            function.outputs, function.result = graph.output_values, graph.outputs
+            function.outputs, function.result = tree_values(graph.outputs), graph.outputs
             continue
         taken = _taken(function, made_in, chains)
         function.inputs = _named(taken, graph.calls[call])
@@ -163,6 +172,9 @@ def _taken(function: Function, made_in: dict[Value, int], chains: list[list[int]
             for value in step.operands if isinstance(step, Node) else ():
                 if function.call not in chains[made_in.get(value, 0)]:
                     taken[value] = None
+        for value in inner.updates.values():
+            if function.call not in chains[made_in.get(value, 0)]:
+                taken[value] = None
     return list(taken)
 
 
@@ -218,6 +230,8 @@ def _place_symbols(function: Function) -> None:
         else:
             sizes = [leaf for _, leaf in tree_leaves(step.attributes) if isinstance(leaf, Dim)]
             needed.update(dict.fromkeys(sorted(symbols_of(sizes))))
+    sizes = [leaf for _, leaf in tree_leaves(function.result) if isinstance(leaf, Dim)] if function.call == 0 else []
+    needed.update(dict.fromkeys(sorted(symbols_of(sizes))))
     for name in needed:
         place = next(
             (

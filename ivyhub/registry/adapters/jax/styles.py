@@ -36,6 +36,7 @@ class NnxStyle(Style):
     base: ClassVar[str] = "nnx.Module"
     supports: ClassVar[tuple[str, ...]] = ("jax", "flax_nnx")
     array: ClassVar[str] = "jax.Array"
+    updates: ClassVar[bool] = True
     reserved: ClassVar[frozenset[str]] = frozenset(
         {"eval", "iter_children", "iter_modules", "perturb", "set_attributes", "sow", "train", "rngs", "dtypes"}
     )
@@ -57,6 +58,9 @@ class NnxStyle(Style):
         stmt = statement(f"self.{word} = {kind}()")
         stmt.value.args.append(initial(spec))  # type: ignore[attr-defined]
         return [stmt]
+
+    def update(self, owner: ast.expr, word: str, value: ast.expr) -> ast.stmt:
+        return ast.Assign([ast.Subscript(attribute(owner, word), ast.Constant(...), ast.Store())], value)
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         return ast.Call(expression("nnx.List"), [repeated(list(items.values()))], [])

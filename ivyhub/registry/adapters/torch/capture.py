@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import linecache
 import operator
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +26,12 @@ from ....engine.spec import Spec
 from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
-from .functional import Storage
+from .functional import Storage, alias_info
 from .layers import read_layer
 from .lines import assigned_name, short_path, source_line
 from .rules import RULES
 from .sizes import size_of
+from .training import Watch, frames
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
 
@@ -80,11 +82,64 @@ def bind(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[st
             f"the example inputs do not fit {type(module).__name__}.forward: {error}",
             hint=f"its signature is {inspect.signature(module.forward)}",
         ) from None
+    return _flattened(inspect.signature(module.forward), bound)
+
+
+def _flattened(signature: inspect.Signature, bound: inspect.BoundArguments) -> dict[str, Any]:
+    """Bound arguments by name, those of ``**kwargs`` among the others."""
     arguments = dict(bound.arguments)
-    for parameter in inspect.signature(module.forward).parameters.values():
+    for parameter in signature.parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             arguments.update(arguments.pop(parameter.name, {}))
     return arguments
+
+
+def unbind(module: Any, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments by name as a call's ``args`` and ``kwargs``: the inverse of `bind`.
+
+    Example:
+        >>> import torch
+        >>> class Sum(torch.nn.Module):
+        ...     def forward(self, x, /, *others, scale=1): ...
+        >>> unbind(Sum(), {"x": 1, "others": (2, 3), "scale": 4})
+        ((1, 2, 3), {'scale': 4})
+    """
+    args: list[Any] = []
+    kwargs = dict(arguments)
+    parameters = inspect.signature(module.forward).parameters.values()
+    starred = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL and kwargs.get(p.name)), None)
+    for parameter in parameters:
+        positional = parameter.kind is parameter.POSITIONAL_ONLY or (
+            starred is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        )
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            args += kwargs.pop(parameter.name, ())
+        elif positional and parameter.name in kwargs:
+            args.append(kwargs.pop(parameter.name))
+    return tuple(args), kwargs
+
+
+def _mutated_buffers(program: Any) -> set[str]:
+    """The buffers that a program writes to, by path."""
+    kinds = program.graph_signature
+    held = {**kinds.inputs_to_buffers}
+    found: set[str] = set()
+    for graph in (program.graph, *(m.graph for m in program.graph_module.children() if hasattr(m, "graph"))):
+        for node in graph.nodes:
+            info = alias_info(node)
+            if info is None:
+                continue
+            base = node.args[0]
+            while alias_info(base) is not None:
+                base = base.args[0]
+            if info.is_write and base.name in held:
+                found.add(held[base.name])
+    return found
+
+
+def _is_projection(node: Any) -> bool:
+    """Whether a node takes a result out of a sub-graph's: it belongs to no layer, wherever that result was made."""
+    return node.target is operator.getitem and getattr(node.args[0].target, "namespace", "") == "higher_order"
 
 
 class _Reader:
@@ -103,20 +158,23 @@ class _Reader:
         self.graph = self.builder.graph
         self.symbols: dict[str, Size] = {}
         self.env: dict[Any, Any] = {}  # torch.fx node -> value, tuple of values, or size
-        self.storage = Storage(self.builder)
+        self.storage = Storage(self.builder, self._arguments)
         self.missing: list[tuple[str, str, str]] = []
         self.notes: list[str] = []
         self.calls: dict[tuple[str, int], int] = {}  # (path, how many-th call) -> index in graph.calls
         self.marks: dict[Any, list[tuple[int, str, tuple[Any, ...]]]] = {}
         self.no_grad = False
+        self.watch = Watch()
+        self.mutated: set[str] = set()
 
     # -- the trace -----------------------------------------------------------------------------------------------
 
     def read(self) -> Capture:
-        self._describe_modules()
         names, examples = list(self.arguments), self._examples()
         program = self._export(names, examples)
         self.program = program
+        self.mutated = _mutated_buffers(program)
+        self._describe_modules()
         self._name_sizes(program, names)
         self._read_inputs(program, names)
         fx_nodes = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
@@ -126,9 +184,12 @@ class _Reader:
                 self.missing,
                 hint="add a rule for each (CONTRIBUTING.md, 'A reading rule'), or rewrite the lines that use them",
             )
+        self.watch.check()
+        self.notes += self.watch.notes()
         self._name_calls()
         output = next(node for node in program.graph.nodes if node.op == "output")
-        leaves = iter([self._get(leaf) if isinstance(leaf, self.torch.fx.Node) else leaf for leaf in output.args[0]])
+        with self.builder.recording(Scope()):  # a view that was returned may have to be taken anew
+            leaves = iter([self._get(leaf) if isinstance(leaf, self.torch.fx.Node) else leaf for leaf in output.args[0]])
         outputs = _unflatten(program.call_spec.out_spec, leaves)
         self.graph.updates = {
             path: value for path, value in self.storage.updated().items() if not self._is_leaf_state(path)
@@ -146,35 +207,71 @@ class _Reader:
     def _export(self, names: Sequence[str], examples: Mapping[str, Any]) -> Any:
         torch = self.torch
         pytree = torch.utils._pytree
-        shapes: dict[str, Any] = {}
-        for name in names:
-            axes = self.dynamic.get(name, {})
-            marked = {axis: torch.export.Dim.AUTO for axis in axes}
-            shapes[name] = pytree.tree_map(
-                lambda leaf, marked=marked: marked if marked and isinstance(leaf, torch.Tensor) else None, examples[name]
-            )
         unknown = set(self.dynamic) - set(names)
         if unknown:
             raise CaptureError(
                 f"dynamic names the inputs {sorted(unknown)}; the module received {names}",
                 hint="use the parameter names of forward",
             )
+        shapes: dict[str, Any] = {}
+        for name in names:
+            marked = {axis: torch.export.Dim.AUTO for axis in self.dynamic.get(name, {})}
+            shapes[name] = pytree.tree_map(
+                lambda leaf, marked=marked: marked if marked and isinstance(leaf, torch.Tensor) else None, examples[name]
+            )
+        args, kwargs = unbind(self.module, examples)
+        for parameter in inspect.signature(self.module.forward).parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:  # torch.export takes the shapes as the signature binds them
+                others = [name for name in shapes if name not in inspect.signature(self.module.forward).parameters]
+                if others:
+                    shapes[parameter.name] = {name: shapes.pop(name) for name in others}
         modes = {path: m.training for path, m in self.modules.items()}
         try:
             self.module.train()
-            with self._hooks():
-                return torch.export.export(self.module, (), dict(examples), dynamic_shapes=shapes, strict=False)
-        except EngineError:
-            raise
-        except Exception as error:  # torch.export raises many kinds; each means that it refused the module
-            text = str(error).strip().splitlines()
-            raise CaptureError(
-                f"torch.export refused {type(self.module).__name__}: {text[0] if text else type(error).__name__}",
-                hint="see the chained error for the user line; data-dependent branches need torch.cond",
-            ) from error
+            while True:
+                try:
+                    with self._plain_averages(), self._hooks(), self.watch.watching(self.modules):
+                        return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
+                except EngineError:
+                    raise
+                except Exception as error:  # torch.export raises many kinds; each means that it refused the module
+                    if not self.watch.evaluate_before(error):
+                        raise self._refusal(error) from error
         finally:
             for path, m in self.modules.items():
                 m.training = modes[path]
+
+    def _refusal(self, error: Exception) -> CaptureError:
+        """The essence of what torch.export says: its first line, and the line of the user's code."""
+        text = str(error).strip().splitlines()
+        frame = next(iter(frames(error)), None)
+        place = ""
+        if frame is not None:
+            code = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            place = f", at {short_path(frame.f_code.co_filename)}:{frame.f_lineno}" + (f": {code}" if code else "")
+        dependent = "data-dependent" in str(error)
+        return CaptureError(
+            f"torch.export refused {type(self.module).__name__}{place}: {text[0] if text else type(error).__name__}",
+            hint="the way must not depend on the values of arrays: use torch.where, or torch.cond"
+            if dependent
+            else "the chained error has all that torch.export says",
+        )
+
+    @contextlib.contextmanager
+    def _plain_averages(self) -> Iterator[None]:
+        """Give batch norms with a cumulative average a plain one: the layer is read as a whole, its formula is not."""
+        cumulative = [
+            self.modules[path]
+            for path, (layer, settings) in self.leaves.items()
+            if layer == "BatchNorm" and settings["momentum"] is None
+        ]
+        try:
+            for module in cumulative:
+                module.momentum = 0.1
+            yield
+        finally:
+            for module in cumulative:
+                module.momentum = None
 
     def _examples(self) -> dict[str, Any]:
         """Inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants."""
@@ -207,6 +304,7 @@ class _Reader:
         counts: dict[str, int] = {}
         stack: list[int] = []
         self.graph.calls.clear()
+        self.calls.clear()
 
         def mark(call: int, role: str, tree: Any) -> None:
             mode = get_innermost_proxy_mode()
@@ -228,12 +326,9 @@ class _Reader:
                 counts[path] = count + 1
                 self.calls[path, count] = index
                 stack.append(index)
-                bound = signature.bind(*args, **kwargs).arguments
-                for parameter in signature.parameters.values():
-                    if parameter.kind is parameter.VAR_KEYWORD:
-                        bound.update(bound.pop(parameter.name, {}))
+                bound = _flattened(signature, signature.bind(*args, **kwargs))
                 self.graph.calls[index].arguments = dict.fromkeys(bound)
-                mark(index, "argument", dict(bound))
+                mark(index, "argument", bound)
 
             return hook
 
@@ -293,15 +388,16 @@ class _Reader:
                 info.parameters[name] = Parameter(
                     Spec(tuple(tensor.shape), dtype_name(tensor.dtype)),
                     trainable=trainable,
-                    persistent=name not in module._non_persistent_buffers_set,
+                    persistent=name not in module._non_persistent_buffers_set or full in self.mutated,
                     alias=None if owner == full else owner,
                 )
             self.graph.modules[path] = info
 
     def _is_constant(self, path: str) -> bool:
-        """Whether a buffer is part of the program: no checkpoint holds it, and its values are here."""
+        """Whether a buffer is part of the program: no checkpoint holds it, nothing changes it, its values are here."""
         module, _, name = path.rpartition(".")
-        return name in self.modules[module]._non_persistent_buffers_set and not self.module.get_buffer(path).is_meta
+        kept = name not in self.module.get_submodule(module)._non_persistent_buffers_set
+        return not kept and path not in self.mutated and not self.module.get_buffer(path).is_meta
 
     def _tensors(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -381,9 +477,16 @@ class _Reader:
                 name = spec.target.rpartition(".")[2]
                 self.storage.own_constant(node, to_numpy(self.module.get_buffer(spec.target)), name)
             elif spec.kind in (kinds.PARAMETER, kinds.BUFFER):
-                self.storage.own_state(node, self.graph.owner(spec.target))
+                self.storage.own_state(node, self._owner(spec.target))
             elif spec.kind is kinds.CONSTANT_TENSOR:
                 self.storage.own_constant(node, to_numpy(program.constants[spec.target]), "constant")
+
+    def _owner(self, path: str) -> str:
+        """The full path of the parameter that owns an array, by any of its names, those of shared modules too."""
+        module, _, name = path.rpartition(".")
+        shared = self.module.get_submodule(module)
+        first = next(other for other, m in self.modules.items() if m is shared)
+        return self.graph.owner(f"{first}.{name}" if first else name)
 
     def _spec(self, fake: Any) -> Spec:
         return Spec(tuple(self._size(size) for size in fake.shape), dtype_name(fake.dtype))
@@ -410,7 +513,7 @@ class _Reader:
             node = nodes[position]
             stack = stack_of(node)
             leaf = next((entry for entry in stack if entry[0] in self.leaves), None)
-            if leaf is None:
+            if leaf is None or _is_projection(node):
                 with self.builder.recording(self._scope(node, stack)):
                     self._read_node(node)
                 position += 1
@@ -430,7 +533,10 @@ class _Reader:
     def _read_leaf(self, path: str, group: Sequence[Any]) -> None:
         """One run of a leaf layer: its operations become one call."""
         inside = set(group)
-        outputs = [n for n in group if any(user not in inside for user in n.users)]
+        for node in group:  # writes of the layer to its own buffers are its own affair
+            if self.storage.is_mutation(node) and self._belongs(self.storage.state_path(node.args[0]), path):
+                self.storage.alias(node, node.args[0])
+        outputs = [n for n in group if any(user not in inside for user in n.users) and not self.storage.state_path(n)]
         operands: list[Any] = []
         for node in group:
             for arg in node.all_input_nodes:
@@ -442,7 +548,7 @@ class _Reader:
         if len(outputs) != 1 or len(operands) != 1:
             raise CaptureError(f"{path} is a {self.leaves[path][0]} with {len(operands)} inputs and {len(outputs)} outputs")
         value = self.builder.call(path, [self._get(operands[0])])
-        self._set(outputs[0], value)
+        self._set(outputs[0], RULES["aten.detach.default"](value) if self.no_grad else value)
 
     def _belongs(self, state: str, path: str) -> bool:
         parameters = self.graph.modules[path].parameters
@@ -504,23 +610,23 @@ class _Reader:
         results = output.args[0]
         self.env[node] = tuple(self._get(r) for r in results) if isinstance(results, tuple | list) else self._get(results)
 
-    def _arguments(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
+    def _argument(self, arg: Any) -> Any:
+        """An argument of a node as a rule takes it."""
         torch = self.torch
+        if isinstance(arg, torch.fx.Node):
+            return self._get(arg)
+        if isinstance(arg, torch.dtype):
+            return dtype_name(arg)
+        if isinstance(arg, tuple | list):
+            return tuple(self._argument(item) for item in arg)
+        if isinstance(arg, torch.device | torch.layout | torch.memory_format):
+            return str(arg)
+        return arg
 
-        def convert(arg: Any) -> Any:
-            if isinstance(arg, torch.fx.Node):
-                return self._get(arg)
-            if isinstance(arg, torch.dtype):
-                return dtype_name(arg)
-            if isinstance(arg, tuple | list):
-                return tuple(convert(item) for item in arg)
-            if isinstance(arg, torch.device | torch.layout | torch.memory_format):
-                return str(arg)
-            return arg
-
+    def _arguments(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
         dropped = ("device", "layout", "pin_memory", "memory_format", "non_blocking")
-        kwargs = {key: convert(arg) for key, arg in node.kwargs.items() if key not in dropped}
-        return [convert(arg) for arg in node.args], kwargs
+        kwargs = {key: self._argument(arg) for key, arg in node.kwargs.items() if key not in dropped}
+        return [self._argument(arg) for arg in node.args], kwargs
 
     def _get(self, node: Any) -> Any:
         found = self.storage.read(node)
@@ -627,4 +733,4 @@ def to_numpy(tensor: Any) -> np.ndarray:
     return tensor.numpy()
 
 
-__all__ = ["Capture", "bind", "capture", "to_numpy"]
+__all__ = ["Capture", "bind", "capture", "to_numpy", "unbind"]

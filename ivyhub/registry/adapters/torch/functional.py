@@ -7,6 +7,7 @@ taken anew.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +34,9 @@ class _Root:
 class Storage:
     """The arrays behind the nodes of one trace (see the module's docstring)."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, arguments: Callable[[Any], tuple[list[Any], dict[str, Any]]]) -> None:
         self.builder = builder
+        self.arguments = arguments  # those of a node, as rules take them
         self.roots: dict[Any, _Root] = {}
         self.views: dict[Any, tuple[Any, Value, int]] = {}  # node -> (base node, value, the base's version then)
         self.aliases: dict[Any, Any] = {}
@@ -105,13 +107,13 @@ class Storage:
 
     def updated(self) -> dict[str, Value]:
         """New values of the buffers that were written, by path."""
-        return {root.path: root.value for root in self.roots.values() if root.path and root.version and root.value}
+        return {root.path: root.value for root in self.roots.values() if root.path and root.value is not None}
 
     # -- torch's schemas -----------------------------------------------------------------------------------------
 
     def is_mutation(self, node: Any) -> bool:
         """Whether a node writes into its first argument."""
-        info = _alias_info(node)
+        info = alias_info(node)
         return info is not None and info.is_write
 
     def functional_name(self, node: Any) -> str:
@@ -120,7 +122,7 @@ class Storage:
         return f"{namespace}.{name.rstrip('_')}.{overload}"
 
     def _is_view(self, node: Any) -> bool:
-        info = _alias_info(node)
+        info = alias_info(node)
         return info is not None and not info.is_write and self.resolve(node.args[0]) in (self.roots | self.views)
 
     # -- views ---------------------------------------------------------------------------------------------------
@@ -132,9 +134,8 @@ class Storage:
         return self.roots[node].version
 
     def _retake(self, node: Any, base: Any) -> Value:
-        value = self.read(base)
-        _, *rest = node.args
-        return RULES[str(node.target)](value, *rest, **node.kwargs)
+        (_, *rest), kwargs = self.arguments(node)
+        return RULES[str(node.target)](self.read(base), *rest, **kwargs)
 
     def _put(self, node: Any, value: Value) -> None:
         before = self.read(node)
@@ -150,9 +151,7 @@ class Storage:
 
     def _place(self, view: Any, base: Any, value: Value) -> Value:
         """The base with the elements that a view shows replaced: the inverse of the view's operation."""
-        name, args = str(view.target).split(".")[1], list(view.args[1:])
-        if any(hasattr(arg, "graph") for arg in args):
-            name = "dynamic " + name
+        name, args = str(view.target).split(".")[1], self.arguments(view)[0][1:]
         match name:
             case "select":
                 return RULES["aten.select_scatter.default"](base, value, *args)
@@ -175,6 +174,7 @@ class Storage:
         )
 
 
-def _alias_info(node: Any) -> Any:
-    schema = getattr(node.target, "_schema", None)
+def alias_info(node: Any) -> Any:
+    """What the schema of a node's operation says of its first argument: written, shown by the result, or None."""
+    schema = getattr(getattr(node, "target", None), "_schema", None)
     return schema.arguments[0].alias_info if schema is not None and schema.arguments and node.args else None

@@ -19,8 +19,11 @@ Reading = tuple[str, dict[str, Any]]  # the leaf layer and its fields
 def read_layer(module: Any) -> Reading | None:
     """The leaf layer that a live module is, with its configuration; None for any other module.
 
-    A subclass counts only while it keeps the layer's own ``forward``.
+    A subclass counts only while it keeps the layer's own ``forward``, and a layer only while its arrays are its own:
+    not computed by a parametrisation or by hooks, as weight normalisation does.
     """
+    if module._modules or module._forward_pre_hooks or module._forward_hooks:
+        return None
     for kind in type(module).__mro__:
         name = f"{kind.__module__}.{kind.__qualname__}"
         if name in LEAVES:
@@ -64,7 +67,9 @@ def _group_norm(m: Any) -> Reading:
     }
 
 
-def _batch_norm(m: Any) -> Reading:
+def _batch_norm(m: Any) -> Reading | None:
+    if not m.track_running_stats:
+        return None  # the same formula in training and in evaluation, which is what the operations say
     return "BatchNorm", {
         "num_features": m.num_features,
         "eps": m.eps,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....errors import UnknownDeviceError
 from ..running import Arrays, leaves
-from .capture import to_numpy
+from .capture import to_numpy, unbind
 from .hub import to_torch
 
 
@@ -35,6 +35,7 @@ class TorchRunner:
         self.settings = dict(settings or {})
         self.arrange = arrange
         self.device = next((p.device for p in module.parameters()), None)
+        self.wide = False
 
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
         import torch
@@ -72,6 +73,12 @@ class TorchRunner:
     def buffers(self) -> dict[str, np.ndarray]:
         return {name: to_numpy(buffer).copy() for name, buffer in self.module.named_buffers() if buffer.is_floating_point()}
 
+    def widened(self) -> TorchRunner:
+        """The same module in float64; its inputs are widened with it."""
+        self.module.double()
+        self.wide = True
+        return self
+
     @contextlib.contextmanager
     def watching(self, seen: Callable[[str, list[np.ndarray]], None]) -> Iterator[None]:
         """While entered, report the path and the results of each module call as it ends."""
@@ -87,7 +94,12 @@ class TorchRunner:
                 handle.remove()
 
     def _loss(self, inputs: Arrays, weights: Sequence[np.ndarray | None], train: bool) -> Any:
-        results = self._run(inputs, train)
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        # The backward pass of the fused CPU kernel takes exp(score - logsumexp) for the weights. In a row that is
+        # masked by finfo.min throughout, logsumexp absorbs log(n), and each of n weights becomes 1 instead of 1/n.
+        with sdpa_kernel(SDPBackend.MATH):
+            results = self._run(inputs, train)
         return sum(
             (leaf * to_torch(weight).to(leaf.device)).sum()
             for leaf, weight in zip(results, weights, strict=True)
@@ -96,9 +108,12 @@ class TorchRunner:
 
     def _run(self, inputs: Arrays, train: bool) -> list[Any]:
         arrays = {name: to_torch(array).to(self.device) for name, array in inputs.items()}
+        if self.wide:
+            arrays = {name: array.double() if array.is_floating_point() else array for name, array in arrays.items()}
         self.module.train(train)
         with _no_dropout():
-            return _tensors(self.module(**self.arrange(arrays), **self.settings))
+            args, kwargs = unbind(self.module, {**self.arrange(arrays), **self.settings})
+            return _tensors(self.module(*args, **kwargs))
 
 
 def _tensors(tree: Any) -> list[Any]:

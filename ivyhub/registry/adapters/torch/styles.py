@@ -36,6 +36,7 @@ class TorchStyle(Style):
     base: ClassVar[str] = "nn.Module"
     array: ClassVar[str] = "torch.Tensor"
     ties: ClassVar[bool] = True
+    updates: ClassVar[bool] = True
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     imports: ClassVar[Mapping[str, str]] = {
         "torch": "import torch",
@@ -60,6 +61,9 @@ class TorchStyle(Style):
             stmt.value.args[1] = zeros  # type: ignore[attr-defined]
         assert floating or not trainable
         return [stmt]
+
+    def update(self, owner: ast.expr, word: str, value: ast.expr) -> ast.stmt:
+        return ast.Assign([ast.Attribute(owner, word, ast.Store())], value)
 
     def dropout(self, layer: ast.expr) -> ast.expr:
         tree = expression("layer.p if self.training else 0.0")

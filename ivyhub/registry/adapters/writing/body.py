@@ -63,12 +63,18 @@ class _Loop:
 
 @dataclass
 class _Assign:
-    """Placeholders for targets (values), and an expression over placeholders; no targets is a return."""
+    """Placeholders for targets (values), and an expression over placeholders.
+
+    Without targets it is a return, or a new value of the buffer at ``buffer`` (its module and its name there), or
+    a call for its effect.
+    """
 
     targets: list[Value]
     expression: ast.expr
     hints: Sequence[str] = ()  # names that the source gave the targets, where they are no hints of the values
     loop: tuple[str, ast.expr, list[tuple[Value | None, Value]]] | None = None  # item, iterable, [(initial, final)]
+    buffer: tuple[ast.expr, str] | None = None
+    effect: bool = False  # it is run for what it does
 
 
 def write_method(
@@ -166,7 +172,7 @@ class _Writer:
             for value in step.operands:
                 self.uses[value] = self.uses.get(value, 0) + 1
                 self.consumer[value] = step
-        for value in self._returned():
+        for value in (*self._returned(), *function.updates.values()):
             self.uses[value] = self.uses.get(value, 0) + 1
             self.consumer[value] = None
 
@@ -185,6 +191,10 @@ class _Writer:
                 self._run(step)
             else:
                 self._node(step)
+        for path, value in self.function.updates.items():
+            module, _, word = path.rpartition(".")
+            buffer = self.paths[module], identifier(word, self.style.reserved)
+            self.statements.append(_Assign([], self.values[value], buffer=buffer))
         self.statements.append(_Assign([], self._result()))
         return _Namer(self).method()
 
@@ -209,12 +219,14 @@ class _Writer:
 
     def _is_inlined(self, node: Node, tree: ast.expr) -> bool:
         if node.op in ("parameter", "constant"):
-            return True
+            return node.attributes.get("path") not in self.graph.updates  # else it is read before it is written
         if len(node.outputs) != 1 or self.uses.get(node.output, 0) != 1:
             return False
         consumer = self.consumer[node.output]
         if isinstance(consumer, Run):
             return False
+        if consumer is None and node.output in self.function.updates.values():
+            return len(ast.unparse(tree)) <= INLINE_WIDTH
         if consumer is None:
             return self._is_returned_alone(node.output)
         if self._repeats(consumer, node.output):
@@ -300,9 +312,14 @@ class _Writer:
         return self.style.adopt(row.call.fill(values))
 
     def _run(self, run: Run) -> None:
-        if not any(self.uses.get(value) for value in run.outputs):
+        effect = any(function.updates for function in run.function.walk())
+        used = any(self.uses.get(value) for value in run.outputs)
+        if not used and not effect:
             return
         tree = self._call(run, self.paths[run.function.module])
+        if not used:
+            self.statements.append(_Assign([], tree, effect=True))
+            return
         if len(run.outputs) == 1 and self._is_returned_alone(run.outputs[0]):
             self.values[run.outputs[0]] = tree
         else:
@@ -454,6 +471,11 @@ class _Namer:
         return self.names[self.words[operand]] if operand is not None else "x"
 
     def _statement(self, index: int, assign: _Assign) -> list[ast.stmt]:
+        if assign.buffer is not None:
+            owner, word = assign.buffer
+            return [self.writer.style.update(owner, word, self._rename(assign.expression))]
+        if assign.effect:
+            return [ast.Expr(self._rename(assign.expression))]
         if not assign.targets:
             return [ast.Return(self._rename(assign.expression))]
         if assign.loop is not None:

@@ -238,6 +238,8 @@ class _Planner:
         """The constructor's statements of a module: its own arrays, then its children."""
         out: list[ast.stmt] = []
         for word, parameter in self.graph.modules[path].parameters.items():
+            if parameter.alias is not None and not self.style.ties:
+                continue  # read off its owner
             out += self.style.declare(
                 identifier(word, self.style.reserved),
                 parameter.spec,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ....engine import passes
 from ....engine.graph import Graph, ModuleInfo, Parameter, below
-from ....engine.verify import verify
 from ....engine.passes.dropouts import own_dropouts
 from ....engine.passes.layout import channels_last, heads_third
 from ....engine.passes.legalise import legalise
+from ....engine.verify import verify
+from ....errors import NoLoweringError
 from .names import identifier, numbered
 from .style import Style
 
@@ -38,6 +39,7 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
             return True
         return not style.ties and any(parameter.alias is not None for parameter in module.parameters.values())
 
+    _check_updates(graph, style)
     own_dropouts(graph)
     if channels == "last":
         channels_last(graph)
@@ -49,6 +51,18 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
         legalise(graph, style.framework, style.version, expand=lacks)
     _store_constants(graph)
     return verify(graph)
+
+
+def _check_updates(graph: Graph, style: Style) -> None:
+    """Raise `NoLoweringError` for buffers whose new values the style cannot keep."""
+    shared = {parameter.alias for _, parameter in graph.parameters()} if style.ties else set()
+    lost = [path for path in graph.updates if not style.updates or path in shared]
+    if lost:
+        raise NoLoweringError(
+            f"{style.framework} cannot keep what calls change in this flavour: {', '.join(lost)}",
+            hint="choose torch or jax, or make the buffers arguments and results of the module",
+            missing=[(f"update of {path}", path.rpartition(".")[0], "") for path in lost],
+        )
 
 
 def _store_constants(graph: Graph) -> None:

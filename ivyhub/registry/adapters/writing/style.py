@@ -96,6 +96,7 @@ class Style:
     imports: ClassVar[Mapping[str, str]] = {}  # short name -> import statement
     supports: ClassVar[tuple[str, ...]]  # modules of `engine.support` whose definitions may travel into the export
     ties: ClassVar[bool] = False  # whether a layer may hold another's array
+    updates: ClassVar[bool] = False  # whether a call may give a buffer a new value
     training: ClassVar[str | None] = None  # the argument that carries train mode through calls, if any
     instance: ClassVar[str] = "self"  # what holds a module's arrays and children in its code
     functional: ClassVar[bool] = False  # whether modules are functions of their arrays, without constructors
@@ -127,6 +128,10 @@ class Style:
     def parameter(self, owner: ast.expr, word: str, *, trainable: bool, layer: str | None = None) -> ast.expr:
         """Reading a parameter or buffer: an own one, or one of a leaf layer."""
         return attribute(owner, word)
+
+    def update(self, owner: ast.expr, word: str, value: ast.expr) -> ast.stmt:
+        """Giving an own buffer a new value, where the flavour has ``updates``."""
+        raise NotImplementedError
 
     def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:
         """Constructor statements of an own parameter or buffer."""

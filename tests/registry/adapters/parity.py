@@ -1,0 +1,150 @@
+"""Is an export the same function as its original? One judge for every test that captures, writes and runs a module.
+
+The judge shares nothing with the certificates of the registry but the runners that call live models.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import ivyhub
+from ivyhub.engine.graph import tree_leaves
+from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.adapters.torch.capture import bind, to_numpy
+from ivyhub.registry.adapters.torch.run import TorchRunner
+from ivyhub.registry.certificate import homeward
+from ivyhub.registry.conversion import open_runner
+from ivyhub.registry.export import record_of_object
+from ivyhub.registry.weights import WeightMap
+
+Dynamic = Mapping[str, Mapping[int, str]]
+
+# float32 has 24 bits; sums of small models lose less than one decimal digit of it, gradients another.
+TOLERANCE = {"float32": 2e-5, "float64": 2e-5, "float16": 4e-3, "bfloat16": 3e-2}
+
+
+def assert_same(
+    module: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic: Dynamic | None = None,
+    *,
+    to: str,
+    rng: np.random.Generator,
+    sizes: Sequence[Mapping[str, int]] = (),
+    dtype: str = "float32",
+) -> Any:
+    """Transpile a module and compare the two: outputs in both modes, gradients, and every array after two train steps.
+
+    Args:
+        module, args, kwargs, dynamic: see `ivyhub.transpile`.
+        to: the target.
+        rng: draws the inputs that are compared; integers stay within the range of the examples.
+        sizes: the numbers that the names in ``dynamic`` take, one comparison each; twice 1 and 5 by default.
+        dtype: what the tolerance is for.
+
+    Returns the native model.
+    """
+    kwargs = dict(kwargs or {})
+    native = ivyhub.transpile(module, to, args, kwargs, dynamic)
+    record = record_of_object(native)
+    assert record is not None
+    home = WeightMap(record[0].weights).inverse()
+    bound = bind(module, args, kwargs)
+    theirs = TorchRunner(copy.deepcopy(module), arrange=lambda arrays: nested(bound, arrays))
+    ours = open_runner(Target.parse(to), native)
+    names = sorted({name for axes in (dynamic or {}).values() for name in axes.values()})
+    cases = list(sizes) or ([{name: 1 for name in names}, {name: 5 for name in names}] if names else [{}])
+    tolerance = TOLERANCE[dtype]
+    for case in cases:
+        for train in (False, True) if ours.trains else (False,):
+            where = f"{to}, {'train' if train else 'eval'}, sizes {case}"
+            inputs = random_arrays(bound, dynamic or {}, case, rng)
+            flat = {name.replace(".", "_"): array for name, array in inputs.items()}
+            expected, received = theirs.outputs(inputs, train=train), ours.outputs(flat, train=train)
+            _compare(dict(enumerate(expected)), dict(enumerate(received)), tolerance, f"outputs, {where}")
+            if not ours.trains or not any("float" in array.dtype.name for array in expected):
+                continue
+            if not any(p.requires_grad for p in module.parameters()):
+                continue
+            weights = [
+                rng.standard_normal(a.shape).astype(a.dtype) if "float" in a.dtype.name else None for a in expected
+            ]
+            wanted = theirs.gradients(inputs, weights, train=train)
+            found = homeward(home, ours.gradients(flat, weights, train=train))
+            norm = max(1.0, *(float(np.linalg.norm(g.astype(np.float64))) for g in wanted.values()))
+            found |= {name: np.zeros_like(g) for name, g in wanted.items() if name not in found and not g.any()}
+            assert set(found) >= set(wanted), f"gradients of {set(wanted) - set(found)} are missing, {where}"
+            _compare(wanted, {name: found[name] for name in wanted}, tolerance * norm, f"gradients, {where}")
+    state = {name: to_numpy(array) for name, array in theirs.module.state_dict(keep_vars=True).items()}
+    mine = homeward(home, native_arrays(Target.parse(to), native))
+    kept = {name: array for name, array in state.items() if name in mine}
+    _compare(kept, {name: mine[name] for name in kept}, tolerance, f"arrays after training, {to}")
+    lost = {
+        name
+        for name, buffer in module.named_buffers(remove_duplicate=False)
+        if name not in mine and name in state and not np.array_equal(to_numpy(buffer), state[name])
+    }
+    lost = {name for name in lost if not name.endswith("num_batches_tracked")}  # read by cumulative averages alone
+    assert not lost, f"{to} does not keep {sorted(lost)}, which calls change"
+    return native
+
+
+def nested(tree: Any, arrays: Mapping[str, Any], path: str = "") -> Any:
+    """Example inputs with the arrays of their paths in the places of the tensors."""
+    below = f"{path}." if path else ""
+    match tree:
+        case dict():
+            return {key: nested(child, arrays, f"{below}{key}") for key, child in tree.items()}
+        case tuple() if hasattr(tree, "_fields"):
+            children = zip(type(tree)._fields, tree, strict=True)
+            return type(tree)(*(nested(child, arrays, f"{below}{key}") for key, child in children))
+        case tuple() | list():
+            return type(tree)(nested(child, arrays, f"{below}{i}") for i, child in enumerate(tree))
+    return arrays.get(path, tree)
+
+
+def native_arrays(target: Target, model: Any) -> dict[str, np.ndarray]:
+    """The arrays of a live export by the names of its weight file."""
+    import importlib
+
+    return importlib.import_module(f"ivyhub.registry.adapters.{target.framework}.run").tensors(model)
+
+
+def random_arrays(
+    bound: Mapping[str, Any], dynamic: Dynamic, sizes: Mapping[str, int], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Fresh arrays in the place of example inputs, by path: ``past.0``."""
+    import torch
+
+    made: dict[str, np.ndarray] = {}
+    for top, tree in bound.items():
+        for path, example in tree_leaves(tree, top):
+            if not isinstance(example, torch.Tensor):
+                continue
+            shape = list(example.shape)
+            for axis, name in dynamic.get(top, {}).items():
+                shape[axis] = sizes[name]
+            if example.dtype == torch.bool:
+                made[path] = rng.random(shape) < 0.6
+            elif example.dtype.is_floating_point:
+                made[path] = to_numpy(torch.from_numpy(rng.standard_normal(shape)).to(example.dtype))
+            else:
+                low, high = (int(example.min()), int(example.max())) if example.numel() else (0, 1)
+                made[path] = to_numpy(torch.from_numpy(rng.integers(low, high + 1, shape)).to(example.dtype))
+    return made
+
+
+def _compare(expected: Mapping[Any, np.ndarray], received: Mapping[Any, np.ndarray], tolerance: float, what: str) -> None:
+    assert len(expected) == len(received), f"{what}: expected {len(expected)} arrays, received {len(received)}"
+    for name, array in expected.items():
+        other = received[name]
+        assert array.shape == other.shape, f"{what} {name}: expected {array.shape}, received {other.shape}"
+        wide = np.float64 if array.dtype.kind not in "c" else np.complex128
+        np.testing.assert_allclose(
+            other.astype(wide), array.astype(wide), rtol=tolerance, atol=tolerance, err_msg=f"{what} {name}"
+        )
