@@ -25,7 +25,7 @@ class Draw:
         return np.asarray(self.rng.uniform(low, high, shape))
 
     def apart(self, *shape: int) -> np.ndarray:
-        """Numbers at least 1/8 from each other and 1/16 from every integer, so that no float32 rounding reorders them."""
+        """Numbers at least 1/8 from each other and 1/16 from every integer: no rounding reorders them."""
         count = int(np.prod(shape))
         return (self.rng.permutation(np.arange(count) - count // 2).reshape(shape) + 0.5) / 8
 
@@ -120,8 +120,11 @@ def convolution(d: Draw) -> list[Sample]:
         sample((2, 2, 4, 6, 4), (3, 2, 2, 3, 2), True, ((0, 1), (1, 1), (0, 0))),
         sample((BATCH, 8, 7, 3), (4, 3, 3, 2), True, none2, channel_axis=-1),
         sample((BATCH, 8, 7, 3), (4, 3, 3, 2), False, none2, channel_axis=-1),
+        sample((BATCH, 8, 7, 3), (4, 3, 3, 2), False, one2, channel_axis=-1, dilation=(1, 2)),
         sample((BATCH, 8, 7, 3), (4, 3, 3, 2), True, one2, channel_axis=-1, strides=(2, 2)),
         sample((BATCH, 9, 4), (6, 2, 3), False, ((1, 1),), channel_axis=-1, groups=2),
+        sample((BATCH, 8, 7, 3), (3, 1, 3, 3), True, one2, channel_axis=-1, groups=3),
+        sample((BATCH, 8, 7, 3), (3, 1, 3, 3), False, one2, channel_axis=-1, groups=3, strides=(2, 2)),
     ]
 
 
@@ -602,4 +605,4 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "einsum": lambda operands, *, equation: np.einsum(equation, *operands),
     "stop_gradient": lambda x: x,
 }
-"""What a primitive is compared with: NumPy's function in float64. Other operations are compared with their decomposition."""
+"""What a primitive is compared with, in float64; other operations are compared with their decomposition."""

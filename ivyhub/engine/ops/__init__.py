@@ -10,7 +10,7 @@ has the function. An array of any framework may be given, or a traced one.
 
 from __future__ import annotations
 
-from .. import trace as _trace  # operations without a rule are inferred by tracing
+from .. import trace as _trace  # pyright: ignore[reportUnusedImport] operations without a rule are inferred by tracing
 from ..op import OPS
 from .activation import *
 from .attention import *
@@ -20,7 +20,9 @@ from .elementwise import *
 from .indexing import *
 from .linalg import *
 from .nn import *
+from .pooling import *
 from .reduction import *
+from .resizing import *
 from .shape import *
 
-__all__ = list(OPS)
+__all__ = list(OPS)  # pyright: ignore[reportUnsupportedDunderAll] the table of operations is the list

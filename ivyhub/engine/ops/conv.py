@@ -20,9 +20,8 @@ from ._spatial import (
     channels_last,
     check_lengths,
     moved_axis,
+    numpy_windows,
     one_or_all,
-    ones_or,
-    pairs_or_none,
     spatial_axes,
     windows,
 )
@@ -155,23 +154,12 @@ conv.lower("jax", f"{_JAX_CONV} + {{bias}}", when=channels_last, derive=_jax_con
 conv.lower("jax", f"{_JAX_CONV} + {{bias}}.reshape({{channels}})", derive=_jax_conv)
 
 
-def _numpy_windows(n: SimpleNamespace) -> Mapping[str, Any]:
-    """Settings of windows as one number where all axes have the same."""
-    padding = pairs_or_none(n.padding, n.x.ndim - 2)
-    sides = {side for pair in padding for side in pair}
-    return {
-        "strides": one_or_all(n.strides),
-        "padding": sides.pop() if len(sides) == 1 else padding,
-        "dilation": one_or_all(ones_or(getattr(n, "dilation", None), n.x.ndim - 2)),
-    }
-
-
 conv.lower(
     "numpy",
     "support.conv({x}, {weight}, {bias}, strides={strides:1}, padding={padding:0}, dilation={dilation:1},"
     " groups={groups:1})",
     when=channels_first,
-    derive=_numpy_windows,
+    derive=numpy_windows,
 )
 
 

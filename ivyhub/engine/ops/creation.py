@@ -51,16 +51,16 @@ full.lower("tensorflow", "tf.fill({shape}, tf.constant({fill_value}, dtype={dtyp
 full.lower("numpy", "np.full({shape}, {fill_value}, dtype={dtype})")
 
 
-def _arange_spec(*, start: Size | float, stop: Size | float, step: Size | float, dtype: str) -> Spec:
+def _arange_spec(*, start: Number, stop: Number, step: Number, dtype: str) -> Spec:
     if step == 0:
         raise ShapeError("expected a step other than 0")
     values = (start, stop, step)
     if not any(isinstance(value, Dim) for value in values):
-        return Spec((max(0, -int((start - stop) // step)),), dtype)  # type: ignore[operator]
+        return Spec((max(0, -int((start - stop) // step)),), dtype)
     if any(isinstance(value, float) for value in values) or isinstance(step, Dim):
         raise ShapeError(f"expected whole numbers beside symbolic sizes, received {values}")
     sign = 1 if step > 0 else -1
-    length = (stop - start) * sign  # type: ignore[operator]
+    length = (stop - start) * sign
     return Spec((floordiv(length + abs(step) - 1, abs(step)) if abs(step) != 1 else length,), dtype)
 
 

@@ -1,4 +1,7 @@
-"""Choosing elements: by position, by an array of positions, by rank (Array API Standard 2025.12, and NumPy's indexing)."""
+"""Choosing elements: by position, by an array of positions, by rank.
+
+Source: Array API Standard 2025.12, "Indexing", "Searching" and "Sorting functions"; NumPy's advanced indexing.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,7 @@ def _index_spec(x: Spec, indices: Sequence[Spec | None], **_: Any) -> Spec:
 
 
 def _index_shape(shape: Sequence[Size], indices: Sequence[Spec | None]) -> tuple[Size, ...]:
-    """NumPy's rule: the axes of the positions stand where the indexed axes stood if these are neighbours, else first."""
+    """NumPy's rule: the new axes stand where the indexed ones stood if these are neighbours, else first."""
     if len(indices) > len(shape):
         raise ShapeError(f"expected at most {len(shape)} indices, received {len(indices)}")
     axes = [i for i, each in enumerate(indices) if each is not None]

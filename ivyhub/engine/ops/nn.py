@@ -1,4 +1,4 @@
-"""Layers as functions: embedding, normalisation, dropout. Convolution and pooling stand in `conv`."""
+"""Layers as functions: embedding, normalisation, dropout."""
 
 from __future__ import annotations
 

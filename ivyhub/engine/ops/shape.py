@@ -319,7 +319,9 @@ def _parts(n: SimpleNamespace) -> Mapping[str, Any]:
 
 
 @op(rule=_split_spec, primitive=True)
-def split(x: Array, /, *, sizes: tuple[Size, ...], axis: int) -> tuple[Array, ...]:
+def split(  # pyright: ignore[reportReturnType] rows are its body
+    x: Array, /, *, sizes: tuple[Size, ...], axis: int
+) -> tuple[Array, ...]:
     """Pieces of the given sizes along an axis, in order."""
 
 
