@@ -21,7 +21,7 @@ from ivyhub.errors import TargetVersionError, UsageError, VerificationError
 from ivyhub.registry import certificate as certificates
 from ivyhub.registry import versions
 from ivyhub.registry.adapters import emit
-from ivyhub.registry.adapters.running import Runner
+from ivyhub.registry.adapters.running import Original, Runner
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.adapters.writing.export import Export
 from ivyhub.registry.divergence import first_difference
@@ -179,7 +179,7 @@ def check_installed(target: Target) -> None:
 def measure(
     model: Model,
     export: Export,
-    original: Callable[[], Runner],
+    original: Callable[[], Original],
     package: Path,
     *,
     device: Any,
@@ -206,7 +206,7 @@ def open_runner(target: Target, model: Any) -> Runner:
     return importlib.import_module(f"ivyhub.registry.adapters.{target.framework}.run").open_package(model)
 
 
-def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[], Runner]:
+def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[], Original]:
     """Opens the original of a version, with its weights, in the library that it comes from.
 
     Raises:
@@ -218,7 +218,7 @@ def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[
             hint="compare it when it is converted: ivyhub.transpile(module, ..., verify=True)",
         )
 
-    def opened() -> Runner:
+    def opened() -> Original:
         from ivyhub.registry.adapters.torch.hub import fill, read_folder
         from ivyhub.registry.adapters.torch.run import TorchRunner, cast_module
 

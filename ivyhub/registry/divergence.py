@@ -10,13 +10,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from ivyhub.engine.graph import Graph, Value, tree_values
 from ivyhub.registry.adapters import emit
-from ivyhub.registry.adapters.running import Runner
+from ivyhub.registry.adapters.running import Original
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.inputs import random_inputs
 from ivyhub.registry.pipeline import Model
@@ -25,7 +23,7 @@ from ivyhub.registry.pipeline import Model
 def first_difference(
     model: Model,
     target: Target,
-    original: Callable[[], Runner],
+    original: Callable[[], Original],
     package: Path,
     *,
     seed: int,
@@ -55,9 +53,7 @@ def first_difference(
         count = counts[path] = counts.get(path, -1) + 1
         seen[path, count] = results
 
-    runner: Any = original()
-    if not hasattr(runner, "watching"):
-        return None
+    runner = original()
     with runner.watching(note):
         runner.outputs(inputs)
     del runner

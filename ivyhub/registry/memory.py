@@ -20,6 +20,7 @@ from ivyhub.engine.spec import Spec, spec_of
 from ivyhub.errors import CheckpointError, TensorMismatchError, UnknownNameError, UsageError
 from ivyhub.registry import conversion, versions
 from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters.running import Original
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.export import (
     Record,
@@ -167,7 +168,7 @@ def _checkpoint(arrays: Mapping[str, Any]) -> Checkpoint:
     )
 
 
-def _original(module: Any, model: Model) -> Callable[[], Any]:
+def _original(module: Any, model: Model) -> Callable[[], Original]:
     """Opens a copy of a live module: a certificate trains what it compares."""
     import copy
 

@@ -7,7 +7,8 @@ tensors bear the names that they have in the export's weight file.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,6 +41,18 @@ class Runner(Protocol):
 
     def buffers(self) -> dict[str, np.ndarray]:
         """The floating-point tensors that training changes without a gradient, as they stand."""
+        ...
+
+
+class Original(Runner, Protocol):
+    """A runner of what an export is compared with, which can be asked for more."""
+
+    def widened(self) -> Runner:
+        """The same model in float64, as the measure of its own rounding; this one is it from then on."""
+        ...
+
+    def watching(self, seen: Callable[[str, list[np.ndarray]], None]) -> AbstractContextManager[None]:
+        """While entered, report the path and the results of each module call as it ends."""
         ...
 
 
