@@ -168,6 +168,7 @@ def _tf_conv(n: SimpleNamespace) -> Mapping[str, Any]:
         "pads": ((0, 0), *n.padding, (0, 0)),
         "order": (*range(2, n.weight.ndim), 1, 0),
         "dilation": None if set(n.dilation) == {1} else n.dilation,
+        "layout": "NDHWC" if n.x.ndim == 5 else None,  # the gradient of Conv3D wants it told
     }
 
 
@@ -180,7 +181,8 @@ def _valid(n: SimpleNamespace) -> bool:
 
 
 _TF_CONV = (
-    'tf.nn.convolution({x}, tf.transpose({weight}, {order}), strides={strides}, padding="VALID", dilations={dilation})'
+    'tf.nn.convolution({x}, tf.transpose({weight}, {order}), strides={strides}, padding="VALID",'
+    " dilations={dilation}, data_format={layout})"
 )
 _TF_PADDED = _TF_CONV.replace("{x}", "tf.pad({x}, {pads})")
 

@@ -319,9 +319,7 @@ def _parts(n: SimpleNamespace) -> Mapping[str, Any]:
 
 
 @op(rule=_split_spec, primitive=True)
-def split(  # pyright: ignore[reportReturnType] rows are its body
-    x: Array, /, *, sizes: tuple[Size, ...], axis: int
-) -> tuple[Array, ...]:
+def split(x: Array, /, *, sizes: tuple[Size, ...], axis: int) -> tuple[Array, ...]:  # pyright: ignore[reportReturnType]
     """Pieces of the given sizes along an axis, in order."""
 
 
