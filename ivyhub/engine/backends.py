@@ -6,6 +6,7 @@ off the installed metadata, and `load` is the only door through which a framewor
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -199,7 +200,7 @@ def dtype_name(dtype: object) -> str:
         ('float32', 'bool')
     """
     try:
-        return _DTYPE_NAMES[dtype]  # type: ignore[index]
+        return _DTYPE_NAMES[dtype]
     except (KeyError, TypeError):
         pass
     text = (
@@ -210,10 +211,8 @@ def dtype_name(dtype: object) -> str:
     text = str(text).rpartition(".")[2].rstrip("_")
     if text not in DTYPES:
         raise DTypeError(f"expected a dtype, received {dtype!r}", hint=f"one of {', '.join(DTYPES)}")
-    try:
-        _DTYPE_NAMES[dtype] = text  # type: ignore[index]
-    except TypeError:
-        pass
+    with contextlib.suppress(TypeError):  # not hashable
+        _DTYPE_NAMES[dtype] = text
     return text
 
 

@@ -20,12 +20,13 @@ import ast
 import keyword
 import math
 from collections.abc import Iterable, Mapping
-from typing import Union
+from typing import Literal, Union
 
 from ..errors import GraphError, ShapeError
 
 Size = Union[int, "Dim"]
-Atom = tuple[str, ...] | tuple[str, "Size", "Size"]  # ("symbol", name) or (function, a, b)
+Function = Literal["floordiv", "mod", "max", "min"]
+Atom = tuple[Literal["symbol"], str] | tuple[Function, "Size", "Size"]
 Monomial = tuple[tuple[Atom, int], ...]  # ((atom, power), ...), sorted; () is the constant
 
 
@@ -124,9 +125,9 @@ class Dim:
         for monomial in self.terms:
             for atom, _ in monomial:
                 if atom[0] == "symbol":
-                    found.add(str(atom[1]))
+                    found.add(atom[1])
                 else:
-                    found |= symbols_of(atom[1:])  # type: ignore[arg-type]
+                    found |= symbols_of(atom[1:])
         return frozenset(found)
 
     @property
@@ -144,10 +145,11 @@ class Dim:
             term: Size = coefficient
             for atom, power in monomial:
                 if atom[0] == "symbol":
-                    name = str(atom[1])
+                    name = atom[1]
                     factor: Size = values[name] if name in values else Dim.symbol(name)
                 else:
-                    factor = _apply(atom[0], substitute(atom[1], values), substitute(atom[2], values))  # type: ignore[arg-type,misc]
+                    function, a, b = atom
+                    factor = _apply(function, substitute(a, values), substitute(b, values))
                 for _ in range(power):
                     term = term * factor
             total = total + term
@@ -180,11 +182,11 @@ def _size(terms: Mapping[Monomial, int]) -> Size:
     return kept.get((), 0) if set(kept) <= {()} else Dim(kept)
 
 
-def _opaque(function: str, a: Size, b: Size) -> Size:
+def _opaque(function: Function, a: Size, b: Size) -> Size:
     return Dim({(((function, a, b), 1),): 1})
 
 
-def _apply(function: str, a: Size, b: Size) -> Size:
+def _apply(function: Function, a: Size, b: Size) -> Size:
     return {"floordiv": floordiv, "mod": mod, "max": maximum, "min": minimum}[function](a, b)
 
 
@@ -225,7 +227,7 @@ def floordiv(a: Size, b: Size) -> Size:
     if isinstance(b, int) and b > 0:  # split off what b divides: (4*n + 3)//2 is 2*n + 1
         rest = _remainder(a, b)
         if rest != a:
-            return _divide(a - rest, b) + floordiv(rest, b)  # type: ignore[operator]
+            return floordiv(a - rest, b) + floordiv(rest, b)
     return _opaque("floordiv", a, b)
 
 
@@ -288,8 +290,8 @@ def lower_bound(size: Size) -> int | None:
 def _atom_bound(atom: Atom) -> int | None:
     if atom[0] == "symbol":
         return 1
-    function, a, b = atom  # type: ignore[misc]
-    low, other = lower_bound(a), lower_bound(b)  # type: ignore[arg-type]
+    function, a, b = atom
+    low, other = lower_bound(a), lower_bound(b)
     match function:
         case "floordiv" if isinstance(b, int) and b > 0:
             return None if low is None else low // b
@@ -372,12 +374,12 @@ def _print(size: Size) -> str:
 
 def _print_atom(atom: Atom) -> str:
     if atom[0] == "symbol":
-        return str(atom[1])
-    function, a, b = atom  # type: ignore[misc]
+        return atom[1]
+    function, a, b = atom
     if function in ("max", "min"):
-        return f"{function}({_print(a)}, {_print(b)})"  # type: ignore[arg-type]
+        return f"{function}({_print(a)}, {_print(b)})"
     operator = "//" if function == "floordiv" else "%"
-    return f"({_bracket(a)}{operator}{_bracket(b)})"  # type: ignore[arg-type]
+    return f"({_bracket(a)}{operator}{_bracket(b)})"
 
 
 def _bracket(size: Size) -> str:

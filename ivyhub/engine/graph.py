@@ -401,7 +401,9 @@ class Graph:
             path: replace(m, config=dict(m.config), parameters={n: replace(p) for n, p in m.parameters.items()})
             for path, m in self.modules.items()
         }
-        calls = [Call(c.module, c.parent, tree_map(swap, c.arguments), tree_map(swap, c.result), c.name) for c in self.calls]
+        calls = [
+            Call(c.module, c.parent, tree_map(swap, c.arguments), tree_map(swap, c.result), c.name) for c in self.calls
+        ]
         return Graph(
             *(tree_map(swap, self.inputs), tree_map(swap, self.outputs), nodes, modules, calls),
             *(dict(self.symbols), dict(self.constants), tree_map(swap, self.updates), dict(self.meta)),

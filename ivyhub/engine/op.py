@@ -26,7 +26,8 @@ framework's module of `engine.support`), and placeholders in braces:
     the call context, given by the place of the call in a module; left out where there is none.
 
 The same row is compiled into the eager kernel (cached by signature) and printed into exported code. A call looks at
-its first array: a native array runs the kernel of its framework, a traced one (``__traced__``) is recorded by `RECORDER`. Where a framework has no row for the call, the decomposition runs.
+its first array: a native array runs the kernel of its framework, a traced one (``__traced__``) is recorded by
+`RECORDER`. Where a framework has no row for the call, the decomposition runs.
 """
 
 from __future__ import annotations
@@ -148,7 +149,8 @@ class Op:
         Args:
             framework: a name of `backends.FRAMEWORKS`, or several that share the expression.
             expression: the source expression, with placeholders (see the module's docstring).
-            since, until: the versions in which it holds, from ``since`` up to but without ``until``.
+            since: the first version in which it holds.
+            until: the first version in which it no longer does.
             when: a condition over a namespace of attributes and operand specs.
             derive: further placeholder values, from the same namespace.
 
@@ -320,8 +322,9 @@ def op(
     """Declare an operation from its ``def`` (see the module's docstring).
 
     Args:
+        function: the ``def``; None where the decorator has arguments.
         rule: from operand specs and attributes to the result's spec; without one the decomposition is followed.
-        primitive: there is no decomposition; the body is only ``...``, and every framework has rows.
+        primitive: there is no decomposition; the body is the docstring alone, and every framework has rows.
 
     Raises `EngineError` when the name is taken, or when a primitive has no rule.
     """

@@ -105,8 +105,9 @@ def broadcast_shapes(*shapes: Sequence[Size]) -> Shape:
             if size == 1:
                 size = other
             elif other not in (1, size):
+                listed = " and ".join(map(_text, shapes))
                 raise ShapeError(
-                    f"shapes {' and '.join(map(_text, shapes))} do not broadcast: {size} against {other} on axis {axis}",
+                    f"shapes {listed} do not broadcast: {size} against {other} on axis {axis}",
                     hint="sizes must be equal or 1; two symbolic sizes are equal when they carry one name",
                 )
         out.append(size)
@@ -127,12 +128,12 @@ def broadcast_specs(*operands: Any) -> Spec:
         )
     dtype = dtypes.pop()
     for operand in operands:
-        if (isinstance(operand, float) and is_integer(dtype)) or (isinstance(operand, int | float) and dtype == "bool"):
-            if not (isinstance(operand, bool) and dtype == "bool"):
-                raise DTypeError(
-                    f"expected operands of one dtype, received {operand!r} beside {dtype}",
-                    hint="cast the array with astype first",
-                )
+        number = isinstance(operand, int | float) and not isinstance(operand, bool)
+        if (isinstance(operand, float) and is_integer(dtype)) or (number and dtype == "bool"):
+            raise DTypeError(
+                f"expected operands of one dtype, received {operand!r} beside {dtype}",
+                hint="cast the array with astype first",
+            )
     return Spec(broadcast_shapes(*(spec.shape for spec in specs)), dtype)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Builder:
         self.scope: Scope = ROOT
 
     @contextlib.contextmanager
-    def recording(self, scope: Scope | None = None) -> Iterator[Builder]:
+    def recording(self, scope: Scope | None = None) -> Generator[Builder]:
         """Record every operation that the block applies, in a scope."""
         token = RECORDER.set(self)
         before = self.scope

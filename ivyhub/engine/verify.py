@@ -15,6 +15,7 @@ from .trace import infer_layer
 
 def verify(graph: Graph) -> Graph:
     """Check a graph against the specification and return it. Raises `GraphError` at the first breach."""
+
     def fail(message: str, node: Node | None = None) -> GraphError:
         place = ""
         if node is not None:

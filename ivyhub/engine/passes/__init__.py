@@ -39,7 +39,8 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "masks": MASKS.apply,
         "products": PRODUCTS.apply,
         "shapes": SHAPES.apply,
-        "rewrites": (FOLDING | SHAPES | MASKS | PRODUCTS | FUSION).apply,  # in one sweep, so that they see each other's work
+        # In one sweep, so that they see each other's work.
+        "rewrites": (FOLDING | SHAPES | MASKS | PRODUCTS | FUSION).apply,
     }
 )
 """Passes by name."""

@@ -70,7 +70,7 @@ def plain(number: Any) -> Scalar:
 
     Not for half precision: there frameworks compute with the Python number before they round.
     """
-    if isinstance(number, np.float32 | np.float64):
+    if isinstance(number, np.floating) and number.dtype.name in ("float32", "float64"):
         short = float(str(number))
         if type(number)(short) == number:
             return short

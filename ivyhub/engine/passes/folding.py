@@ -56,18 +56,21 @@ def undone(node: Node, sweep: Sweep) -> Replacement:
 @FOLDING(*POINTWISE, "reshape", "transpose", "getitem", "concat", "stack", "flip", "take", "sum", "max", "min")
 def constants(node: Node, sweep: Sweep) -> Replacement:
     """What has only constants as operands is computed by numpy, when the result is no larger than they are."""
-    if not node.operands or any(value.node is None or value.node.op != "constant" for value in node.operands):
-        return "an operand is no constant"
+    arrays: dict[Value, np.ndarray] = {}
+    for value in node.operands:
+        constant = producer(value, "constant")
+        if constant is None:
+            return "an operand is no constant"
+        arrays[value] = sweep.graph.constants[constant.attributes["name"]]
+    if not arrays:
+        return "it has no operands"
     if any(isinstance(leaf, Dim) for _, leaf in tree_leaves(node.attributes)):
         return "a size of it is symbolic"
-
-    def array(leaf: Any) -> Any:
-        return sweep.graph.constants[leaf.node.attributes["name"]] if isinstance(leaf, Value) else leaf
-
-    known = sum(array(value).nbytes for value in node.operands)
+    known = sum(arrays[value].nbytes for value in node.operands)
+    args = tree_map(lambda leaf: arrays[leaf] if isinstance(leaf, Value) else leaf, node.args)
     try:
         with np.errstate(all="ignore"):
-            result = OPS[node.op](*tree_map(array, node.args), **node.attributes)
+            result = OPS[node.op](*args, **node.attributes)
     except (IvyhubError, TypeError, ValueError, IndexError) as error:
         return f"numpy cannot compute it: {error}"
     if isinstance(result, tuple):

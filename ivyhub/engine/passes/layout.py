@@ -225,7 +225,7 @@ def channels_last(graph: Graph, *, inputs: Collection[str] = ()) -> bool:
     layers = {
         path
         for path, module in graph.modules.items()
-        if (layer := find_layer(str(module.layer))) and getattr(layer(**module.config), "channel_axis", None) == 1
+        if (found := find_layer(str(module.layer))) and getattr(found(**module.config), "channel_axis", None) == 1
     }
     for path in layers:
         graph.modules[path].config["channel_axis"] = -1

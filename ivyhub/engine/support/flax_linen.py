@@ -1,5 +1,7 @@
 """What Flax Linen lacks. See `ivyhub.engine.support`."""
 
+# pyright: basic
+
 from __future__ import annotations
 
 import jax

@@ -1,5 +1,7 @@
 """What JAX lacks. See `ivyhub.engine.support`."""
 
+# pyright: basic
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -23,8 +25,8 @@ def attention(
     ``mask`` broadcasts to (batch, heads, queries, keys). It is True where a query attends to a key, or is added to the
     scores. A query that attends to no key gets zeros. ``dropout`` is applied to the attention weights.
     """
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = jnp.einsum("bqnh,bknh->bnqk", query * scale, key)
+    factor: float = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = jnp.einsum("bqnh,bknh->bnqk", query * factor, key)
     if causal:
         mask = jnp.tri(query.shape[1], key.shape[1], dtype=bool)
     if mask is None:

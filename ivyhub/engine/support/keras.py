@@ -1,5 +1,8 @@
 """What Keras lacks. See `ivyhub.engine.support`."""
 
+# pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
+# (Keras publishes no types; what pyright infers holds tensors of every backend, and None before build.)
+
 from __future__ import annotations
 
 import keras

@@ -1,5 +1,7 @@
 """What NumPy lacks. See `ivyhub.engine.support`."""
 
+# pyright: basic
+
 from __future__ import annotations
 
 import math
@@ -15,7 +17,7 @@ def erf(x: np.ndarray) -> np.ndarray:
     """
     if x.dtype == np.float64:
         return np.vectorize(math.erf, otypes=[np.float64])(x)
-    x = np.clip(x.astype(np.float32), -4, 4)
+    dtype, x = x.dtype, np.clip(x.astype(np.float32), -4, 4)
     square = x * x
     upper = np.float32(-2.72614225801306e-10)
     for coefficient in (
@@ -26,7 +28,7 @@ def erf(x: np.ndarray) -> np.ndarray:
     lower = np.float32(-1.45660718464996e-05)
     for coefficient in (-2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02):
         lower = lower * square + np.float32(coefficient)
-    return x * upper / lower
+    return (x * upper / lower).astype(dtype)
 
 
 def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -56,9 +58,10 @@ def attention(
     if mask is None:
         weights = softmax(scores)
     else:
+        attends = mask
         if mask.dtype != bool:
-            scores, mask = scores + mask, mask != -np.inf
-        weights = np.where(mask, softmax(np.where(mask, scores, np.finfo(scores.dtype).min)), 0)
+            scores, attends = scores + mask, mask != -np.inf
+        weights = np.where(attends, softmax(np.where(attends, scores, np.finfo(scores.dtype).min)), 0)
     return (weights @ value.swapaxes(1, 2)).swapaxes(1, 2)
 
 
@@ -134,7 +137,7 @@ def windows(
     if any(pair != (0, 0) for pair in padding):
         x = np.pad(x, [(0, 0), (0, 0), *padding], constant_values=fill)
     extent = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
-    view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=range(2, x.ndim))
+    view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=tuple(range(2, x.ndim)))
     return view[(..., *(slice(None, None, step) for step in (*strides, *dilation)))]
 
 
@@ -191,12 +194,16 @@ def avg_pool(
 def at_set(x: np.ndarray, indices: Sequence[np.ndarray | None], values: np.ndarray | float) -> np.ndarray:
     """x with ``x[indices]`` replaced by values, None standing for an axis taken whole."""
     result = x.copy()
-    result[tuple(slice(None) if each is None else each for each in indices)] = values
+    result[_key(indices)] = values
     return result
 
 
 def at_add(x: np.ndarray, indices: Sequence[np.ndarray | None], values: np.ndarray | float) -> np.ndarray:
     """x with values added to ``x[indices]``; where a position comes twice, both are added."""
     result = x.copy()
-    np.add.at(result, tuple(slice(None) if each is None else each for each in indices), values)
+    np.add.at(result, _key(indices), values)
     return result
+
+
+def _key(indices: Sequence[np.ndarray | None]) -> tuple:
+    return tuple(slice(None) if each is None else each for each in indices)

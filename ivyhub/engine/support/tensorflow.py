@@ -1,5 +1,8 @@
 """What TensorFlow lacks. See `ivyhub.engine.support`."""
 
+# pyright: basic, reportOptionalOperand=false
+# (A static size is None where it is unknown; the sizes that are computed with here are features, which are known.)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -22,8 +25,8 @@ def attention(
     ``mask`` broadcasts to (batch, heads, queries, keys). It is True where a query attends to a key, or is added to the
     scores. A query that attends to no key gets zeros. ``dropout`` is applied to the attention weights.
     """
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = tf.einsum("bqnh,bknh->bnqk", query * scale, key)
+    factor: float = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = tf.einsum("bqnh,bknh->bnqk", query * factor, key)
     if causal:
         mask = tf.range(tf.shape(query)[1])[:, None] >= tf.range(tf.shape(key)[1])
     if mask is None:
@@ -40,8 +43,9 @@ def attention(
 
 def index(x: tf.Tensor, indices: Sequence[tf.Tensor | None]) -> tf.Tensor:
     """x[indices] as in NumPy's advanced indexing, with None for an axis that is taken whole."""
-    if len(indices) == 1:
-        return tf.gather(x, _wrapped(indices[0], tf.shape(x)[0]))
+    first, *others = indices
+    if first is not None and not others:
+        return tf.gather(x, _wrapped(first, tf.shape(x)[0]))
     front, positions, place = _in_front(x, indices)
     picked = tf.gather_nd(tf.transpose(x, front), positions)
     new = positions.shape.rank - 1  # the axes of the positions: put them where the indexed axes were
@@ -76,7 +80,7 @@ def _scattered(
 def _in_front(x: tf.Tensor, indices: Sequence[tf.Tensor | None]) -> tuple[list[int], tf.Tensor, int]:
     """The order of axes that puts the indexed ones first, the positions side by side, and where they will stand."""
     axes = [axis for axis, each in enumerate(indices) if each is not None]
-    wrapped = [_wrapped(indices[axis], tf.shape(x)[axis]) for axis in axes]
+    wrapped = [_wrapped(each, tf.shape(x)[axis]) for axis, each in enumerate(indices) if each is not None]
     shape = tf.shape(wrapped[0])
     for each in wrapped[1:]:
         shape = tf.broadcast_dynamic_shape(shape, tf.shape(each))
@@ -93,4 +97,4 @@ def _wrapped(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 def stop_gradient_where(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """x, with no gradient to the rows where ``mask`` is True: padding that is not learned."""
-    return tf.where(mask[..., None], tf.stop_gradient(x), x)
+    return tf.where(tf.expand_dims(mask, -1), tf.stop_gradient(x), x)

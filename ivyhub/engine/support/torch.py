@@ -1,5 +1,7 @@
 """What PyTorch lacks. See `ivyhub.engine.support`."""
 
+# pyright: basic
+
 from __future__ import annotations
 
 from collections.abc import Sequence
