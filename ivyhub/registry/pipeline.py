@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 
 from ivyhub.engine.backends import DTYPES
-from ivyhub.engine.graph import Graph, Record, Value, tree_leaves, verify
+from ivyhub.engine.graph import Graph, Record, Value, tree_leaves
 from ivyhub.engine.passes import simplify
 from ivyhub.engine.spec import Spec
+from ivyhub.engine.verify import verify
 from ivyhub.errors import UsageError
 from ivyhub.registry.inputs import InputSpec
 from ivyhub.registry.weights import Cast, Checkpoint, Entry, PlannedTensor, WeightMap
