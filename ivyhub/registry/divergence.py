@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 import numpy as np
 
-from ivyhub.engine.graph import Graph, Value, tree_values
+from ivyhub.engine.graph import Graph, Value, tree_leaves
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.running import Original
 from ivyhub.registry.adapters.target import Target
@@ -46,10 +46,10 @@ def first_difference(
     inputs = random_inputs(
         model.recipe.inputs, next(iter(sizes_of(model).values())), np.random.default_rng(seed), padded=True
     )
-    seen: dict[tuple[str, int], list[np.ndarray]] = {}
+    seen: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     counts: dict[str, int] = {}
 
-    def note(path: str, results: list[np.ndarray]) -> None:
+    def note(path: str, results: dict[str, np.ndarray]) -> None:
         count = counts[path] = counts.get(path, -1) + 1
         seen[path, count] = results
 
@@ -59,36 +59,35 @@ def first_difference(
     del runner
     graph = model.graph.copy()
     results = _results(graph)
-    graph.outputs = [value for values in results.values() for value in values]
+    graph.outputs = [value for values in results.values() for value in values.values()]
     with tempfile.TemporaryDirectory() as folder:
         export = emit(graph, target)
         write_source(Path(folder), export)
         for path in package.glob("model*.safetensors*"):
             (Path(folder) / path.name).symlink_to(path.resolve())
         received = iter(open_runner(target, load_package(Path(folder))).outputs(inputs))
-        ours = {key: [next(received) for _ in values] for key, values in results.items()}
+        ours = {key: {path: next(received) for path in values} for key, values in results.items()}
     for key, expected in seen.items():
-        found = ours.get(key)
-        if found is not None and len(found) == len(expected):
-            pairs = zip(expected, found, strict=True)
-            if any(a.shape != b.shape or difference(a, b, None) > tolerance for a, b in pairs):
-                return key[0]
+        found = ours.get(key, {})
+        pairs = [(expected[path], found[path]) for path in expected if path in found]
+        if any(a.shape != b.shape or difference(a, b, None) > tolerance for a, b in pairs):
+            return key[0]
     return None
 
 
-def _results(graph: Graph) -> dict[tuple[str, int], list[Value]]:
+def _results(graph: Graph) -> dict[tuple[str, int], dict[str, Value]]:
     """The values that each module call gives, by path and by how many-th call of that module it is."""
-    found: dict[tuple[str, int], list[Value]] = {}
+    found: dict[tuple[str, int], dict[str, Value]] = {}
     counts: dict[str, int] = {}
 
-    def enter(path: str, values: list[Value]) -> None:
+    def enter(path: str, values: dict[str, Value]) -> None:
         count = counts[path] = counts.get(path, -1) + 1
         if values:
             found[path, count] = values
 
     for call in graph.calls[1:]:
-        enter(call.module, tree_values(call.result))
+        enter(call.module, {path: leaf for path, leaf in tree_leaves(call.result) if isinstance(leaf, Value)})
     for node in graph.nodes:
         if node.op == "call":
-            enter(node.attributes["module"], list(node.outputs))
+            enter(node.attributes["module"], {"": node.output})
     return found

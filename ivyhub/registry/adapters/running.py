@@ -51,23 +51,33 @@ class Original(Runner, Protocol):
         """The same model in float64, as the measure of its own rounding; this one is it from then on."""
         ...
 
-    def watching(self, seen: Callable[[str, list[np.ndarray]], None]) -> AbstractContextManager[None]:
-        """While entered, report the path and the results of each module call as it ends."""
+    def watching(self, seen: Callable[[str, dict[str, np.ndarray]], None]) -> AbstractContextManager[None]:
+        """While entered, report the path of each module call as it ends, with its results by their paths."""
         ...
 
 
 def leaves(tree: Any) -> Iterator[Any]:
     """The arrays of a result in order: of dicts, tuples, named tuples, lists and dataclasses, without None."""
+    return (leaf for _, leaf in labelled(tree))
+
+
+def labelled(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The arrays of a result with their paths.
+
+    Example:
+        >>> list(labelled({"hidden": (7j, None, 8j)}))
+        [('hidden.0', 7j), ('hidden.2', 8j)]
+    """
     if tree is None or isinstance(tree, bool | int | float | str):
         return
     if isinstance(tree, Mapping):
-        children: Any = tree.values()
+        children: Any = tree.items()
     elif isinstance(tree, tuple | list):
-        children = tree
+        children = enumerate(tree)
     elif dataclasses.is_dataclass(tree) and not isinstance(tree, type) and not hasattr(tree, "shape"):
-        children = (getattr(tree, field.name) for field in dataclasses.fields(tree))
+        children = ((field.name, getattr(tree, field.name)) for field in dataclasses.fields(tree))
     else:
-        yield tree
+        yield path, tree
         return
-    for child in children:
-        yield from leaves(child)
+    for key, child in children:
+        yield from labelled(child, f"{path}.{key}" if path else str(key))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import UnknownDeviceError
-from ..running import Arrays, leaves
+from ..running import Arrays, labelled, leaves
 from .capture import to_numpy, unbind
 from .hub import to_torch
 
@@ -80,11 +80,16 @@ class TorchRunner:
         return self
 
     @contextlib.contextmanager
-    def watching(self, seen: Callable[[str, list[np.ndarray]], None]) -> Iterator[None]:
-        """While entered, report the path and the results of each module call as it ends."""
+    def watching(self, seen: Callable[[str, dict[str, np.ndarray]], None]) -> Iterator[None]:
+        """While entered, report the path of each module call as it ends, with its results by their paths."""
+        import torch
 
         def hook(path: str) -> Any:
-            return lambda module, args, output: seen(path, [to_numpy(leaf) for leaf in _tensors(output)])
+            def report(module: Any, args: Any, output: Any) -> None:
+                found = {key: leaf for key, leaf in labelled(output) if isinstance(leaf, torch.Tensor)}
+                seen(path, {key: to_numpy(leaf).copy() for key, leaf in found.items()})  # it may be written to later
+
+            return report
 
         handles = [module.register_forward_hook(hook(path)) for path, module in self.module.named_modules() if path]
         try:
