@@ -220,17 +220,12 @@ class _Reader:
                 lambda leaf, marked=marked: marked if marked and isinstance(leaf, torch.Tensor) else None, examples[name]
             )
         args, kwargs = unbind(self.module, examples)
-        for parameter in inspect.signature(self.module.forward).parameters.values():
-            if parameter.kind is parameter.VAR_KEYWORD:  # torch.export takes the shapes as the signature binds them
-                others = [name for name in shapes if name not in inspect.signature(self.module.forward).parameters]
-                if others:
-                    shapes[parameter.name] = {name: shapes.pop(name) for name in others}
         modes = {path: m.training for path, m in self.modules.items()}
         try:
             self.module.train()
             while True:
                 try:
-                    with self._plain_averages(), self._hooks(), self.watch.watching(self.modules):
+                    with self._named_arguments(), self._plain_averages(), self._hooks(), self.watch.watching(self.modules):
                         return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
                 except EngineError:
                     raise
@@ -256,6 +251,32 @@ class _Reader:
             if dependent
             else "the chained error has all that torch.export says",
         )
+
+    @contextlib.contextmanager
+    def _named_arguments(self) -> Iterator[None]:
+        """Name what ``**kwargs`` takes: torch.export cannot make sizes of such arguments dynamic."""
+        forward = self.module.forward
+        signature = inspect.signature(forward)
+        others = [name for name in self.arguments if name not in signature.parameters]
+        if not others:
+            yield
+            return
+
+        def named(*args: Any, **kwargs: Any) -> Any:
+            return forward(*args, **kwargs)
+
+        kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        extra = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in others]
+        named.__signature__ = signature.replace(parameters=[*kept, *extra])  # type: ignore[attr-defined]
+        own = self.module.__dict__.get("forward")
+        self.module.forward = named
+        try:
+            yield
+        finally:
+            if own is None:
+                del self.module.forward
+            else:
+                self.module.forward = own
 
     @contextlib.contextmanager
     def _plain_averages(self) -> Iterator[None]:

@@ -255,7 +255,7 @@ def _comparable(traced: Any) -> list[object]:
     for node in traced.graph.nodes:
         name = str(node.target).split(".")[1].rstrip("_") if node.op == "call_function" and "." in str(node.target) else ""
         args, kwargs = list(node.args), dict(node.kwargs)
-        if name in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"):
+        if name in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "contiguous", "clone"):
             numbers[node] = numbers[args[0]]
             continue
         if name == "scaled_dot_product_attention":
