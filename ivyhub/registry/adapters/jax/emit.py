@@ -79,13 +79,14 @@ class NnxEmitter(Emitter):
     def render_class(self, cls: Class) -> str:
         lines = [f"class {cls.name}(nnx.Module):{self.place(cls)}"]
         if cls.build or cls.kept:
-            arguments = "".join(f"{word}, " for word in cls.arguments)
+            arguments = "".join(f"{word}: {kind}, " for word, kind in cls.arguments.items())
             lines += [f"    def __init__(self, {arguments}*, rngs: nnx.Rngs, **dtypes):"]
             lines += [f"        self.{word} = {word}" for word in cls.kept]
             lines += [self.statements(cls.build), ""]
         for word, method in cls.methods.items():
-            parameters = "".join(f", {parameter}: jax.Array" for parameter in method.parameters)
-            lines += [f"    def {word}(self{parameters}):", self.statements(method.body), ""]
+            parameters = ", ".join(["self", *method.signature("jax.Array")])
+            head = f"    def {word}({parameters}){method.arrow('jax.Array')}:"
+            lines += [head, self.statements(method.body), ""]
         return "\n".join(lines)
 
 

@@ -219,7 +219,7 @@ class LinenEmitter(Emitter):
         if cls.build:
             lines += ["    def setup(self):", self.statements(cls.build), ""]
         for word, method in cls.methods.items():
-            parameters = [f"{parameter}: jax.Array" for parameter in method.parameters]
-            parameters += ["deterministic: bool = True"] * method.training
-            lines += [f"    def {word}({', '.join(['self', *parameters])}):", self.statements(method.body), ""]
+            parameters = ["self", *method.signature("jax.Array"), *["deterministic: bool = True"] * method.training]
+            head = f"    def {word}({', '.join(parameters)}){method.arrow('jax.Array')}:"
+            lines += [head, self.statements(method.body), ""]
         return "\n".join(lines)

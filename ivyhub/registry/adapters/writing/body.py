@@ -33,8 +33,10 @@ class Method:
     """One emitted method.
 
     Attributes:
-        parameters: argument names after ``self``, in order.
+        parameters: argument names after ``self``, in order; the last ones may be sizes.
         body: its statements.
+        sizes: how many of the parameters are sizes, which are integers.
+        returns: the annotation of the result, where "{array}" stands for an array's, or "" for a result of many kinds.
         records: the named results that it builds, name to field names.
         training: whether it needs the training argument.
     """
@@ -43,6 +45,17 @@ class Method:
     body: list[ast.stmt]
     records: dict[str, tuple[str, ...]] = field(default_factory=dict)
     training: bool = False
+    sizes: int = 0
+    returns: str = ""
+
+    def signature(self, array: str) -> list[str]:
+        """The parameters with their annotations."""
+        arrays = len(self.parameters) - self.sizes
+        return [f"{word}: {array if i < arrays else 'int'}" for i, word in enumerate(self.parameters)]
+
+    def arrow(self, array: str) -> str:
+        """The annotation of the result with its arrow, or ""."""
+        return f" -> {self.returns.format(array=array)}" if self.returns else ""
 
 
 @dataclass
@@ -378,6 +391,20 @@ class _Writer:
         outputs = [self.values[value] for value in self.function.outputs]
         return outputs[0] if len(outputs) == 1 else ast.Tuple(outputs, ast.Load())
 
+    def returns(self) -> str:
+        """The annotation of the result."""
+        result = self.function.result if self.function.call == 0 else tuple(self.function.outputs)
+        match result:
+            case Record(record, _):
+                return identifier(record)
+            case Value() | (Value(),) if self.function.call or isinstance(result, Value):
+                return "{array}"
+            case tuple() if all(isinstance(item, Value) for item in result):
+                return f"tuple[{', '.join(['{array}'] * len(result))}]"
+            case dict() if all(isinstance(item, Value) for item in result.values()):
+                return "dict[str, {array}]"
+        return ""
+
     def _tree(self, tree: Tree) -> ast.expr:
         match tree:
             case Record(record, fields):
@@ -431,7 +458,10 @@ class _Namer:
         for index, assign in enumerate(writer.statements):
             body += self._statement(index, assign)
         sizes = self._sizes(body)
-        return Method([*parameters, *function.sizes], [*sizes, *body], writer.records, writer.training)
+        return Method(
+            *([*parameters, *function.sizes], [*sizes, *body], writer.records, writer.training),
+            *(len(function.sizes), writer.returns()),
+        )
 
     def _free_words(self) -> set[str]:
         """Words that the expressions use for themselves: modules, functions, sizes."""
