@@ -283,6 +283,18 @@ class Graph:
         constants: small arrays that are part of the program.
         updates: new values of buffers that the program changes, by full path.
         meta: what is known of the source: framework, version, class; JSON data.
+
+    Example:
+        >>> from ivyhub.engine import ops, trace
+        >>> from ivyhub.engine.spec import Spec
+        >>> graph = trace.trace(lambda x: ops.multiply(x, 2.0), Spec(("batch", 3)))
+        >>> print(graph)
+        # batch >= 1
+        Function(x: float32[batch, 3]):
+            multiply: float32[batch, 3] = multiply(x, 2.0)
+            return multiply
+        >>> Graph.from_json(graph.to_json()).outputs.spec
+        float32[batch, 3]
     """
 
     inputs: dict[str, Tree] = field(default_factory=dict)
