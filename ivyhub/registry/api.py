@@ -290,9 +290,7 @@ def show(name: str, *, store: Store | None = None) -> Details:
         parameters=int(version.signature.get("parameters", 0)),
         signature=signature,
         config=None if version.config is None else msgspec.json.decode(store.read(version.config.digest)),
-        certificates={
-            export.target: found for export in exports if (found := _certificate(store, export)) is not None
-        },
+        certificates={export.target: found for export in exports if (found := _certificate(store, export)) is not None},
         tree=graph.tree(),
         graph=str(graph),
         source="" if newest is None else store.read(newest.package["modeling.py"].digest).decode(),
@@ -408,9 +406,7 @@ def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, 
 # -- models in memory -----------------------------------------------------------------------------------------------------
 
 
-def trace(
-    module_or_function: Any, *args: Any, dynamic: Dynamic | None = None, **kwargs: Any
-) -> Graph:
+def trace(module_or_function: Any, *args: Any, dynamic: Dynamic | None = None, **kwargs: Any) -> Graph:
     """A model or function as a graph.
 
     Args:

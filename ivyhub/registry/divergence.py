@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
 import numpy as np
 
 from ivyhub.engine.graph import Graph, Value, tree_leaves

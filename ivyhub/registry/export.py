@@ -168,7 +168,9 @@ def import_package(folder: Path) -> ModuleType:
     """
     path = folder / "__init__.py"
     if not path.is_file():
-        raise UnknownNameError(f"{folder} is not an export: it has no __init__.py", hint="give a folder that pull wrote")
+        raise UnknownNameError(
+            f"{folder} is not an export: it has no __init__.py", hint="give a folder that pull wrote"
+        )
     name = f"_ivyhub_{re.sub(r'[^A-Za-z0-9_]', '_', folder.name)}_{next(_packages)}"
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(folder)])
     assert spec is not None and spec.loader is not None
@@ -245,14 +247,20 @@ def card(name: str, record: Record, licence: str | None) -> str:
     """``README.md``: where the package comes from, how to load and train it, and how well it agrees."""
     target = Target.parse(record.target)
     origin = record.origin
-    source = f"`{_plain(origin.id)}`" + (f" at `{_plain(origin.revision)}`" if origin.revision else "") if origin else "memory"
+    source = (
+        f"`{_plain(origin.id)}`" + (f" at `{_plain(origin.revision)}`" if origin.revision else "")
+        if origin
+        else "memory"
+    )
     lines = [
         f"# {_plain(name)} for {target}",
         "",
         f"Native {framework(target.framework).name} source with weights, written by ivyhub {__version__} from {source}.",
         f"Licence of the original: {_plain(licence) if licence else 'not stated; see its source'}.",
         "",
-        "It needs " + ", ".join(f"`{package}{versions}`" for package, versions in record.requires.items()) + " and `safetensors`.",
+        "It needs "
+        + ", ".join(f"`{package}{versions}`" for package, versions in record.requires.items())
+        + " and `safetensors`.",
         "",
         "## Use",
         "",

@@ -82,7 +82,9 @@ def random_inputs(
         elif "float" in spec.dtype:
             made[spec.name] = rng.uniform(spec.low, spec.high, shape).astype(spec.dtype)
         else:
-            made[spec.name] = rng.integers(int(spec.low), max(int(spec.high), int(spec.low) + 1), shape).astype(spec.dtype)
+            made[spec.name] = rng.integers(int(spec.low), max(int(spec.high), int(spec.low) + 1), shape).astype(
+                spec.dtype
+            )
         if spec.ordered:
             made[spec.name].sort(axis=-1)
     for spec in specs:

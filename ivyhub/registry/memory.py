@@ -119,7 +119,9 @@ def keep(
 
 
 def _is_torch(module: Any) -> bool:
-    return any(f"{kind.__module__}.{kind.__qualname__}" == "torch.nn.modules.module.Module" for kind in type(module).__mro__)
+    return any(
+        f"{kind.__module__}.{kind.__qualname__}" == "torch.nn.modules.module.Module" for kind in type(module).__mro__
+    )
 
 
 def _capture(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Any:
@@ -164,7 +166,10 @@ def _checkpoint(arrays: Mapping[str, Any]) -> Checkpoint:
     from ivyhub.registry.adapters.torch.capture import to_numpy
 
     return MemoryCheckpoint(
-        {name: to_numpy(array) if framework_of(array) == "torch" else np.asarray(array) for name, array in arrays.items()}
+        {
+            name: to_numpy(array) if framework_of(array) == "torch" else np.asarray(array)
+            for name, array in arrays.items()
+        }
     )
 
 
@@ -228,7 +233,11 @@ def _homeward(model: Model, record: Record, native: Checkpoint, before: Checkpoi
     returned = {tensor.info.name: tensor for tensor in through(to_graph, WeightMap(tuple(whole))).apply(native)}
     kept = WeightMap(tuple(Entry((name,), (name,)) for name in before if name not in returned)).apply(before)
     found = {tensor.info.name: tensor for tensor in kept} | returned
-    wrong = [name for name in before if (found[name].info.shape, found[name].info.dtype) != (before[name].shape, before[name].dtype)]
+    wrong = [
+        name
+        for name in before
+        if (found[name].info.shape, found[name].info.dtype) != (before[name].shape, before[name].dtype)
+    ]
     if wrong:
         raise CheckpointError(f"the export does not fit its version: {', '.join(wrong[:20])}")
     return [found[name] for name in before]

@@ -14,7 +14,6 @@ import numpy as np
 from ivyhub.engine.backends import DTYPES
 from ivyhub.engine.graph import Graph, Record, Value, tree_leaves
 from ivyhub.engine.passes import simplify
-from ivyhub.engine.spec import Spec
 from ivyhub.engine.verify import verify
 from ivyhub.errors import UsageError
 from ivyhub.registry.inputs import InputSpec
@@ -165,6 +164,7 @@ def input_specs(graph: Graph, examples: dict[str, np.ndarray]) -> tuple[InputSpe
 
 def arrange(graph: Graph, arrays: dict[str, Any]) -> dict[str, Any]:
     """Arrays by path as the arguments of the source: nested where it nests, with its settings between them."""
+
     def leaf(path: str, value: Any) -> Any:
         return arrays[path] if isinstance(value, Value) else value
 

@@ -125,6 +125,7 @@ def signature(graph: Graph) -> dict[str, Any]:
         >>> signature(trace(lambda x: {"y": x + x}, Spec(("n",))))
         {'inputs': {'x': 'float32[n]'}, 'outputs': {'y': 'float32[n]'}, 'parameters': 0}
     """
+
     def told(tree: Any) -> dict[str, str]:
         return {path or "output": str(leaf.spec) for path, leaf in tree_leaves(tree) if isinstance(leaf, Value)}
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from ivyhub.engine.dims import Dim
 from ivyhub.engine.graph import Graph, Value, tree_map, tree_values
-from ivyhub.engine.verify import verify
 from ivyhub.engine.op import OPS
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS
+from ivyhub.engine.verify import verify
 
 BATCH, LENGTH = Dim.symbol("batch"), Dim.symbol("length")
 SIZES = {"batch": 2, "length": 5}

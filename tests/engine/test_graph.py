@@ -10,9 +10,9 @@ import pytest
 from ivyhub.engine import ops
 from ivyhub.engine.dims import Dim
 from ivyhub.engine.graph import Call, Graph, ModuleInfo, Node, Parameter, Record, Scope, Value, tree_leaves
-from ivyhub.engine.verify import verify
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import Builder, trace
+from ivyhub.engine.verify import verify
 from ivyhub.errors import GraphError
 
 N = Dim.symbol("n")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ivyhub.engine.graph import Graph, Node
-from ivyhub.engine.verify import verify
 from ivyhub.engine.passes import channels_last, heads_third, legalise, own_dropouts, simplify
+from ivyhub.engine.verify import verify
 from tests.engine.evaluate import evaluate
 
 pytestmark = pytest.mark.slow

@@ -9,11 +9,11 @@ import pytest
 
 from ivyhub.engine import ops
 from ivyhub.engine.graph import Call, Graph, ModuleInfo, Parameter, Scope
-from ivyhub.engine.verify import verify
 from ivyhub.engine.passes import channels_last, heads_third, legalise, own_dropouts, run, simplify
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS
 from ivyhub.engine.trace import Builder, trace
+from ivyhub.engine.verify import verify
 from ivyhub.errors import GraphError, NoLoweringError
 from tests.engine.evaluate import BATCH, LENGTH, evaluate, keeps_values, operations, random_array, random_parameters
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from ivyhub.engine import ops
 from ivyhub.engine.dims import Dim
 from ivyhub.engine.graph import Call, Graph, ModuleInfo, Parameter, Record, Scope
-from ivyhub.engine.verify import verify
 from ivyhub.engine.serialize import from_json, to_json
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS
 from ivyhub.engine.trace import Builder, trace
+from ivyhub.engine.verify import verify
 from ivyhub.errors import GraphError
 from tests.engine.evaluate import evaluate
 

@@ -33,9 +33,7 @@ class Runner(Protocol):
         """The gradient of ``sum(outputs * weights)`` for each trainable tensor; None leaves an output out."""
         ...
 
-    def descend(
-        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
-    ) -> list[float]:
+    def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
         """Train by gradient descent on that sum, and return its value before each step. The model is changed."""
         ...
 

@@ -58,7 +58,7 @@ def assert_same(
     theirs = TorchRunner(copy.deepcopy(module), arrange=lambda arrays: nested(bound, arrays))
     ours = open_runner(Target.parse(to), native)
     names = sorted({name for axes in (dynamic or {}).values() for name in axes.values()})
-    cases = list(sizes) or ([{name: 1 for name in names}, {name: 5 for name in names}] if names else [{}])
+    cases = list(sizes) or ([dict.fromkeys(names, 1), dict.fromkeys(names, 5)] if names else [{}])
     tolerance = TOLERANCE[dtype]
     for case in cases:
         for train in (False, True) if ours.trains else (False,):
@@ -139,7 +139,9 @@ def random_arrays(
     return made
 
 
-def _compare(expected: Mapping[Any, np.ndarray], received: Mapping[Any, np.ndarray], tolerance: float, what: str) -> None:
+def _compare(
+    expected: Mapping[Any, np.ndarray], received: Mapping[Any, np.ndarray], tolerance: float, what: str
+) -> None:
     assert len(expected) == len(received), f"{what}: expected {len(expected)} arrays, received {len(received)}"
     for name, array in expected.items():
         other = received[name]

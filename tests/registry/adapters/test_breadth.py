@@ -19,13 +19,29 @@ pytestmark = pytest.mark.slow
 
 WORDS = 99
 SIZES = {
-    **{"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48},
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
     "vocab_size": WORDS,
 }
-DECODER = {**SIZES, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "use_cache": False}
+DECODER = {
+    **SIZES,
+    "num_key_value_heads": 2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "use_cache": False,
+}
 SEQ2SEQ = {
-    **{"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4},
-    **{"decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "vocab_size": WORDS},
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "vocab_size": WORDS,
     "use_cache": False,
 }
 VISION = {"image_size": 32, "patch_size": 8, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -33,32 +49,72 @@ TEXT = {0: "batch", 1: "length"}
 
 # kind of inputs, model class, settings of its configuration
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "distilbert": ("text", "DistilBertModel", {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "vocab_size": WORDS}),
+    "distilbert": (
+        "text",
+        "DistilBertModel",
+        {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "vocab_size": WORDS},
+    ),
     "roberta": ("text", "RobertaModel", SIZES),
     "electra": ("text", "ElectraModel", {**SIZES, "embedding_size": 16}),
     "albert": ("text", "AlbertModel", {**SIZES, "embedding_size": 16}),
     "deberta-v2": (
         "text",
         "DebertaV2Model",
-        {**SIZES, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8, "max_position_embeddings": 32},
+        {
+            **SIZES,
+            "relative_attention": True,
+            "pos_att_type": ["p2c", "c2p"],
+            "position_buckets": 8,
+            "max_position_embeddings": 32,
+        },
     ),
     "mpnet": ("text", "MPNetModel", SIZES),
     "bart": ("seq2seq", "BartModel", SEQ2SEQ),
     "pegasus": ("seq2seq", "PegasusModel", SEQ2SEQ),
-    "whisper": ("speech2text", "WhisperModel", {**SEQ2SEQ, "num_mel_bins": 8, "max_source_positions": 10, "pad_token_id": 0, "decoder_start_token_id": 1}),
+    "whisper": (
+        "speech2text",
+        "WhisperModel",
+        {**SEQ2SEQ, "num_mel_bins": 8, "max_source_positions": 10, "pad_token_id": 0, "decoder_start_token_id": 1},
+    ),
     "wav2vec2": (
         "audio",
         "Wav2Vec2Model",
-        {**SIZES, "conv_dim": (8, 8), "conv_stride": (5, 2), "conv_kernel": (10, 3), "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 4, "mask_time_prob": 0.0, "layerdrop": 0.0},
+        {
+            **SIZES,
+            "conv_dim": (8, 8),
+            "conv_stride": (5, 2),
+            "conv_kernel": (10, 3),
+            "num_conv_pos_embeddings": 8,
+            "num_conv_pos_embedding_groups": 4,
+            "mask_time_prob": 0.0,
+            "layerdrop": 0.0,
+        },
     ),
     "clip text": ("text", "CLIPTextModel", {**SIZES, "eos_token_id": 98, "bos_token_id": 1, "pad_token_id": 0}),
     "clip vision": ("image", "CLIPVisionModel", {**VISION, "intermediate_size": 48}),
     "convnext": ("image", "ConvNextModel", {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 2, 1]}),
-    "swin": ("image", "SwinModel", {"image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4, "drop_path_rate": 0.0}),
+    "swin": (
+        "image",
+        "SwinModel",
+        {
+            "image_size": 32,
+            "patch_size": 2,
+            "embed_dim": 8,
+            "depths": [2, 2],
+            "num_heads": [2, 4],
+            "window_size": 4,
+            "drop_path_rate": 0.0,
+        },
+    ),
     "segformer": (
         "image",
         "SegformerModel",
-        {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 16, 16], "num_attention_heads": [1, 2, 2, 2], "drop_path_rate": 0.0},
+        {
+            "depths": [1, 1, 1, 1],
+            "hidden_sizes": [8, 16, 16, 16],
+            "num_attention_heads": [1, 2, 2, 2],
+            "drop_path_rate": 0.0,
+        },
     ),
     "mobilenet-v2": ("image", "MobileNetV2Model", {"depth_multiplier": 0.25}),
     "deit": ("image", "DeiTModel", {**VISION, "intermediate_size": 48}),
@@ -69,7 +125,11 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "phi3": ("text", "Phi3ForCausalLM", DECODER),
     "mixtral": ("text", "MixtralForCausalLM", {**DECODER, "num_local_experts": 4}),
     "opt": ("text", "OPTForCausalLM", {**SIZES, "ffn_dim": 48, "word_embed_proj_dim": 32, "use_cache": False}),
-    "bloom": ("text", "BloomForCausalLM", {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": WORDS, "use_cache": False}),
+    "bloom": (
+        "text",
+        "BloomForCausalLM",
+        {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": WORDS, "use_cache": False},
+    ),
     "gpt-neox": ("text", "GPTNeoXForCausalLM", {**SIZES, "use_cache": False}),
     "falcon": ("text", "FalconForCausalLM", {**SIZES, "use_cache": False}),
 }
@@ -93,7 +153,11 @@ def build(name: str) -> tuple[Any, dict[str, Any], dict[str, dict[int, str]]]:
             size = getattr(model.config, "image_size", 32)
             return model, {"pixel_values": torch.randn(2, 3, size, size)}, {"pixel_values": {0: "batch"}}
         case "seq2seq":
-            inputs = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": torch.randint(3, WORDS - 1, (2, 7))}
+            inputs = {
+                "input_ids": ids,
+                "attention_mask": mask,
+                "decoder_input_ids": torch.randint(3, WORDS - 1, (2, 7)),
+            }
             return model, inputs, {**dict.fromkeys(inputs, TEXT), "decoder_input_ids": {0: "batch", 1: "target"}}
         case "audio":
             return model, {"input_values": torch.randn(2, 400)}, {"input_values": {0: "batch"}}
@@ -103,7 +167,8 @@ def build(name: str) -> tuple[Any, dict[str, Any], dict[str, dict[int, str]]]:
 
 @pytest.mark.parametrize("target", ["torch", "jax"])
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=REFUSED[n])) if n in REFUSED else n for n in MODELS]
+    "name",
+    [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=REFUSED[n])) if n in REFUSED else n for n in MODELS],
 )
 def test_converts_and_agrees(name, target, rng):
     model, inputs, dynamic = build(name)

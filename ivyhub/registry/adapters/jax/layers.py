@@ -58,6 +58,7 @@ def conv_weights(c: SimpleNamespace) -> Placement:
 
 def conv_settings(c: SimpleNamespace) -> dict[str, Any]:
     """Settings as one number where all axes have the same."""
+
     def same(values: tuple[int, ...]) -> Any:
         return values[0] if len(set(values)) == 1 else values
 

@@ -35,9 +35,7 @@ class NnxRunner:
         flat = nnx.to_flat_state(gradients)
         return {".".join(map(str, place)): np.asarray(variable[...]) for place, variable in flat}
 
-    def descend(
-        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
-    ) -> list[float]:
+    def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
         import jax
         from flax import nnx
 

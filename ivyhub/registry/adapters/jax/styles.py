@@ -17,7 +17,9 @@ from .layers import NNX
 def initial(spec: Spec) -> ast.expr:
     """An array of zeros of a spec: constructors give shapes, `load` gives values."""
     return ast.Call(
-        expression("jnp.zeros"), [literal(spec.shape, "size") or ast.Constant(None), expression(jax_dtype(spec.dtype))], []
+        expression("jnp.zeros"),
+        [literal(spec.shape, "size") or ast.Constant(None), expression(jax_dtype(spec.dtype))],
+        [],
     )
 
 
@@ -69,7 +71,9 @@ class NnxStyle(Style):
         if bare:
             return ast.Call(name(cls), [], [])
         keywords = [ast.keyword(key, value) for key, value in arguments.items()]
-        return ast.Call(name(cls), [], [*keywords, ast.keyword("rngs", name("rngs")), ast.keyword(None, name("dtypes"))])
+        return ast.Call(
+            name(cls), [], [*keywords, ast.keyword("rngs", name("rngs")), ast.keyword(None, name("dtypes"))]
+        )
 
     def constant(self, array: Any) -> ast.expr:
         return array_literal(array, "jnp.array", jax_dtype(array.dtype.name))

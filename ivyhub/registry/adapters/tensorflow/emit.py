@@ -108,7 +108,11 @@ class KerasEmitter(Emitter):
         """The head of a method. The root takes its inputs as one dict too, which is how datasets give them."""
         first, *rest = parameters or [""]
         several = root and bool(rest)
-        words = [*parameters[:1], *(f"{each}=None" if several else each for each in rest), *["training=None"] * training]
+        words = [
+            *parameters[:1],
+            *(f"{each}=None" if several else each for each in rest),
+            *["training=None"] * training,
+        ]
         head = [f"    def {word}({', '.join(['self', *words])}):"]
         if several:
             mode = ", training=training" if training else ""

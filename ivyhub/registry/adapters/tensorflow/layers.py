@@ -53,8 +53,7 @@ KERAS.row(
 )
 KERAS.row(
     "BatchNorm",
-    "support.BatchNormalization(momentum={decay:0.99}, epsilon={eps:0.001}, center={affine:True}, "
-    "scale={affine:True})",
+    "support.BatchNormalization(momentum={decay:0.99}, epsilon={eps:0.001}, center={affine:True}, scale={affine:True})",
     call="{self}({x}, training={training})",
     weights={
         "weight": ("gamma", ()),

@@ -34,9 +34,7 @@ class KerasRunner:
         _, found = self._differentiate(inputs, weights, train)
         return {name: np.asarray(gradient) for name, (_, gradient) in found.items()}
 
-    def descend(
-        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
-    ) -> list[float]:
+    def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
         losses = []
         for _ in range(steps):
             loss, found = self._differentiate(inputs, weights, True)
@@ -61,7 +59,9 @@ class KerasRunner:
         places = {name: variable for name, variable in _variables(self.model).items() if variable.path in trainable}
         with tf.GradientTape() as tape:
             pairs = zip(self._run(inputs, train), weights, strict=True)
-            loss = sum(tf.reduce_sum(leaf * tf.cast(weight, leaf.dtype)) for leaf, weight in pairs if weight is not None)
+            loss = sum(
+                tf.reduce_sum(leaf * tf.cast(weight, leaf.dtype)) for leaf, weight in pairs if weight is not None
+            )
         gradients = tape.gradient(
             loss, [variable.value for variable in places.values()], unconnected_gradients=tf.UnconnectedGradients.ZERO
         )

@@ -189,7 +189,9 @@ class _Reader:
         self._name_calls()
         output = next(node for node in program.graph.nodes if node.op == "output")
         with self.builder.recording(Scope()):  # a view that was returned may have to be taken anew
-            leaves = iter([self._get(leaf) if isinstance(leaf, self.torch.fx.Node) else leaf for leaf in output.args[0]])
+            leaves = iter(
+                [self._get(leaf) if isinstance(leaf, self.torch.fx.Node) else leaf for leaf in output.args[0]]
+            )
         outputs = _unflatten(program.call_spec.out_spec, leaves)
         self.graph.updates = {
             path: value for path, value in self.storage.updated().items() if not self._is_leaf_state(path)
@@ -215,9 +217,10 @@ class _Reader:
             )
         shapes: dict[str, Any] = {}
         for name in names:
-            marked = {axis: torch.export.Dim.AUTO for axis in self.dynamic.get(name, {})}
+            marked = dict.fromkeys(self.dynamic.get(name, {}), torch.export.Dim.AUTO)
             shapes[name] = pytree.tree_map(
-                lambda leaf, marked=marked: marked if marked and isinstance(leaf, torch.Tensor) else None, examples[name]
+                lambda leaf, marked=marked: marked if marked and isinstance(leaf, torch.Tensor) else None,
+                examples[name],
             )
         args, kwargs = unbind(self.module, examples)
         modes = {path: m.training for path, m in self.modules.items()}
@@ -225,7 +228,12 @@ class _Reader:
             self.module.train()
             while True:
                 try:
-                    with self._named_arguments(), self._plain_averages(), self._hooks(), self.watch.watching(self.modules):
+                    with (
+                        self._named_arguments(),
+                        self._plain_averages(),
+                        self._hooks(),
+                        self.watch.watching(self.modules),
+                    ):
                         return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
                 except EngineError:
                     raise
@@ -448,7 +456,9 @@ class _Reader:
                     if str(known) != wanted:
                         self.notes.append(f"the sizes {known} and {wanted} are one: the model needs them equal")
                 else:
-                    self.notes.append(f"axis {axis} of {name!r} is fixed at {expression}: the model does not allow it to vary")
+                    self.notes.append(
+                        f"axis {axis} of {name!r} is fixed at {expression}: the model does not allow it to vary"
+                    )
         for symbol, bounds in program.range_constraints.items():
             name = str(self.symbols.get(str(symbol), ""))
             if name:
@@ -567,7 +577,9 @@ class _Reader:
         if not outputs:
             return
         if len(outputs) != 1 or len(operands) != 1:
-            raise CaptureError(f"{path} is a {self.leaves[path][0]} with {len(operands)} inputs and {len(outputs)} outputs")
+            raise CaptureError(
+                f"{path} is a {self.leaves[path][0]} with {len(operands)} inputs and {len(outputs)} outputs"
+            )
         value = self.builder.call(path, [self._get(operands[0])])
         self._set(outputs[0], RULES["aten.detach.default"](value) if self.no_grad else value)
 
@@ -629,7 +641,9 @@ class _Reader:
         self.no_grad = before
         output = next(n for n in sub.graph.nodes if n.op == "output")
         results = output.args[0]
-        self.env[node] = tuple(self._get(r) for r in results) if isinstance(results, tuple | list) else self._get(results)
+        self.env[node] = (
+            tuple(self._get(r) for r in results) if isinstance(results, tuple | list) else self._get(results)
+        )
 
     def _argument(self, arg: Any) -> Any:
         """An argument of a node as a rule takes it."""

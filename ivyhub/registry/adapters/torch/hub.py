@@ -23,9 +23,9 @@ import numpy as np
 
 from ....engine.backends import dtype_name, load
 from ....errors import CheckpointError, CorruptFileError, FrameworkNotInstalledError, TensorMismatchError, UnsafeError
+from ...inputs import InputSpec, random_inputs
 from ...weights import Cast, Checkpoint, Entry, Merge, Reshape, Split, TensorInfo, Transpose, WeightMap
 from ...weights.header import load_json
-from ...inputs import InputSpec, random_inputs
 from .capture import Capture, capture
 from .inputs import inputs_of
 

@@ -58,7 +58,9 @@ def _ids(length: str) -> Callable[..., InputSpec | None]:
         pad = _setting(config, "pad_token_id")
         if size is None:
             return None
-        return InputSpec(name, (BATCH, length), "int64", 0, size, pad=pad if pad is not None and 0 <= pad < size else None)
+        return InputSpec(
+            name, (BATCH, length), "int64", 0, size, pad=pad if pad is not None and 0 <= pad < size else None
+        )
 
     return row
 
@@ -96,7 +98,10 @@ def _waves(name: str, config: Any, _: Any) -> InputSpec:
 
 
 def _features(name: str, config: Any, _: Any) -> InputSpec:
-    bands, frames = _setting(config, "num_mel_bins", "input_feat_per_channel") or 80, _setting(config, "max_source_positions")
+    bands, frames = (
+        _setting(config, "num_mel_bins", "input_feat_per_channel") or 80,
+        _setting(config, "max_source_positions"),
+    )
     return InputSpec(name, (BATCH, bands, 2 * frames if frames else 3000), "float32", -1.0, 1.0)
 
 

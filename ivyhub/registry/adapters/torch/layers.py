@@ -127,9 +127,7 @@ def _one(values: tuple[int, ...]) -> Any:
     return values[0] if len(set(values)) == 1 else values
 
 
-TORCH.row(
-    "Linear", "nn.Linear({in_features}, {out_features}, bias={use_bias:True})", weights=("weight", "bias")
-)
+TORCH.row("Linear", "nn.Linear({in_features}, {out_features}, bias={use_bias:True})", weights=("weight", "bias"))
 TORCH.row(
     "Embedding",
     "nn.Embedding({num_embeddings}, {embedding_dim}, padding_idx={padding_idx})",

@@ -55,9 +55,7 @@ class TorchRunner:
                 found[name] = to_numpy(gradient)
         return found
 
-    def descend(
-        self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int
-    ) -> list[float]:
+    def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
         import torch
 
         optimizer = torch.optim.SGD(self.module.parameters(), lr=rate)
@@ -71,7 +69,9 @@ class TorchRunner:
         return losses
 
     def buffers(self) -> dict[str, np.ndarray]:
-        return {name: to_numpy(buffer).copy() for name, buffer in self.module.named_buffers() if buffer.is_floating_point()}
+        return {
+            name: to_numpy(buffer).copy() for name, buffer in self.module.named_buffers() if buffer.is_floating_point()
+        }
 
     def widened(self) -> TorchRunner:
         """The same module in float64; its inputs are widened with it."""

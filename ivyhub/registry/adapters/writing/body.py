@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -321,7 +320,11 @@ class _Writer:
         if "training" in row.call.placeholders:
             self.training = True
         values: dict[str, Any] = {key: literal(value, key) for key, value in row.values(info.config).items()}
-        values |= {"self": self.paths[path], "x": self._operand(node.args[0]), "training": name(self.style.training or "training")}
+        values |= {
+            "self": self.paths[path],
+            "x": self._operand(node.args[0]),
+            "training": name(self.style.training or "training"),
+        }
         return self.style.adopt(row.call.fill(values))
 
     def _run(self, run: Run) -> None:
@@ -497,7 +500,9 @@ class _Namer:
             return node.attributes["module"].rpartition(".")[2]
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) and _starts_at_self(tree.func):
             return tree.func.attr
-        operand = next((v for v in node.operands if self.words.get(v) in self.names), None) if node is not None else None
+        operand = (
+            next((v for v in node.operands if self.words.get(v) in self.names), None) if node is not None else None
+        )
         return self.names[self.words[operand]] if operand is not None else "x"
 
     def _statement(self, index: int, assign: _Assign) -> list[ast.stmt]:

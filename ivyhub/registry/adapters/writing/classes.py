@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -76,7 +75,11 @@ class Plan:
 
     def constants(self) -> dict[str, np.ndarray]:
         """The large constants of the program by native name."""
-        return {native: self.graph.constants[path] for path, (native, _) in self.places.items() if path in self.graph.constants}
+        return {
+            native: self.graph.constants[path]
+            for path, (native, _) in self.places.items()
+            if path in self.graph.constants
+        }
 
 
 @dataclass
@@ -186,7 +189,9 @@ class _Planner:
     def _name_classes(self) -> None:
         names: dict[str, str] = {}
         for cls in self.classes:
-            names[cls.name] = cls.name = numbered(identifier(cls.info.class_name, {*self.records, *self.style.globals}), names.values())
+            names[cls.name] = cls.name = numbered(
+                identifier(cls.info.class_name, {*self.records, *self.style.globals}), names.values()
+            )
         for cls in self.classes:
             for node in (node for stmt in cls.build for node in ast.walk(stmt)):
                 if isinstance(node, ast.Name):
@@ -217,7 +222,9 @@ class _Planner:
                 keys[key] = base
                 methods[base] = method
             word = keys[key]
-            holds = any(isinstance(n, ast.Name) and n.id == self.style.instance for s in method.body for n in ast.walk(s))
+            holds = any(
+                isinstance(n, ast.Name) and n.id == self.style.instance for s in method.body for n in ast.walk(s)
+            )
             self.callees[function.call] = Callee(None if word == self.style.method else word, method.training, holds)
         if made := self.style.build(self.graph.modules[path], self._members(path, path)):
             methods["build"] = Method(["input_shape"], made)
@@ -226,7 +233,11 @@ class _Planner:
 
     def _members(self, base: str, path: str) -> tuple[Member, ...]:
         return tuple(
-            Member(self._reach(base, child.path), child, self._members(base, child.path) if self._is_list(child.path) else ())
+            Member(
+                self._reach(base, child.path),
+                child,
+                self._members(base, child.path) if self._is_list(child.path) else (),
+            )
             for child in self.children[path]
             if child.layer is not None or self._is_list(child.path) or child.path in self.built
         )
@@ -329,9 +340,7 @@ class _Planner:
                 self.callees[function.call] = dataclasses.replace(callee, function=word, arguments=given)
         types = {argument: type(values[0]).__name__ for values, argument in arguments.items()}
         kept = [argument for argument in arguments.values() if argument in in_methods]
-        self.classes.append(
-            Class(word, info, types, kept, build, first.methods, [w.path for w in group])
-        )
+        self.classes.append(Class(word, info, types, kept, build, first.methods, [w.path for w in group]))
 
     # -- arrays --------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,11 @@ class Emitter:
             for path, leaf in tree_leaves(tree, top)
             if isinstance(leaf, Value)
         ]
-        return f'"""{done.root.name} for {self.target}, written by ivyhub from {source}.\n\nInputs:\n\n' + "\n".join(inputs) + '\n"""'
+        return (
+            f'"""{done.root.name} for {self.target}, written by ivyhub from {source}.\n\nInputs:\n\n'
+            + "\n".join(inputs)
+            + '\n"""'
+        )
 
     def _package(self, names: list[str], done: Plan) -> str:
         words = ", ".join(sorted(names))
@@ -117,5 +121,3 @@ def _tensors(graph: Graph, done: Plan) -> dict[str, Spec]:
                 spec = spec.with_shape(*step.shape)
         found[native] = spec
     return found
-
-

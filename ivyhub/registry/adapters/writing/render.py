@@ -60,12 +60,27 @@ def _ruff() -> str:
 
 def format_source(text: str) -> str:
     """Text formatted and its imports sorted by ruff, at a width of 100."""
-    settings = ["--config", f"line-length={WIDTH}", "--isolated", "--quiet", "--no-cache", "--stdin-filename", "modeling.py"]
+    settings = [
+        "--config",
+        f"line-length={WIDTH}",
+        "--isolated",
+        "--quiet",
+        "--no-cache",
+        "--stdin-filename",
+        "modeling.py",
+    ]
     for command in (["check", "--select", "I,F401", "--fix"], ["format"]):
         done = subprocess.run(
-            [_ruff(), *command, *settings, "-"], input=text, capture_output=True, text=True, encoding="utf-8", check=False
+            [_ruff(), *command, *settings, "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
         )
         if done.returncode or not done.stdout:
-            raise IvyhubError(f"ruff could not format emitted source: {done.stderr.strip()[:300]}", hint="please report it")
+            raise IvyhubError(
+                f"ruff could not format emitted source: {done.stderr.strip()[:300]}", hint="please report it"
+            )
         text = done.stdout
     return text

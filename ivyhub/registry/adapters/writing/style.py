@@ -207,9 +207,7 @@ def repeated(items: Sequence[ast.expr]) -> ast.expr:
     """A list display, as a comprehension where all items are written alike."""
     if len(items) > 1 and len({ast.dump(item) for item in items}) == 1:
         count = ast.Constant(len(items), kind="depth")
-        loop = ast.comprehension(
-            ast.Name("_", ast.Store()), ast.Call(name("range"), [count], []), [], 0
-        )
+        loop = ast.comprehension(ast.Name("_", ast.Store()), ast.Call(name("range"), [count], []), [], 0)
         return ast.ListComp(items[0], [loop])
     return ast.List(list(items), ast.Load())
 
