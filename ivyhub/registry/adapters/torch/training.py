@@ -39,11 +39,11 @@ class Watch:
     """Who asked for ``training`` during a trace.
 
     Attributes:
-        asked: one run of each kind of module that asked, with the places in the source that did.
+        asked: one run of each kind of module that asked, with the run of the whole, and the places in the source.
         evaluated: places that are told False though the module trains; see `Watch.evaluate_before`.
     """
 
-    asked: dict[object, tuple[_Run, list[Place]]] = field(default_factory=dict)
+    asked: dict[object, tuple[_Run, _Run, list[Place]]] = field(default_factory=dict)
     evaluated: dict[Site, Place] = field(default_factory=dict)
     _running: list[_Run] = field(default_factory=list)
     _log: list[tuple[Site, Place]] = field(default_factory=list)
@@ -99,23 +99,33 @@ class Watch:
             return False
         self._log.append((site, place))
         run = next((run for run in reversed(self._running) if _holds(run.module, module)), self._running[0])
-        places = self.asked.setdefault(_kind(run), (run, []))[1]
+        places = self.asked.setdefault(_kind(run), (run, self._running[0], []))[2]
         if place not in places:
             places.append(place)
         return value
 
     def check(self) -> None:
         """Raise `CaptureError` for a module whose graph is another one in evaluation."""
-        for run, places in self.asked.values():
-            with _attribute(lambda module, frame, value: value and (frame.f_code, frame.f_lasti) not in self.evaluated):
-                same = _trace(run, training=True) == _trace(run, training=False)
-            if not same:
+        for run, whole, places in self.asked.values():
+            if not self._alike(run, whole):
                 where = ", ".join(f"{short_path(file)}:{line}" for file, line in places)
                 raise CaptureError(
                     f"{run.path or 'the module'} ({type(run.module).__name__}) takes another way in evaluation than in "
                     f"training ({where}), and a graph has one for both",
                     hint="make the two alike but for dropout and batch statistics, or convert them as two modules",
                 )
+
+    def _alike(self, run: _Run, whole: _Run) -> bool:
+        try:
+            with _attribute(lambda module, frame, value: value and (frame.f_code, frame.f_lasti) not in self.evaluated):
+                return _trace(run, training=True) == _trace(run, training=False)
+        except Exception as error:
+            if run is not whole:  # it needs what its callers prepare: objects that hold tensors
+                return self._alike(whole, whole)
+            raise CaptureError(
+                f"{type(run.module).__name__} asks whether it is trained, and its evaluation cannot be traced: {error}",
+                hint="the chained error says where",
+            ) from error
 
     def notes(self) -> list[str]:
         """What a reader should know of places that are always evaluated."""

@@ -268,6 +268,8 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
         for n in ("left", "right")
     },
     **{f"aten.bitwise_{n}_shift.Tensor_Scalar": lambda d: [call(d.i(3, low=0), 2)] for n in ("left", "right")},
+    **{f"aten.__{n}shift__.Tensor": lambda d: [call(d.i(3, low=0), d.i(3, low=0, high=4))] for n in "lr"},
+    **{f"aten.__{n}shift__.Scalar": lambda d: [call(d.i(3, low=0), 2)] for n in "lr"},
     **{
         f"aten.{n}.default": lambda d: [
             call(d.f(2, 3), d.f(3), d.f(2, 3, low=0.5), value=0.5),
@@ -520,6 +522,15 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
     "aten.cosine_similarity.default": lambda d: [call(d.f(2, 3), d.f(2, 3)), call(d.f(2, 3), d.f(2, 3), 0)],
     # layers
     "aten.dropout.default": lambda d: [call(d.f(2, 3), 0.5, False), call(d.f(2, 3), 0.0, True)],
+    "aten._weight_norm.default": lambda d: [call(d.f(4, 3), d.f(4, 1)), call(d.f(4, 3, 2), d.f(1, 1, 2), 2)],
+    "aten.gru_cell.default": lambda d: [call(d.f(2, 3), d.f(2, 4), d.f(12, 3), d.f(12, 4), d.f(12), d.f(12))],
+    "aten.lstm_cell.default": lambda d: [
+        call(d.f(2, 3), [d.f(2, 4), d.f(2, 4)], d.f(16, 3), d.f(16, 4), d.f(16), d.f(16))
+    ],
+    **{
+        f"aten.rnn_{n}_cell.default": lambda d: [call(d.f(2, 3), d.f(2, 4), d.f(4, 3), d.f(4, 4), d.f(4), d.f(4))]
+        for n in ("tanh", "relu")
+    },
     "aten.feature_dropout.default": lambda d: [call(d.f(2, 3), 0.5, False)],
     "aten.embedding.default": lambda d: [
         call(d.f(4, 3), d.i(2, 5, low=0, high=4)),

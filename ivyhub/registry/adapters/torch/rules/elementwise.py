@@ -178,7 +178,10 @@ for _name, _boolean, _integer in (
     )(_bits(_boolean, _integer))
     RULES(f"aten.logical_{_name}.default")(lambda x, y, op=_boolean: op(_truth(x), _truth(y)))
 for _name, _op in (("left", ops.bitwise_left_shift), ("right", ops.bitwise_right_shift)):
-    RULES(f"aten.bitwise_{_name}_shift.Tensor", f"aten.bitwise_{_name}_shift.Tensor_Scalar")(_binary(_op))
+    RULES(
+        *(f"aten.bitwise_{_name}_shift.{overload}" for overload in ("Tensor", "Tensor_Scalar")),
+        *(f"aten.__{_name[0]}shift__.{overload}" for overload in ("Tensor", "Scalar")),
+    )(_binary(_op))
 
 
 # -- several operands ------------------------------------------------------------------------------------------------
