@@ -15,11 +15,11 @@ BUILD = {
     "Linear": Template("{self}.build((None, {in_features}))"),
     "Embedding": Template("{self}.build()"),
     "LayerNorm": Template("{self}.build((None, *{normalized_shape}))"),
-    "GroupNorm": Template("{self}.build((None, {num_channels}))"),
-    "BatchNorm": Template("{self}.build((None, {num_features}))"),
-    "Conv": Template("{self}.build((None, *{open_axes}, {in_channels}))"),
+    "GroupNorm": Template("{self}.build((*{axes}, {num_channels}))"),
+    "BatchNorm": Template("{self}.build((*{axes}, {num_features}))"),
+    "Conv": Template("{self}.build((*{axes}, {in_channels}))"),
 }
-"""The statement that makes the arrays of a layer that has some, over what ``LeafRow.values`` gives."""
+"""What makes the arrays of a layer that has some. ``axes`` stands for the sizes of all axes but the last: None."""
 
 KERAS.row(
     "Linear",
@@ -82,7 +82,6 @@ def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:
         "dilate": _one(c.dilation),
         "multiplier": c.out_channels // c.groups,
         "pads": [[0, 0], *map(list, c.padding), [0, 0]],
-        "open_axes": (None,) * len(c.kernel_size),
     }
 
 

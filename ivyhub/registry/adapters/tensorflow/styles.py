@@ -117,18 +117,34 @@ class KerasStyle(Style):
         row = self.leaves.find(info.layer, info.config, self.version)
         assert row is not None, f"{info.layer} at {info.path} was not legalised for Keras"
         values = {key: literal(value, key) for key, value in row.values(info.config).items()}
-        return [ast.Expr(BUILD[info.layer].fill({**values, "self": reach}))]
+        axes = literal((None,) * (member.rank - 1))
+        return [ast.Expr(BUILD[info.layer].fill({**values, "self": reach, "axes": axes}))]
+
+    def adopt(self, tree: ast.expr) -> ast.expr:
+        """Besides, float32 is the compute dtype of the layer, so that the source serves every dtype policy."""
+        return _Policy().visit(super().adopt(tree))
 
     def shape(self, array: ast.expr) -> ast.expr:
         return ast.Call(expression("ops.shape"), [array], [])
 
     def dropout(self, layer: ast.expr) -> ast.expr:
-        return ast.Call(
-            expression("functools.partial"), [layer], [ast.keyword("training", name("training"))]
-        )
+        return ast.Call(expression("functools.partial"), [layer], [ast.keyword("training", name("training"))])
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         return repeated(list(items.values()))
 
     def constant(self, array: Any) -> ast.expr:
-        return array_literal(array, "tf.constant", f"tf.{array.dtype.name}")
+        return _Policy().visit(array_literal(array, "tf.constant", f"tf.{array.dtype.name}"))
+
+
+class _Policy(ast.NodeTransformer):
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        return expression("self.compute_dtype") if ast.unparse(node) == "tf.float32" else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        unsaid = all(keyword.arg != "dtype" for keyword in node.keywords)
+        if unsaid and ast.unparse(node.func) in ("tf.zeros", "tf.ones", "tf.eye", "tf.one_hot"):
+            node.keywords.append(ast.keyword("dtype", expression("self.compute_dtype")))
+        return node

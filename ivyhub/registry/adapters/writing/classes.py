@@ -118,6 +118,7 @@ class _Planner:
                 self.children[path.rpartition(".")[0]].append(graph.modules[path])
         self.callees: dict[int, Callee] = {}
         self.classes: list[Class] = []
+        self.ranks = {n.attributes["module"]: n.args[0].ndim for n in graph.nodes if n.op == "call"}
         self.built: set[str] = set()  # the modules that have a method ``build``
         self.constructions: dict[str, ast.expr] = {}  # path -> how the module is constructed
         self.records: dict[str, tuple[str, ...]] = {}
@@ -237,6 +238,7 @@ class _Planner:
                 self._reach(base, child.path),
                 child,
                 self._members(base, child.path) if self._is_list(child.path) else (),
+                self.ranks.get(child.path, 0),
             )
             for child in self.children[path]
             if child.layer is not None or self._is_list(child.path) or child.path in self.built

@@ -49,10 +49,10 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
     if legalise(graph, style.framework, style.version, expand=lacks):
         passes.simplify(graph)
         legalise(graph, style.framework, style.version, expand=lacks)
-    if not style.ties:
-        for module in graph.modules.values():
-            if any(parameter.alias is not None for parameter in module.parameters.values()):
-                module.layer, module.config = None, {}  # it was expanded above; a native layer would own what is shared
+    for module in graph.modules.values():  # what was expanded above holds its arrays as a plain module does
+        shared = not style.ties and any(parameter.alias is not None for parameter in module.parameters.values())
+        if module.layer and (shared or style.leaves.find(module.layer, module.config, style.version) is None):
+            module.layer, module.config = None, {}
     _store_constants(graph)
     return verify(graph)
 

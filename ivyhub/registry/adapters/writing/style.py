@@ -72,11 +72,13 @@ class Member:
         reach: the expression for it, from the module's ``self``.
         info: its row of the module table.
         items: its own children, where it is a list.
+        rank: how many axes the input of a leaf layer has.
     """
 
     reach: ast.expr
     info: ModuleInfo
     items: tuple[Member, ...] = ()
+    rank: int = 0
 
 
 @dataclass
