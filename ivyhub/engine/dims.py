@@ -318,7 +318,7 @@ def symbols_of(sizes: Iterable[Size]) -> set[str]:
 
 def product(sizes: Iterable[Size]) -> Size:
     """The product of sizes, 1 for none: the number of elements of a shape."""
-    return math.prod(sizes)  # type: ignore[arg-type,return-value]
+    return math.prod(sizes)
 
 
 def parse_size(text: str) -> Size:

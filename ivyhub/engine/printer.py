@@ -174,7 +174,7 @@ class _Branch:
         for parameter in parameters.values():
             if parameter.alias is None:
                 counter = self.trainable if parameter.trainable else self.buffers
-                counter[parameter.spec.dtype] += parameter.spec.size  # type: ignore[assignment]
+                counter[parameter.spec.dtype] += int(parameter.spec.size)
         for child in self.children:
             self.trainable.update(child.trainable)
             self.buffers.update(child.buffers)

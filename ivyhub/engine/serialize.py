@@ -430,18 +430,19 @@ def _to_module(raw: _Module) -> ModuleInfo:
 
 def _to_array(raw: _Constant) -> np.ndarray:
     spec = _to_spec(raw.spec)
-    if any(isinstance(size, Dim) for size in spec.shape):
+    shape = [size for size in spec.shape if isinstance(size, int)]
+    if len(shape) != len(spec.shape):
         raise GraphError("expected a constant of a known shape")
     dtype = np.dtype(_numpy_dtype(spec.dtype))
     try:
         data = base64.b64decode(raw.data, validate=True)
     except ValueError:
         raise GraphError("expected the data of a constant in base64") from None
-    if len(data) > MAX_CONSTANT or len(data) != math.prod(spec.shape) * dtype.itemsize:  # type: ignore[arg-type]
+    if len(data) > MAX_CONSTANT or len(data) != math.prod(shape) * dtype.itemsize:
         raise GraphError(f"a constant of {spec} has {len(data)} bytes")
     if spec.dtype == "bool" and data.strip(b"\0\1"):
         raise GraphError("expected zeros and ones as the data of a bool constant")
-    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(spec.shape)  # type: ignore[arg-type]
+    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
 
 def _numpy_dtype(name: str) -> Any:

@@ -265,7 +265,7 @@ def indexed_shape(shape: Sequence[Size], key: Sequence[Pick]) -> Shape:
 def _slice_size(item: tuple[Any, Any, Any], size: Size) -> Size:
     start, stop, step = item
     if all(not isinstance(b, Dim) for b in (*item, size)):
-        return len(range(*slice(start, stop, step).indices(size)))  # type: ignore[arg-type]
+        return len(range(*slice(start, stop, step).indices(int(size))))
     if step is not None and step < 0:
         if start is None and stop is None and step == -1:
             return size

@@ -81,7 +81,10 @@ def verify(graph: Graph) -> Graph:
 
 def _verify_layer(module: ModuleInfo, fail: Callable[..., GraphError]) -> None:
     try:
-        layer = find_layer(str(module.layer))(**module.config)  # type: ignore[misc]
+        cls = find_layer(str(module.layer))
+        if cls is None:
+            raise TypeError("no such layer")
+        layer = cls(**module.config)
         shapes = {**layer.parameters(), **{name: shape for name, (shape, _) in layer.buffers().items()}}
     except (EngineError, TypeError, ValueError, ArithmeticError) as error:
         raise fail(f"module {module.path!r} is no {module.layer}: {error}") from error

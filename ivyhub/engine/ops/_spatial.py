@@ -23,9 +23,10 @@ def spatial_axes(ndim: int, channel_axis: int) -> range:
     return range(1, ndim - 1) if channels == ndim - 1 else range(2, ndim)
 
 
-def windows(size: Size, kernel: int, stride: int, pads: tuple[int, int], dilation: int) -> Size:
+def windows(size: Size, kernel: Size, stride: int, pads: tuple[Size, Size], dilation: int) -> Size:
     """How many windows fit on an axis."""
-    return floordiv(size + sum(pads) - dilation * (kernel - 1) - 1, stride) + 1
+    before, after = pads
+    return floordiv(size + before + after - dilation * (kernel - 1) - 1, stride) + 1
 
 
 def ones_or(values: Sequence[int] | None, count: int) -> Ints:
@@ -33,7 +34,7 @@ def ones_or(values: Sequence[int] | None, count: int) -> Ints:
     return (1,) * count if values is None else tuple(values)
 
 
-def pairs_or_zeros(padding: Pairs | None, count: int) -> Any:
+def pairs_or_zeros(padding: Pairs | None, count: int) -> Pairs:
     """The padding given, or none for each axis."""
     return ((0, 0),) * count if padding is None else padding
 
@@ -79,7 +80,7 @@ def numpy_windows(n: SimpleNamespace) -> Mapping[str, Any]:
     }
 
 
-def resized_spec(x: Spec, *, size: Ints, channel_axis: int = 1) -> Spec:
+def resized_spec(x: Spec, *, size: Sequence[Size], channel_axis: int = 1) -> Spec:
     """The spec of x with other sizes on its spatial axes."""
     axes = spatial_axes(x.ndim, channel_axis)
     check_lengths(x, len(axes), size=size)

@@ -52,7 +52,7 @@ def _conv_spec(
     shape = list(x.shape)
     shape[channels] = weight.shape[0]
     for i, axis in enumerate(axes):
-        shape[axis] = windows(x.shape[axis], weight.shape[2 + i], strides[i], padding[i], dilation[i])  # type: ignore[arg-type]
+        shape[axis] = windows(x.shape[axis], weight.shape[2 + i], strides[i], padding[i], dilation[i])
     return x.with_shape(*shape)
 
 
@@ -92,11 +92,11 @@ def conv(
     parts_shape = spec_of(parts).shape
     counts = [
         windows(n, k, s, (0, 0), d) for n, k, s, d in zip(parts_shape[1:-1], kernel, strides, dilation, strict=True)
-    ]  # type: ignore[arg-type]
+    ]
     parts = reshape(parts, shape=(*parts_shape[:-1], groups, size))
     kernels = reshape(weight, shape=(groups, out // groups, size, *kernel))
     result: Any = None
-    for offset in itertools.product(*map(range, kernel)):  # type: ignore[arg-type]
+    for offset in itertools.product(*map(range, kernel)):
         patch = _strided(parts, offset, counts, strides, dilation)
         term = einsum([patch, getitem(kernels, key=((None, None, None),) * 3 + offset)], equation="...gi,goi->...go")
         result = term if result is None else result + term
@@ -106,9 +106,9 @@ def conv(
 
 def _strided(x: Array, offset: Ints, counts: Sequence[Size], strides: Ints, dilation: Ints) -> Array:
     """The element of every window at one offset, where the spatial axes follow the first."""
-    key = [(None, None, None)]
+    key: list[Any] = [(None, None, None)]
     for o, count, stride, d in zip(offset, counts, strides, dilation, strict=True):
-        key.append((o * d, o * d + (count - 1) * stride + 1, stride))  # type: ignore[arg-type]
+        key.append((o * d, o * d + (count - 1) * stride + 1, stride))
     return getitem(x, key=tuple(key))
 
 
@@ -234,7 +234,7 @@ def _conv_transpose_spec(
     shape = list(x.shape)
     shape[channels] = weight.shape[1] * groups
     for i, axis in enumerate(axes):
-        reach = dilation[i] * (weight.shape[2 + i] - 1) + 1  # type: ignore[operator]
+        reach = dilation[i] * (weight.shape[2 + i] - 1) + 1
         shape[axis] = (x.shape[axis] - 1) * strides[i] + reach - padding[i][0] - padding[i][1]
     return x.with_shape(*shape)
 
@@ -285,8 +285,8 @@ def conv_transpose(
     order = (0, 2, 1, *range(3, 3 + len(kernel)))
     kernels = reshape(transpose(kernels, axes=order), shape=(groups * out, size // groups, *kernel))
     kernels = flip(kernels, axis=tuple(range(2, 2 + len(kernel))))
-    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]  # type: ignore[operator]
-    pads = [(r - before, r - after) for r, (before, after) in zip(reach, padding, strict=True)]
+    reach = [d * (int(k) - 1) for k, d in zip(kernel, dilation, strict=True)]
+    pads = [(r - int(before), r - int(after)) for r, (before, after) in zip(reach, padding, strict=True)]
     cut: list[Any] = [(None, None, None)] * spec.ndim
     for axis, (before, after) in zip(axes, pads, strict=True):
         cut[axis] = (max(-before, 0), spec_of(x).shape[axis] - max(-after, 0), None)

@@ -61,7 +61,7 @@ def _pooled(x: Array, axes: range, kernel: Ints, strides: Ints, dilation: Ints, 
     counts = [windows(shape[a], k, s, (0, 0), d) for a, k, s, d in zip(axes, kernel, strides, dilation, strict=True)]
     result: Any = None
     for offset in itertools.product(*map(range, kernel)):
-        key = [*lead, (None, None, None)]
+        key: list[Any] = [*lead, (None, None, None)]
         for o, count, stride, d in zip(offset, counts, strides, dilation, strict=True):
             key.append((o * d, o * d + (count - 1) * stride + 1, stride))
         patch = getitem(x, key=tuple(key))

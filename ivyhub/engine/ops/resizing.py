@@ -25,7 +25,7 @@ from .shape import reshape
 
 
 def _interpolate_spec(x: Spec, *, size: Sequence[Size], channel_axis: int = 1, **_: Any) -> Spec:
-    return resized_spec(x, size=tuple(size), channel_axis=channel_axis)  # type: ignore[arg-type]
+    return resized_spec(x, size=tuple(size), channel_axis=channel_axis)
 
 
 @op(rule=_interpolate_spec)

@@ -43,7 +43,7 @@ class Rewrites(dict[str, list[Rewrite]]):
 
         return enter
 
-    def __or__(self, other: Rewrites) -> Rewrites:  # type: ignore[override]
+    def __or__(self, other: Rewrites) -> Rewrites:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Both tables; rewrites of the left one are tried first."""
         joined = Rewrites({op: list(rewrites) for op, rewrites in self.items()})
         for op, rewrites in other.items():
