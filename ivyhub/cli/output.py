@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,7 +57,7 @@ class Output:
             click.echo(click.style("hint: ", fg="cyan") + error.hint, err=True, color=color)
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
+    def progress(self) -> Generator[Progress]:
         """A `Progress` drawn on stderr at a terminal, silent anywhere else."""
         if self.quiet or self.json or not sys.stderr.isatty():
             yield SILENT
@@ -80,7 +80,7 @@ class TerminalProgress:
         self._task: rich_progress.TaskID | None = None
 
     @contextmanager
-    def stage(self, title: str) -> Iterator[None]:
+    def stage(self, title: str) -> Generator[None]:
         self._task = task = self._bars.add_task(title, total=None)
         yield
         self._bars.update(task, total=1, completed=1)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO, TypeAlias
@@ -39,7 +39,7 @@ _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)",
 
 
 @contextmanager
-def storage_errors(doing: str) -> Iterator[None]:
+def storage_errors(doing: str) -> Generator[None]:
     """Turn an ``OSError`` of the body into a :class:`~ivyhub.errors.StorageError` that says what to do.
 
     Example:

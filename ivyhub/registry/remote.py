@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,7 +123,7 @@ def _check_bytes(path: Path, announced: RepoSibling, digest_of: Callable[[Path],
 
 
 @contextmanager
-def _hub_errors(where: str, revision: str | None, hint: str) -> Iterator[None]:
+def _hub_errors(where: str, revision: str | None, hint: str) -> Generator[None]:
     """Turn what the Hub client raises into ivyhub's errors."""
     from huggingface_hub import errors
 

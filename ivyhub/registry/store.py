@@ -21,7 +21,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -306,7 +306,7 @@ class Store:
     # Locks and temporary files
 
     @contextmanager
-    def lock(self, key: str, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+    def lock(self, key: str, *, timeout: float = LOCK_TIMEOUT) -> Generator[None]:
         """Hold the lock of a piece of work, among the threads and processes that share the store.
 
         Who gets it looks first whether the work is done: the one before may have done it.
@@ -330,7 +330,7 @@ class Store:
             lock.release()
 
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> Generator[Path]:
         """An empty folder on the store's file system, removed at the end, or by the next writer after a crash.
 
         What is written there moves into the store by ``put_file(..., move=True)`` without a copy.
@@ -341,7 +341,7 @@ class Store:
             yield folder
 
     @contextmanager
-    def _temporary(self) -> Iterator[Path]:
+    def _temporary(self) -> Generator[Path]:
         """A name in this process's own temporary folder; whatever bears it at the end is removed."""
         with storage_errors("writing the registry"):
             path = self._own_workspace() / uuid.uuid4().hex

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,7 @@ def get_model(store: Store, version: Version) -> Model:
 
 
 @contextmanager
-def open_weights(store: Store, version: Version) -> Iterator[Checkpoint]:
+def open_weights(store: Store, version: Version) -> Generator[Checkpoint]:
     """The checkpoint of a version, read from the store."""
     with open_shards([store.path(file.digest) for file in version.weights.values()]) as checkpoint:
         yield checkpoint

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
@@ -169,7 +169,7 @@ class MemoryCheckpoint(Checkpoint):
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Generator[BinaryIO]:
     try:
         if not path.is_file():  # opening a pipe would wait for ever
             fault = "is not a file" if path.exists() else "does not exist"

@@ -13,7 +13,7 @@ import inspect
 import linecache
 import operator
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -261,7 +261,7 @@ class _Reader:
         )
 
     @contextlib.contextmanager
-    def _named_arguments(self) -> Iterator[None]:
+    def _named_arguments(self) -> Generator[None]:
         """Name what ``**kwargs`` takes: torch.export cannot make sizes of such arguments dynamic."""
         forward = self.module.forward
         signature = inspect.signature(forward)
@@ -287,7 +287,7 @@ class _Reader:
                 self.module.forward = own
 
     @contextlib.contextmanager
-    def _plain_averages(self) -> Iterator[None]:
+    def _plain_averages(self) -> Generator[None]:
         """Give batch norms with a cumulative average a plain one: the layer is read as a whole, its formula is not."""
         cumulative = [
             self.modules[path]
@@ -325,7 +325,7 @@ class _Reader:
         }
 
     @contextlib.contextmanager
-    def _hooks(self) -> Iterator[None]:
+    def _hooks(self) -> Generator[None]:
         """While tracing, note which tensors each call of a composite module received and returned."""
         from torch.fx.experimental.proxy_tensor import get_innermost_proxy_mode, get_proxy_slot
 

@@ -14,7 +14,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ def _without_data(module: Any) -> None:
 
 
 @contextlib.contextmanager
-def _uninitialised_on_meta() -> Iterator[None]:
+def _uninitialised_on_meta() -> Generator[None]:
     """Put what ``torch.empty`` makes on the meta device: parameters. What is computed stays real."""
     import torch
     from torch.overrides import TorchFunctionMode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class TorchRunner:
         return self
 
     @contextlib.contextmanager
-    def watching(self, seen: Callable[[str, dict[str, np.ndarray]], None]) -> Iterator[None]:
+    def watching(self, seen: Callable[[str, dict[str, np.ndarray]], None]) -> Generator[None]:
         """While entered, report the path of each module call as it ends, with its results by their paths."""
         import torch
 
@@ -128,7 +128,7 @@ def _tensors(tree: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _no_dropout() -> Iterator[None]:
+def _no_dropout() -> Generator[None]:
     """Make every way to drop elements the identity, whichever module or function asks for it."""
     import torch
     from torch.nn import functional

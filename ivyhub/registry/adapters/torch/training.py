@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, TracebackType
 from typing import Any
@@ -49,7 +49,7 @@ class Watch:
     _log: list[tuple[Site, Place]] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def watching(self, modules: Mapping[str, Any]) -> Iterator[None]:
+    def watching(self, modules: Mapping[str, Any]) -> Generator[None]:
         """While entered, note every read; hooks and the attribute are as before afterwards."""
         self._running.clear()
         self._log.clear()
@@ -171,7 +171,7 @@ def _kind(run: _Run) -> object:
 
 
 @contextlib.contextmanager
-def _attribute(read: Any) -> Iterator[None]:
+def _attribute(read: Any) -> Generator[None]:
     """While entered, what code outside of PyTorch learns from ``module.training`` goes through a function."""
     import torch
 
