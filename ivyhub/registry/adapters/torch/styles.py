@@ -62,6 +62,9 @@ class TorchStyle(Style):
         assert floating or not trainable
         return [stmt]
 
+    def freeze(self, target: ast.expr) -> list[ast.stmt]:
+        return [ast.Expr(ast.Call(attribute(target, "requires_grad_"), [ast.Constant(False)], []))]
+
     def update(self, owner: ast.expr, word: str, value: ast.expr) -> ast.stmt:
         return ast.Assign([ast.Attribute(owner, word, ast.Store())], value)
 

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ....engine.graph import Graph, ModuleInfo
+from ....engine.layer import find_layer
 from ....engine.outline import Function, outline
 from ....engine.template import copy_tree, literal
 from ...weights import Entry, Step, WeightMap
@@ -263,7 +264,26 @@ class _Planner:
             target = attribute(name("self"), self._member(child.path))
             target.ctx = ast.Store()
             out.append(ast.Assign([target], self._construct(child.path)))
-        return out + self._ties(path)
+        return [*out, *self._ties(path), *self._frozen(path, path)]
+
+    def _frozen(self, base: str, path: str) -> Iterator[ast.stmt]:
+        """Statements that keep the frozen arrays of leaf layers from being trained; own ones are no parameters."""
+        for child in self.children[path]:
+            if self._is_list(child.path):
+                yield from self._frozen(base, child.path)
+            layer = find_layer(str(child.layer)) if child.layer is not None else None
+            if layer is None:
+                continue
+            trained = [word for word in layer(**child.config).parameters() if word in child.parameters]
+            frozen = [word for word in trained if not child.parameters[word].trainable]
+            reach = self._reach(base, child.path)
+            if frozen == trained and trained:
+                yield from self.style.freeze(reach)
+            else:
+                row = self.style.leaves.find(str(child.layer), child.config, self.style.version)
+                table = row.weights(SimpleNamespace(**child.config)) if row is not None else {}
+                for word in frozen:
+                    yield from self.style.freeze(attribute(reach, table[word][0]))
 
     def _ties(self, path: str) -> list[ast.stmt]:
         """Shared arrays whose names first meet in this module, where the style can tie them."""

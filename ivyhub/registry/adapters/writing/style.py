@@ -139,6 +139,10 @@ class Style:
         """Constructor statements of an own parameter or buffer."""
         raise NotImplementedError
 
+    def freeze(self, target: ast.expr) -> list[ast.stmt]:
+        """Constructor statements that keep a leaf layer, or one array of it, from being trained."""
+        return []
+
     def build(self, info: ModuleInfo, members: Sequence[Member]) -> list[ast.stmt]:
         """Statements of a method ``build``, where the framework makes arrays apart from the constructor.
 

@@ -32,12 +32,12 @@ def prod_dim(x: Array, dim: int, keepdim: bool = False, *, dtype: str | None = N
 
 @RULES("aten.cumsum.default")
 def cumsum(x: Array, dim: int, *, dtype: str | None = None) -> Array:
-    return ops.cumulative_sum(cast(x, dtype), axis=dim)
+    return cast(ops.cumulative_sum(cast(x, dtype), axis=dim), dtype)  # which widens integers
 
 
 @RULES("aten.cumprod.default")
 def cumprod(x: Array, dim: int, *, dtype: str | None = None) -> Array:
-    return ops.cumulative_prod(cast(x, dtype), axis=dim)
+    return cast(ops.cumulative_prod(cast(x, dtype), axis=dim), dtype)
 
 
 def _correction(unbiased: bool | float | None) -> float:

@@ -1,0 +1,237 @@
+"""Capture of PyTorch modules: what comes out of an export is what the original gives, in outputs, gradients and state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ivyhub
+from ivyhub.errors import CaptureError, NoLoweringError, UnsupportedOpsError
+from tests.registry.adapters.parity import assert_same
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+
+from ivyhub.registry.adapters.torch.capture import capture
+from tests.registry.adapters.torch.modules import MODULES, OneLinear
+
+BATCH = {"x": {0: "batch"}}
+
+
+@pytest.fixture(autouse=True)
+def seed(rng: np.random.Generator) -> None:
+    torch.manual_seed(int(rng.integers(1 << 31)))
+
+
+@pytest.mark.parametrize("target", ["torch", "jax"])
+@pytest.mark.parametrize("name", MODULES)
+def test_exports_agree_with_the_original(name, target, rng):
+    made = MODULES[name]()
+    before = {key: tensor.clone() for key, tensor in made.module.state_dict().items()}
+    held = [(dict(vars(module)), len(module._forward_pre_hooks)) for module in made.module.modules()]
+    assert_same(
+        *(made.module, made.args, made.kwargs, made.dynamic), to=target, rng=rng, sizes=made.sizes, dtype=made.dtype
+    )
+    assert all(torch.equal(tensor, before[key]) for key, tensor in made.module.state_dict().items())
+    for module, (attributes, hooks) in zip(made.module.modules(), held, strict=True):
+        assert vars(module).keys() == attributes.keys() and module.training == attributes["training"]
+        assert len(module._forward_pre_hooks) == hooks and not module._forward_hooks
+    assert "training" not in vars(nn.Module)
+
+
+def test_modules_without_data(rng):
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.linear = nn.Embedding(9, 4), nn.Linear(4, 9)
+
+        def forward(self, x):
+            return self.linear(self.embedding(x))
+
+    ids = torch.zeros(2, 3, dtype=torch.int64)
+    with torch.device("meta"):
+        bare = Net()
+    graph = capture(bare, (ids.to("meta"),), dynamic=BATCH).graph
+    assert str(graph) == str(capture(Net(), (ids,), dynamic=BATCH).graph)
+
+
+def test_frozen_parameters_stay_frozen():
+    made = MODULES["Frozen"]()
+    native = ivyhub.transpile(made.module, "torch", made.args, dynamic=made.dynamic)
+    gradients = {name: p.requires_grad for name, p in native.named_parameters()}
+    assert [name for name, learns in gradients.items() if learns] == ["second.weight"]
+
+
+# -- training and evaluation ---------------------------------------------------------------------------------------------
+
+
+class Branch(OneLinear):
+    def forward(self, x):
+        x = self.linear(x)
+        if self.training:
+            return x * 2
+        return x
+
+
+class Held(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 4), Branch())
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class AsksItsParent(nn.Module):
+    """A function that is given a module asks it whether it trains, as attention of `transformers` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return scaled(self, self.linear(x))
+
+
+def scaled(module: nn.Module, x: Any) -> Any:
+    return x * 3 if module.training else x
+
+
+class ChangesABuffer(OneLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(4))
+
+    def forward(self, x):
+        if self.training:
+            self.count.add_(1)
+        return self.linear(x) + self.count
+
+
+class BySetting(nn.Module):
+    """Two of a class, of which one goes another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Drop(0.0), Drop(0.5)
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.second(self.linear(self.first(x)))
+
+
+class Drop(nn.Module):
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        return x if self.rate == 0.0 or not self.training else x * (1 - self.rate)
+
+
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [
+        (Branch, "Branch"),
+        (Held, "layers.1"),
+        (AsksItsParent, "AsksItsParent"),
+        (ChangesABuffer, "count"),
+        (BySetting, "second"),
+    ],
+)
+def test_another_way_in_evaluation_is_refused(module, place):
+    with pytest.raises(CaptureError, match="evaluation") as caught:
+        capture(module(), (torch.randn(2, 4),), dynamic=BATCH)
+    assert place in str(caught.value) or type(module()).__name__ in str(caught.value)
+    assert "test_capture.py:" in caught.value.message
+
+
+def test_both_modes_are_kept_where_they_differ_by_dropout_alone():
+    made = MODULES["AsksWhetherItTrains"]()
+    found = capture(made.module, made.args, dynamic=made.dynamic)
+    drops = [node for node in found.graph.nodes if node.op == "dropout"]
+    assert [node.attributes["rate"] for node in drops] == [0.3, 0.2]
+    (attention,) = [node for node in found.graph.nodes if node.op == "attention"]
+    assert attention.attributes["dropout_rate"] == 0.2
+
+
+def test_stochastic_depth_is_captured_as_in_evaluation_and_said_so():
+    made = MODULES["LayerDrop"]()
+    found = capture(made.module, made.args, dynamic=made.dynamic)
+    assert any("random numbers in training" in note and "modules.py" in note for note in found.notes)
+    assert sum(node.op == "dropout" for node in found.graph.nodes) == 2
+
+
+# -- what is said ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_missing_operation_is_listed_with_its_place():
+    class Inner(nn.Module):
+        def forward(self, x):
+            return torch.linalg.eigvalsh(x)
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.inner = nn.Linear(4, 4), Inner()
+
+        def forward(self, x):
+            return self.inner(self.linear(x)) + torch.igamma(x, x)[:, 0]
+
+    with pytest.raises(UnsupportedOpsError) as caught:
+        capture(Outer(), (torch.randn(4, 4),))
+    assert {name.split(".")[1] for name, _, _ in caught.value.missing} == {"linalg_eigvalsh", "igamma"}
+    assert all("test_capture.py:" in line for _, _, line in caught.value.missing)
+
+
+def test_a_branch_on_values_names_the_users_line():
+    class Data(OneLinear):
+        def forward(self, x):
+            x = self.linear(x)
+            if x.sum() > 0:
+                x = x * 2
+            return x
+
+    with pytest.raises(CaptureError, match=r"test_capture\.py:\d+: if x\.sum\(\) > 0:") as caught:
+        capture(Data(), (torch.randn(2, 4),))
+    assert "torch.where" in caught.value.hint
+
+
+def test_inputs_that_do_not_fit():
+    with pytest.raises(CaptureError, match="missing a required argument") as caught:
+        capture(nn.Linear(3, 2), ())
+    assert "signature" in caught.value.hint
+    with pytest.raises(CaptureError, match=r"torch\.export refused Linear.*mat1 and mat2|a and b must have same"):
+        capture(nn.Linear(3, 2), (torch.randn(2, 4),))
+
+
+def test_unknown_dynamic_names():
+    with pytest.raises(CaptureError, match=r"\['y'\].*\['input'\]"):
+        capture(nn.Linear(3, 2), (torch.randn(2, 3),), dynamic={"y": {0: "batch"}})
+    with pytest.raises(CaptureError, match="axis 2 of 'input', which has 2 axes"):
+        capture(nn.Linear(3, 2), (torch.randn(2, 3),), dynamic={"input": {2: "batch"}})
+
+
+def test_baked_values_and_fixed_sizes_are_reported():
+    class Fixed(OneLinear):
+        def forward(self, x, y, factor):
+            return self.linear(x) * factor + y, torch.zeros(int(x.shape[1]) * 2).reshape(4, 2)
+
+    found = capture(
+        Fixed(), (torch.randn(2, 4), torch.randn(2, 4), 3), dynamic={"x": {0: "n", 1: "width"}, "y": {0: "m"}}
+    )
+    assert any("factor=3" in note for note in found.notes)
+    assert any("axis 1 of 'x' is fixed at 4" in note for note in found.notes)
+    assert any("n and m are one" in note for note in found.notes)
+    assert set(found.graph.symbols) == {"n"}
+
+
+@pytest.mark.parametrize("target", ["flax.linen", "numpy"])
+def test_targets_that_cannot_keep_changed_buffers_say_so(target):
+    made = MODULES["ChangedBuffers"]()
+    with pytest.raises(NoLoweringError, match=r"last.*first\.count|first\.count.*last") as caught:
+        ivyhub.transpile(made.module, target, made.args, dynamic=made.dynamic)
+    assert ("update of last", "", "") in caught.value.missing
