@@ -122,11 +122,13 @@ class KerasEmitter(Emitter):
 
 def _named(stmt: ast.stmt) -> ast.stmt:
     """A constructor statement that gives a layer the name of its attribute, by which its variables are found."""
-    assert isinstance(stmt, ast.Assign) and isinstance(stmt.targets[0], ast.Attribute)
-    return ast.Assign(stmt.targets, _with_name(stmt.value, ast.Constant(stmt.targets[0].attr)))
+    assert isinstance(stmt, ast.Assign)
+    (attribute,) = stmt.targets
+    assert isinstance(attribute, ast.Attribute)
+    return ast.Assign([attribute], _with_name(stmt.value, ast.Constant(attribute.attr)))
 
 
-def _with_name(tree: ast.expr, word: ast.Constant | ast.JoinedStr) -> ast.expr:
+def _with_name(tree: ast.expr, word: ast.expr) -> ast.expr:
     match tree:
         case ast.Call(func, args, keywords):
             return ast.Call(func, args, [*keywords, ast.keyword("name", word)])
@@ -139,11 +141,11 @@ def _with_name(tree: ast.expr, word: ast.Constant | ast.JoinedStr) -> ast.expr:
     return tree
 
 
-def _text(word: ast.Constant | ast.JoinedStr) -> str:
-    return word.value if isinstance(word, ast.Constant) else ast.unparse(word)[2:-1]
+def _text(word: ast.expr) -> str:
+    return str(word.value) if isinstance(word, ast.Constant) else ast.unparse(word)[2:-1]
 
 
-def _numbered(word: ast.Constant | ast.JoinedStr, index: int) -> ast.expr:
+def _numbered(word: ast.expr, index: int) -> ast.expr:
     text = f"{_text(word)}.{index}"
     return ast.Constant(text) if isinstance(word, ast.Constant) else expression(f'f"{text}"')
 
