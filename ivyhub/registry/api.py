@@ -89,7 +89,7 @@ class Details(msgspec.Struct, frozen=True):
     source: str
 
 
-# -- pull ----------------------------------------------------------------------------------------------------------------
+# -- pull ------------------------------------------------------------------------------------------------------------
 
 
 def pull_package(
@@ -189,7 +189,7 @@ def _export(
     export, reused = conversion.export_of(
         store, digest, target, name=name, dtype=dtype, verify=verify, device=native, progress=progress
     )
-    for word in {own, new_name} - {None}:
+    for word in {word for word in (own, new_name) if word is not None}:
         if store.refs.tags(word).get("latest") != digest:
             store.refs.set(word, digest, why=f"pull {name}")
     return digest, export, reused
@@ -238,7 +238,7 @@ def _certificate(store: Store, export: ExportRecord) -> dict[str, Any] | None:
     return None if export.certificate is None else msgspec.json.decode(store.read(export.certificate))
 
 
-# -- what is there --------------------------------------------------------------------------------------------------------
+# -- what is there ---------------------------------------------------------------------------------------------------
 
 
 def list_models(*, store: Store | None = None) -> list[Listed]:
@@ -403,7 +403,7 @@ def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, 
     return conversion.measure(model, emit(model.graph, target), original, folder, device=None, progress=progress)
 
 
-# -- models in memory -----------------------------------------------------------------------------------------------------
+# -- models in memory ------------------------------------------------------------------------------------------------
 
 
 def trace(module_or_function: Any, *args: Any, dynamic: Dynamic | None = None, **kwargs: Any) -> Graph:
@@ -482,7 +482,9 @@ def push(
     Args:
         model: a live export, the folder of one, a ``torch.nn.Module``, or a graph of `trace`.
         name: ``name`` or ``organisation/name``.
-        args, kwargs, dynamic: of a module that is no export: see `transpile`.
+        args: of a module that is no export: example inputs, see `transpile`.
+        kwargs: of such a module: example inputs by name.
+        dynamic: of such a module: the names of its symbolic sizes.
         store: the registry; the user's own by default.
 
     Returns:

@@ -173,7 +173,8 @@ def import_package(folder: Path) -> ModuleType:
         )
     name = f"_ivyhub_{re.sub(r'[^A-Za-z0-9_]', '_', folder.name)}_{next(_packages)}"
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(folder)])
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules[name] = package
     try:
@@ -255,7 +256,8 @@ def card(name: str, record: Record, licence: str | None) -> str:
     lines = [
         f"# {_plain(name)} for {target}",
         "",
-        f"Native {framework(target.framework).name} source with weights, written by ivyhub {__version__} from {source}.",
+        f"Native {framework(target.framework).name} source with weights,"
+        f" written by ivyhub {__version__} from {source}.",
         f"Licence of the original: {_plain(licence) if licence else 'not stated; see its source'}.",
         "",
         "It needs "

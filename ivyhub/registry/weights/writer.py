@@ -189,9 +189,9 @@ def _whole_file(
     tensors: Sequence[PlannedTensor], pieces: Sequence[Location | PlannedTensor], metadata: dict[str, str]
 ) -> Location | None:
     """The source file, where the new file would say the same in the same order: then its very bytes are kept."""
-    if len(pieces) != 1 or not isinstance(pieces[0], Location):
+    source = pieces[0] if len(pieces) == 1 else None
+    if not isinstance(source, Location):
         return None
-    [source] = pieces
     with source.path.open("rb") as file:
         header = read_header(file, source.path)
     same = [info for info, _ in header.tensors.values()] == [tensor.info for tensor in tensors]

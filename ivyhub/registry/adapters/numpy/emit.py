@@ -142,7 +142,7 @@ class NumpyEmitter(Emitter):
     def emit(self, graph: Graph) -> Export:
         done = super().emit(graph)
         entry = _entry(graph.modules[""], done.entry)
-        return dataclasses.replace(done, entry=entry, weights=WeightMap([*map(self._cast, done.weights.entries)]))
+        return dataclasses.replace(done, entry=entry, weights=WeightMap(tuple(map(self._cast, done.weights.entries))))
 
     def _cast(self, entry: Entry) -> Entry:
         if not self.widened.intersection(entry.sources):

@@ -83,7 +83,10 @@ def _variables(model: Any) -> dict[str, Any]:
 
 
 def device(text: str) -> str:
-    """A device as TensorFlow names it: ``cuda:1`` is ``GPU:1``. Raises `UnknownDeviceError` for one that is not here."""
+    """A device as TensorFlow names it: ``cuda:1`` is ``GPU:1``.
+
+    Raises `UnknownDeviceError` for one that is not here.
+    """
     import tensorflow as tf
 
     platform, _, index = text.partition(":")

@@ -55,7 +55,8 @@ def capture(
 
     Args:
         module: any module; its parameters may be on the meta device.
-        args, kwargs: example inputs of ``module.forward``; only shapes, dtypes and non-tensor values are used.
+        args: example inputs of ``module.forward``; only shapes, dtypes and non-tensor values are used.
+        kwargs: example inputs by name.
         dynamic: for an input by name, the name of the symbolic size of each dynamic axis:
             ``{"x": {0: "batch"}}``. One name is one size, wherever it stands.
 
@@ -679,7 +680,8 @@ class _Reader:
             if result.spec != expected:
                 path = self.graph.calls[self.builder.scope.call].module
                 raise CaptureError(
-                    f"the rule for {name} in {path or '(root)'} gave {result.spec} where torch gives {expected} ({self._line()})",
+                    f"the rule for {name} in {path or '(root)'} gave {result.spec} where torch gives {expected}"
+                    f" ({self._line()})",
                     hint="this is a defect of the rule; please report it",
                 )
 

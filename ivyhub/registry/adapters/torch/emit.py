@@ -55,7 +55,9 @@ def load(path=None, *, device="cpu", dtype=None):
 {constants}    return model if dtype is None else model.to(dtype)
 '''
 
-_CONSTANTS = """    for name, tensor in load_file(Path(__file__).parent / "constants.safetensors", device=str(device)).items():
+_CONSTANTS = """    for name, tensor in load_file(
+        Path(__file__).parent / "constants.safetensors", device=str(device)
+    ).items():
         setattr(model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], tensor)
 """
 

@@ -243,11 +243,11 @@ def _targets(module: Any, checkpoint: Checkpoint, owners: Mapping[str, str]) -> 
     groups: dict[str, tuple[Any, dict[str, list[str]]]] = {}
     entries: list[Entry] = []
     unexpected: list[str] = []
-    prefix = module.base_model_prefix
+    prefix, known = module.base_model_prefix, dict(owners)
     for name in sorted(checkpoint, key=dot_natural_key):
-        target, pattern = rename_source_key(name, renamings, converters, prefix, owners)
+        target, pattern = rename_source_key(name, renamings, converters, prefix, known)
         if target not in owners and name in owners:
-            target, pattern = rename_source_key(name, [], [], prefix, owners)
+            target, pattern = rename_source_key(name, [], [], prefix, known)
         if target not in owners:
             unexpected.append(name)
         elif pattern is None:
@@ -322,7 +322,7 @@ def _fitted(entry: Entry, checkpoint: Checkpoint, wanted: Mapping[str, TensorInf
 
 def _ignored(module: Any, unexpected: list[str]) -> list[str]:
     """The unexpected tensors that the class, or the library for every class, declares as ignorable."""
-    patterns = set(module._keys_to_ignore_on_load_unexpected or ())
+    patterns: set[str] = set(module._keys_to_ignore_on_load_unexpected or ())
     # Buffers that older releases saved and newer ones compute: PreTrainedModel._adjust_missing_and_unexpected_keys.
     buffers = [name for name, _ in module.named_buffers()]
     for name, pattern in (("position_ids", r"(^|\.)position_ids$"), ("rotary_emb.inv_freq", r"rotary_emb\.inv_freq")):

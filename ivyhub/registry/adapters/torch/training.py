@@ -130,7 +130,8 @@ class Watch:
     def notes(self) -> list[str]:
         """What a reader should know of places that are always evaluated."""
         return [
-            f"{short_path(file)}:{line} depends on random numbers in training: the export behaves there as in evaluation"
+            f"{short_path(file)}:{line} depends on random numbers in training:"
+            " the export behaves there as in evaluation"
             for file, line in dict.fromkeys(self.evaluated.values())
         ]
 
@@ -217,9 +218,7 @@ def _trace(run: _Run, *, training: bool) -> list[object]:
             return torch.empty([_hint(size) for size in tensor.shape], dtype=tensor.dtype, device="cpu")
 
     state = {name: fake(p) for name, p in run.module.named_parameters()}
-    state |= {
-        name: fake(b) for name, b in run.module.named_buffers() if b.is_meta or hasattr(b, "fake_mode")
-    }
+    state |= {name: fake(b) for name, b in run.module.named_buffers() if b.is_meta or hasattr(b, "fake_mode")}
     leaves, spec = pytree.tree_flatten((run.args, run.kwargs))
     tensors = [fake(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
@@ -263,7 +262,8 @@ def _comparable(traced: Any) -> list[object]:
         return repr(arg)
 
     for node in traced.graph.nodes:
-        name = str(node.target).split(".")[1].rstrip("_") if node.op == "call_function" and "." in str(node.target) else ""
+        target = str(node.target)
+        name = target.split(".")[1].rstrip("_") if node.op == "call_function" and "." in target else ""
         args, kwargs = list(node.args), dict(node.kwargs)
         if name in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "contiguous", "clone"):
             numbers[node] = numbers[args[0]]

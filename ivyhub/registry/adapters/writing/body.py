@@ -95,6 +95,9 @@ def write_method(
     """Write one function as a method.
 
     Args:
+        graph: what the function is a part of.
+        function: what is written.
+        style: how the target writes it.
         paths: for every module and own parameter below the function's module, how it is reached from ``self``.
         callees: how each child call's method is written, by call.
     """
@@ -108,7 +111,9 @@ def _roll(function: Function, uses: Mapping[Value, int], callees: Mapping[int, C
         runs = _chain(function.steps, position, uses)
         if callees is not None:  # nothing but the item may differ between the calls
             first = callees[runs[0].function.call] if runs else None
-            same = itertools.takewhile(lambda run: first is not None and callees[run.function.call].alike(first), runs)
+            same = itertools.takewhile(
+                lambda run, first=first: first is not None and callees[run.function.call].alike(first), runs
+            )
             runs = list(same) if first is not None and first.holds else []
         if len(runs) > 1:
             carried = {
@@ -364,7 +369,7 @@ class _Writer:
 
     def _loop(self, loop: _Loop) -> None:
         parent, _, first = loop.runs[0].function.module.rpartition(".")
-        siblings = [m for m in self.graph.children(parent)]
+        siblings = self.graph.children(parent)
         container = self.paths[parent]
         start, stop = int(first), int(first) + len(loop.runs)
         iterable = container if len(siblings) == len(loop.runs) else _slice(container, start, stop, len(siblings))
