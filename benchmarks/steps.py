@@ -1,0 +1,264 @@
+"""A forward pass and a training step of BERT-base: each export against the hand-written model of its framework.
+
+    python benchmarks/steps.py [torch jax flax.linen tensorflow] [--rounds 5] [--legacy pinned current]
+
+float32, random weights, batch 8, length 128, one core, CPU seconds. The training step is the mean square of both
+outputs, its gradient and plain gradient descent, with dropout as configured. Every contestant is compiled as its
+framework recommends and lives in a process of its own; each round lets all of them run. Hand-written models:
+transformers' BERT for torch; FlaxBert and TFBert of transformers 4.x for the others, in the environments of
+`legacy_env.py`, with the frameworks of their time (``pinned``) and with those that the exports use (``current``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import legacy_env
+from measuring import Contestant, pin, ratios, serve, table
+
+RATE = 1e-4
+LIBRARY = {"torch": "BertModel", "jax": "FlaxBertModel", "flax.linen": "FlaxBertModel", "tensorflow": "TFBertModel"}
+
+Tasks = Mapping[str, Callable[[], Any]]
+
+
+def inputs(batch: int = 8, length: int = 128) -> dict[str, Any]:
+    import numpy as np
+
+    rng = np.random.default_rng()
+    mask = np.arange(length) < rng.integers(length // 2, length, (batch, 1))
+    words = rng.integers(1000, 30000, (batch, length))
+    return {"input_ids": words, "attention_mask": mask.astype(words.dtype), "token_type_ids": 0 * words}
+
+
+# -- what is compared: two tasks each --------------------------------------------------------------------------------
+
+
+def torch_tasks(model: Any) -> Tasks:
+    import torch
+
+    batch = {name: torch.from_numpy(array) for name, array in inputs().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
+
+    def forward() -> None:
+        model.eval()
+        with torch.no_grad():
+            model(**batch)
+
+    def train() -> None:
+        model.train()
+        optimizer.zero_grad()
+        hidden, pooled = model(**batch)[:2]
+        (hidden.square().mean() + pooled.square().mean()).backward()
+        optimizer.step()
+
+    return {"forward": forward, "train": train}
+
+
+def nnx_tasks(model: Any) -> Tasks:
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flax import nnx
+
+    batch = {name: jnp.asarray(array, jnp.int32) for name, array in inputs().items()}
+    optimizer = nnx.Optimizer(model, optax.sgd(RATE), wrt=nnx.Param)
+    run = nnx.jit(lambda model, batch: tuple(model(**batch)))
+
+    @nnx.jit
+    def step(model: Any, optimizer: Any, batch: Any) -> None:
+        def loss(model: Any) -> jax.Array:
+            hidden, pooled = model(**batch)
+            return jnp.square(hidden).mean() + jnp.square(pooled).mean()
+
+        optimizer.update(model, nnx.grad(loss)(model))
+
+    def forward() -> None:
+        model.eval()
+        jax.block_until_ready(run(model, batch))
+
+    def train() -> None:
+        model.train()
+        step(model, optimizer, batch)
+        jax.block_until_ready(nnx.state(model, nnx.Param))
+
+    return {"forward": forward, "train": train}
+
+
+def linen_tasks(apply: Callable[..., Any], params: Any) -> Tasks:
+    """Tasks of a function ``apply(params, batch, dropout_rng)``, which has dropout where the last is not None."""
+    import jax
+    import jax.numpy as jnp
+
+    batch = {name: jnp.asarray(array, jnp.int32) for name, array in inputs().items()}
+    run = jax.jit(lambda params, batch: apply(params, batch, None))
+    state = {"params": jax.tree.map(jnp.asarray, params), "key": jax.random.PRNGKey(0)}
+
+    def step(params: Any, key: Any, batch: Any) -> Any:
+        def loss(params: Any) -> jax.Array:
+            hidden, pooled = apply(params, batch, used)
+            return jnp.square(hidden).mean() + jnp.square(pooled).mean()
+
+        used, key = jax.random.split(key)
+        return jax.tree.map(lambda p, g: p - RATE * g, params, jax.grad(loss)(params)), key
+
+    compiled = jax.jit(step, donate_argnums=0)
+
+    def train() -> None:
+        state["params"], state["key"] = compiled(state["params"], state["key"], batch)
+        jax.block_until_ready(state)
+
+    return {"forward": lambda: jax.block_until_ready(run(state["params"], batch)), "train": train}
+
+
+def tensorflow_tasks(model: Any, optimizer: Any) -> Tasks:
+    import tensorflow as tf
+
+    batch = {name: tf.constant(array, tf.int32) for name, array in inputs().items()}
+
+    def call(training: bool) -> Any:
+        found = model(batch, training=training)
+        return found[0], found[1]
+
+    @tf.function
+    def train() -> None:
+        with tf.GradientTape() as tape:
+            hidden, pooled = call(training=True)
+            loss = tf.reduce_mean(tf.square(hidden)) + tf.reduce_mean(tf.square(pooled))
+        pairs = zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+        optimizer.apply_gradients((gradient, variable) for gradient, variable in pairs if gradient is not None)
+
+    return {"forward": tf.function(lambda: call(training=False)), "train": train}
+
+
+def contend(name: str, folder: Path) -> None:
+    """Be one contestant: an export in ``folder`` by its target, or a class of transformers."""
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    layers = int((folder / "layers").read_text())
+    sys.path.insert(0, str(folder))
+    tasks: Tasks
+    match name:
+        case "torch":
+            used, tasks = "torch", torch_tasks(importlib.import_module("bert_torch").load())
+        case "jax":
+            used, tasks = "jax", nnx_tasks(importlib.import_module("bert_jax").load())
+        case "flax.linen":
+            module, variables = importlib.import_module("bert_flax_linen").load()
+
+            def apply_export(params: Any, batch: Any, key: Any) -> Any:
+                rngs = {} if key is None else {"rngs": {"dropout": key}}
+                return tuple(module.apply({**variables, "params": params}, **batch, deterministic=key is None, **rngs))
+
+            used, tasks = "jax", linen_tasks(apply_export, variables["params"])
+        case "tensorflow":
+            import keras
+
+            model = importlib.import_module("bert_tensorflow").load()
+            used, tasks = "tensorflow", tensorflow_tasks(model, keras.optimizers.SGD(RATE))
+        case _:
+            transformers = importlib.import_module("transformers")
+            transformers.logging.set_verbosity_error()
+            model = getattr(transformers, name)(transformers.BertConfig(num_hidden_layers=layers))
+            if name == "BertModel":
+                used, tasks = "torch", torch_tasks(model)
+            elif name == "FlaxBertModel":
+
+                def apply_library(params: Any, batch: Any, key: Any) -> Any:
+                    return model(**batch, params=params, dropout_rng=key, train=key is not None)[:2]
+
+                used, tasks = "jax", linen_tasks(apply_library, model.params)
+            else:
+                import tf_keras
+
+                used, tasks = "tensorflow", tensorflow_tasks(model, tf_keras.optimizers.SGD(RATE))
+    serve(f"{used} {importlib.import_module(used).__version__}", tasks)
+
+
+# -- the comparison --------------------------------------------------------------------------------------------------
+
+
+def prepare(folder: Path, layers: int, targets: list[str]) -> None:
+    """BERT-base with random weights, as a checkpoint and as an export for each target."""
+    from transformers import BertConfig, BertModel
+
+    from ivyhub.registry.api import pull_package
+
+    BertModel(BertConfig(num_hidden_layers=layers)).save_pretrained(folder / "bert")
+    (folder / "layers").write_text(str(layers))
+    for target in targets:
+        to = folder / f"bert_{target.replace('.', '_')}"
+        pull_package(str(folder / "bert"), framework=target, to=to, verify=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="of " + ", ".join(LIBRARY))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--legacy", nargs="*", choices=legacy_env.PACKAGES, default=["pinned", "current"])
+    parser.add_argument("--folder", type=Path, help="of the environments; by default in the user's cache")
+    parser.add_argument("--contend", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--prepare", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    targets = options.targets or list(LIBRARY)
+    if options.contend:
+        contend(options.contend[0], Path(options.contend[1]))
+        return
+    if options.prepare:
+        prepare(Path(options.prepare), options.layers, targets)
+        return
+    home = options.folder or legacy_env.default_folder()
+    environments = {kind: legacy_env.python(kind, home) for kind in options.legacy if targets != ["torch"]}
+    pin()
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["IVYHUB_HOME"] = f"{name}/home"
+        preparing = ["--prepare", name, "--layers", str(options.layers)]
+        subprocess.run([sys.executable, __file__, *preparing, *targets], check=True)
+        rows = []
+        for target in targets:
+            pythons = {"": sys.executable} if target == "torch" else environments
+            rows += compare(target, {kind: str(python) for kind, python in pythons.items()}, name, options.rounds)
+    table(("export", "against", "task", "CPU s", "its CPU s", "ratio (min-max)"), rows)
+
+
+def compare(target: str, pythons: Mapping[str, str], folder: str, rounds: int) -> list[tuple[str, ...]]:
+    """Rows of the table for one export against its library's model in several environments."""
+    library = LIBRARY[target]
+    contestants = {"export": Contestant([sys.executable, __file__, "--contend", target, folder])}
+    for kind, python in pythons.items():
+        contestants[kind] = Contestant([python, __file__, "--contend", library, folder])
+    times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in contestants} for task in ("forward", "train")}
+    for _ in range(rounds):
+        for task, found in times.items():
+            for who, contestant in contestants.items():
+                found[who].append(contestant.ask(task))
+    for contestant in contestants.values():
+        contestant.close()
+    rows = []
+    for kind in pythons:
+        for task, found in times.items():
+            middle, least, most = ratios(found, kind)["export"]
+            rows.append(
+                (
+                    f"{target} ({contestants['export'].versions})",
+                    f"{library} ({contestants[kind].versions})",
+                    task,
+                    f"{median(found['export']):.2f}",
+                    f"{median(found[kind]):.2f}",
+                    f"{middle:.2f} ({least:.2f}-{most:.2f})",
+                )
+            )
+    return rows
+
+
+if __name__ == "__main__":
+    main()
