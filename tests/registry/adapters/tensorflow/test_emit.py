@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import itertools
 import sys
@@ -57,7 +58,8 @@ def _imported(folder: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -74,7 +76,8 @@ def assert_same(package: Package, inputs: Sequence[np.ndarray], rng: np.random.G
         module = package.module.train(train)
         model = package.load()
         mode = {"training": train} if package.export.source.count("training") else {}
-        before = _leaves(tf.function(lambda *args: model(*args, **mode), input_signature=signature)(*inputs))
+        graph = tf.function(functools.partial(model, **mode), input_signature=signature)
+        before = _leaves(graph(*inputs))
         model = package.load()
         start = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         module.zero_grad()
@@ -86,9 +89,9 @@ def assert_same(package: Package, inputs: Sequence[np.ndarray], rng: np.random.G
             loss = sum(tf.reduce_sum(leaf * weight) for leaf, weight in zip(received, weights, strict=True))
         places = package.package.variables(model)
         gradients = dict(zip(places, tape.gradient(loss, [v.value for v in places.values()]), strict=True))
-        for ours, graph, theirs in zip(received, before, expected, strict=True):
+        for ours, graphed, theirs in zip(received, before, expected, strict=True):
             _close(ours, theirs.detach().numpy(), "outputs")
-            _close(graph, theirs.detach().numpy(), "outputs of the graph")
+            _close(graphed, theirs.detach().numpy(), "outputs of the graph")
         state = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
         slopes = {name: np.zeros_like(array) for name, array in state.items()}
         slopes |= {name: p.grad.numpy() for name, p in module.named_parameters() if p.grad is not None}
