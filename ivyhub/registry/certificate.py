@@ -31,6 +31,8 @@ STEPS = 10
 _TOLERANCE = {"float64": 1e-9, "float32": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
 #: Two computations of one formula in float32 differ by the sum of their own errors, and reduce in different orders.
 _AMPLIFIED = 8.0
+#: A gradient sums over the batch and every position; kernels that add naively (Eigen's convolutions) lose more.
+_SUMMED = 5.0
 #: Differences grow along steps of training, which amplify them.
 _GROWTH = 10.0
 
@@ -154,7 +156,7 @@ def _rows(model: Model, reference: _Reference, runner: Runner, native: WeightMap
     inputs = _flat(inputs)
     home = native.inverse()
     ours = runner.gradients(inputs, reference.weights, train=False)
-    yield Row("gradients, eval", _gradients(reference.gradients["eval"], homeward(home, ours)), tolerance)
+    yield Row("gradients, eval", _gradients(reference.gradients["eval"], homeward(home, ours)), tolerance * _SUMMED)
     yield Row("outputs, train", _largest(reference.trained, runner.outputs(inputs, train=True)), tolerance)
     moved = homeward(home, runner.buffers())
     shared = [name for name in reference.buffers if name in moved]
@@ -162,7 +164,7 @@ def _rows(model: Model, reference: _Reference, runner: Runner, native: WeightMap
         before, after = [reference.buffers[name] for name in shared], [moved[name] for name in shared]
         yield Row("buffers, train", _largest(before, after), tolerance)
     ours = runner.gradients(inputs, reference.weights, train=True)
-    yield Row("gradients, train", _gradients(reference.gradients["train"], homeward(home, ours)), tolerance)
+    yield Row("gradients, train", _gradients(reference.gradients["train"], homeward(home, ours)), tolerance * _SUMMED)
     losses = runner.descend(inputs, reference.weights, rate=reference.rate, steps=STEPS)
     scale = max(1e-30, *(abs(loss) for loss in reference.losses), _size(outputs))
     apart = max(abs(a - b) for a, b in zip(reference.losses, losses, strict=True)) / scale

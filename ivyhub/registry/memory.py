@@ -105,7 +105,7 @@ def keep(
     if isinstance(model, Graph):
         recipe = Recipe(input_specs(model, {}), {}, _identity(model))
         return _keep_arrays(store, Model(model, recipe), _ARRAYS.get(model), name=name)
-    known = record_of_object(model)
+    known = record_of_object(model[0] if isinstance(model, tuple) and model else model)  # a Linen export is a pair
     if known is not None:
         record = known[0]
         adapter = importlib.import_module(f"ivyhub.registry.adapters.{Target.parse(record.target).framework}.run")

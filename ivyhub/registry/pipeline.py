@@ -50,7 +50,9 @@ class Model(msgspec.Struct, frozen=True):
     recipe: Recipe
 
     def tensors(self, checkpoint: Checkpoint, native: WeightMap) -> list[PlannedTensor]:
-        """The tensors of an export, planned from the checkpoint of the source.
+        """The tensors of an export, planned from the checkpoint of the source and in its order.
+
+        In that order bytes that do not change are copied in long runs, and a file that says the same is the same.
 
         Args:
             checkpoint: the weights of the source.
@@ -59,7 +61,10 @@ class Model(msgspec.Struct, frozen=True):
         Raises:
             TensorMismatchError: the checkpoint lacks a tensor.
         """
-        return through(WeightMap(self.recipe.weights), native).apply(checkpoint)
+        order = {name: position for position, name in enumerate(checkpoint)}
+        entries = through(WeightMap(self.recipe.weights), native).entries
+        placed = sorted(entries, key=lambda entry: min((order.get(name, 0) for name in entry.sources), default=0))
+        return WeightMap(tuple(placed)).apply(checkpoint)
 
 
 def through(first: WeightMap, second: WeightMap) -> WeightMap:
