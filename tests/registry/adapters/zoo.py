@@ -151,6 +151,20 @@ class Twice(nn.Module):
         return once, self.layer(once)
 
 
+class Counting(nn.Module):
+    """A buffer that calls change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.register_buffer("average", torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        self.average.mul_(0.5).add_(0.5 * y.detach().mean(dim=0))
+        return y - self.average
+
+
 def _text() -> Example:
     ids = torch.arange(10).reshape(2, 5)
     axes = {0: "batch", 1: "length"}
@@ -161,6 +175,7 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "text": _text,
     "image": lambda: Example(Image(), (torch.rand(2, 3, 32, 32),), {"pixels": {0: "batch"}}),
     "signal": lambda: Example(Signal(), (torch.rand(2, 2, 6),), {"x": {0: "batch"}}),
+    "counting": lambda: Example(Counting(), (torch.rand(3, 4),), {"x": {0: "batch"}}),
     "twice": lambda: Example(Twice(), (torch.rand(3, 4),), {"x": {0: "batch"}}),
 }
 """Examples by name, each with fresh weights."""

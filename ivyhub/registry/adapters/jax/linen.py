@@ -94,6 +94,7 @@ class LinenStyle(Style):
     base: ClassVar[str] = "nn.Module"
     supports: ClassVar[tuple[str, ...]] = ("jax", "flax_linen")
     array: ClassVar[str] = "jax.Array"
+    updates: ClassVar[bool] = True
     training: ClassVar[str | None] = "deterministic"
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     imports: ClassVar[Mapping[str, str]] = {
@@ -126,6 +127,12 @@ class LinenStyle(Style):
         stmt = statement(f"self.{word} = self.{initial}, 0, {dtype})")
         stmt.value.args[-2] = literal(spec.shape, "size")  # type: ignore[attr-defined]
         return [stmt]
+
+    def update(self, owner: ast.expr, word: str, value: ast.expr) -> ast.stmt:
+        stmt = statement('if self.is_mutable_collection("buffers"):\n    self.x.value = 0')
+        stmt.body[0].targets[0].value = attribute(owner, word)  # type: ignore[attr-defined]
+        stmt.body[0].value = value  # type: ignore[attr-defined]
+        return stmt
 
     def dropout(self, layer: ast.expr) -> ast.expr:
         return ast.Call(name("partial"), [layer], [ast.keyword("deterministic", name("deterministic"))])
@@ -185,7 +192,7 @@ def load(path=None, *, device=None, dtype=None):
     and "buffers". A tensor's name in the file is its path in them: "params.layer_0.kernel".
 
     To train, pass ``deterministic=False`` where the model takes it, ``rngs={{"dropout": key}}`` to ``apply``, and
-    ``mutable=["batch_stats"]`` where there are batch statistics.
+    ``mutable=["batch_stats"]`` where there are batch statistics (``["buffers"]`` where the model changes buffers).
 
     Args:
         path: the folder of the weights; this package's own by default.

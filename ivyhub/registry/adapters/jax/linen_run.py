@@ -72,7 +72,7 @@ class LinenRunner:
         from flax import linen
 
         mode = {"deterministic": not train} if self._takes_mode else {}
-        mutable = [name for name in variables if name != "params"] if train else []
+        mutable = [name for name in variables if name != "params"]
         with linen.intercept_methods(_without_dropout):
             result, changed = self.module.apply(variables, **inputs, **mode, mutable=mutable)
         return [leaf for leaf in leaves(result) if isinstance(leaf, jax.Array)], changed

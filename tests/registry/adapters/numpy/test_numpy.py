@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from ivyhub.errors import NoLoweringError
 from ivyhub.registry.export import import_package
 from tests.registry.adapters.parity import assert_same
 from tests.registry.adapters.zoo import EXAMPLES, Example, unused_or_undefined, write_package
@@ -41,15 +42,20 @@ def export(example: Example, folder: Path, **options: Any) -> Any:
     return import_package(write_package(example, "numpy", folder / "package")).load(**options)
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {"counting"}))
 def test_same_function(name: str, rng: np.random.Generator) -> None:
     example = fresh(name, rng)
     assert_same(example.module, example.args, {}, example.dynamic, to="numpy", rng=rng)
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {"counting"}))
 def test_source_is_clean(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
     assert not unused_or_undefined(write_package(fresh(name, rng), "numpy", tmp_path / name))
+
+
+def test_changed_buffers_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    with pytest.raises(NoLoweringError, match="average"):
+        export(fresh("counting", rng), tmp_path)
 
 
 def test_runs_alone(tmp_path: Path, rng: np.random.Generator) -> None:
