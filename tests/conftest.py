@@ -41,3 +41,24 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     path = tmp_path_factory.mktemp("ivyhub-home")
     monkeypatch.setenv("IVYHUB_HOME", str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint in Hugging Face layout: a small BERT with a classifier, its weights random."""
+    import transformers
+
+    config = transformers.BertConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        vocab_size=50,
+        max_position_embeddings=40,
+        num_labels=3,
+    )
+    folder = tmp_path_factory.mktemp("sources") / "small-bert"
+    transformers.BertForSequenceClassification(config).save_pretrained(folder)
+    (folder / "tokenizer.json").write_text('{"version": "1.0"}')
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# a model\n")
+    return folder

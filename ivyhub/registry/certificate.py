@@ -77,11 +77,13 @@ def certify(
 
     Args:
         model: what was exported.
-        original, export: open them; the original is let go before the export is opened.
+        original: opens the original, which is let go before the export is opened.
+        export: opens the export.
         native: from the graph's parameters to the export's tensors.
         trains: whether the export has gradients.
         dtype: the floating-point type of the export, which sets the tolerances.
         seed: of inputs and projections; fresh by default.
+        progress: hears of each stage.
 
     Returns:
         The certificate: ``{"format", "seed", "dtype", "rows": [{"check", "measured", "tolerance", "passed"}]}``.

@@ -147,7 +147,8 @@ def _captured(
 
 def _examples(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The example arrays by path, for the range of their integers."""
-    from ivyhub.registry.adapters.torch.capture import bind, to_numpy
+    from ivyhub.registry.adapters.torch.arguments import bind
+    from ivyhub.registry.adapters.torch.trees import to_numpy
 
     return {
         path: to_numpy(leaf)
@@ -163,7 +164,7 @@ def _identity(graph: Graph) -> tuple[Entry, ...]:
 
 def _checkpoint(arrays: Mapping[str, Any]) -> Checkpoint:
     """Arrays of PyTorch or NumPy as a checkpoint; nothing is copied that is in memory already."""
-    from ivyhub.registry.adapters.torch.capture import to_numpy
+    from ivyhub.registry.adapters.torch.trees import to_numpy
 
     return MemoryCheckpoint(
         {

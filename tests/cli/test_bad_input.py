@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from ivyhub.cli import run
 
@@ -77,3 +83,117 @@ def test_pickled_weights_are_refused_as_unsafe(fail: Fail, tmp_path: Path) -> No
     told = fail("./pickled", "--framework", "jax")
     assert (told["code"], told["exit_code"]) == ("unsafe", 5)
     assert [path.name for path in tmp_path.iterdir()] == ["pickled"]
+
+
+@pytest.fixture
+def bert(bert_folder: Path, tmp_path: Path) -> Path:
+    """A small BERT in the working folder, to be damaged."""
+    return Path(shutil.copytree(bert_folder, tmp_path / "bert"))
+
+
+def only(tmp_path: Path, *names: str) -> bool:
+    """Whether nothing but these stands in the working folder."""
+    return {path.name for path in tmp_path.iterdir()} == set(names)
+
+
+def test_version_that_is_not_installed_is_told_before_any_work(fail: Fail, tmp_path: Path, bert: Path) -> None:
+    told = fail("./bert", "--framework", "torch>=99")
+    assert (told["code"], told["exit_code"]) == ("target-version", 2)
+    assert "99" in told["message"]
+    assert only(tmp_path, "bert")
+
+
+def test_version_older_than_the_minimum(fail: Fail, tmp_path: Path) -> None:
+    told = fail("minilm", "--framework", "torch==1.0")
+    assert (told["code"], told["exit_code"]) == ("target-version", 2)
+    assert only(tmp_path)
+
+
+def test_framework_that_is_not_installed_names_its_extra(
+    fail: Fail, tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ivyhub.engine import backends
+
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    backends._installed.cache_clear()
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # Python's own way to say that a module is not there
+    told = fail("./bert", "--framework", "tensorflow")
+    backends._installed.cache_clear()
+    assert (told["code"], told["exit_code"]) == ("framework-not-installed", 1)
+    assert "ivyhub[tensorflow]" in told["hint"]
+    assert only(tmp_path, "bert")
+
+
+def test_device_that_is_not_there(fail: Fail, tmp_path: Path, bert: Path) -> None:
+    told = fail("./bert", "--framework", "torch", "--device", "cuda:77")
+    assert (told["code"], told["exit_code"]) == ("unknown-device", 2)
+    assert only(tmp_path, "bert")
+
+
+def change(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    state = load_file(folder / "model.safetensors")
+    edit(state)
+    save_file(state, folder / "model.safetensors")
+
+
+def test_checkpoint_that_does_not_fit_lists_every_tensor(fail: Fail, tmp_path: Path, bert: Path) -> None:
+    def edit(state: dict[str, Any]) -> None:
+        del state["classifier.bias"]
+        state["classifier.weight"] = state["classifier.weight"][:, :5].copy()
+        state["stranger"] = np.zeros(3, np.float32)
+
+    change(bert, edit)
+    told = fail("./bert", "--framework", "torch")
+    assert (told["code"], told["exit_code"]) == ("tensor-mismatch", 1)
+    assert all(f"1 {kind}" in told["message"] for kind in ("missing", "unexpected", "mis-shaped"))
+    assert only(tmp_path, "bert")
+
+
+@pytest.mark.parametrize("size", [0, 7, 200, -1], ids=["empty", "no header", "half a header", "last byte missing"])
+def test_truncated_weights_are_corrupt(fail: Fail, tmp_path: Path, bert: Path, size: int) -> None:
+    file = bert / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:size])
+    told = fail("./bert", "--framework", "torch")
+    assert (told["code"], told["exit_code"]) == ("corrupt-file", 1)
+    assert only(tmp_path, "bert")
+
+
+def test_shard_index_that_leaves_its_folder_is_unsafe(fail: Fail, tmp_path: Path, bert: Path) -> None:
+    (bert / "model.safetensors").rename(tmp_path / "secret.safetensors")
+    index = {"weight_map": {"classifier.bias": "../secret.safetensors"}}
+    (bert / "model.safetensors.index.json").write_text(json.dumps(index))
+    told = fail("./bert", "--framework", "torch")
+    assert (told["code"], told["exit_code"]) == ("unsafe", 5)
+    assert only(tmp_path, "bert", "secret.safetensors")
+
+
+def test_code_in_a_configuration_is_unsafe(fail: Fail, tmp_path: Path, bert: Path) -> None:
+    raw = json.loads((bert / "config.json").read_text())
+    (bert / "config.json").write_text(json.dumps({**raw, "auto_map": {"AutoModel": "evil.Model"}}))
+    told = fail("./bert", "--framework", "torch")
+    assert (told["code"], told["exit_code"]) == ("unsafe", 5)
+    assert "ivyhub.transpile" in told["hint"]
+    assert only(tmp_path, "bert")
+
+
+FULL = """
+import os, resource, signal, sys
+from ivyhub.cli import run
+os.chdir(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # a disk on which no file of weights finds room
+sys.exit(run(["pull", "./bert", "--framework", "torch", "--no-verify", "--json"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
+def test_full_disk_leaves_nothing(tmp_path: Path, bert: Path, home: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True)
+    told = json.loads(done.stderr[done.stderr.index("{") :])
+    assert (told["code"], done.returncode) == ("storage", 1)
+    assert told["hint"]
+    assert only(tmp_path, "bert")
+    assert not [path for path in (home / "tmp").rglob("*") if path.is_file() and path.suffix != ".lock"]

@@ -157,7 +157,7 @@ def test_verify_names_the_first_module_that_differs(
     folder = Path(pull(bert_folder, "torch").path)
     assert run(["verify", str(folder)]) == 0
     state = load_file(folder / "model.safetensors")
-    state["bert.encoder.layer.1.intermediate.dense.weight"] += 0.5
+    state["bert.encoder.layer.1.intermediate.dense.weight"][:, 0] += 0.5  # not all: the rows of a layer norm sum to 0
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     found = api.verify(str(folder))
     assert not all(row["passed"] for row in found["rows"])
@@ -268,8 +268,8 @@ def test_the_registry_lists_and_shows_what_was_pulled(bert_folder: Path, pull: P
     result = pull(bert_folder, "torch", new_name="mine")
     listed = {model.name: model for model in ivyhub.list_models()}
     assert listed.keys() == {"mine", "small-bert"}
-    count = sum(p.numel() for p in transformers.AutoModelForSequenceClassification.from_pretrained(bert_folder).parameters())
-    assert listed["mine"].parameters == count
+    loaded = transformers.AutoModelForSequenceClassification.from_pretrained(bert_folder)
+    assert listed["mine"].parameters == sum(parameter.numel() for parameter in loaded.parameters())
     details = ivyhub.show("mine")
     assert details.digest == result.version
     assert details.certificates == {"torch": result.certificate}
@@ -293,7 +293,7 @@ def test_a_pushed_name_wins_over_nothing_else(bert_folder: Path, mixed: Any, pul
         (lambda: ivyhub.transpile(object(), "jax"), UsageError),
         (lambda: ivyhub.trace(3), UsageError),
         (lambda: ivyhub.transpile(nn.Linear(2, 2), "jax", args=(torch.ones(1), 2, 3)), CaptureError),
-        (lambda: ivyhub.transpile(nn.Linear(2, 2), "jax", args=(torch.ones(1, 2),), device="tpu:9"), UnknownDeviceError),
+        (lambda: ivyhub.transpile(nn.Tanh(), "jax", args=(torch.ones(1, 2),), device="tpu:9"), UnknownDeviceError),
         (lambda: ivyhub.push(ivyhub.trace(nn.Linear(2, 2), torch.ones(1, 2)).copy(), "x"), UsageError),
         (lambda: ivyhub.show("nothing"), UnknownNameError),
         (lambda: ivyhub.verify("nothing"), UnknownNameError),
@@ -305,9 +305,7 @@ def test_wrong_calls_say_so(call: Callable[[], Any], error: type[Exception]) -> 
     assert not ivyhub.list_models()
 
 
-def test_a_package_of_another_registry_is_verified_from_its_source(
-    bert_folder: Path, pull: Pull, home: Path
-) -> None:
+def test_a_package_of_another_registry_is_verified_from_its_source(bert_folder: Path, pull: Pull, home: Path) -> None:
     folder = Path(pull(bert_folder, "torch", verify=False).path)
     shutil.rmtree(home)
     assert all(row["passed"] for row in api.verify(str(folder))["rows"])
