@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ivyhub.cli.output import Output, columns, common_options, pass_output
@@ -21,7 +23,7 @@ def command(output: Output) -> None:
     from ivyhub.registry import api
 
     fields = ("name", "flavours", "installed", "minimum", "extra")
-    rows = [dict(zip(fields, row, strict=True)) for row in api.frameworks()]
+    rows: list[dict[str, Any]] = [dict(zip(fields, row, strict=True)) for row in api.frameworks()]
     output.document(rows)
     lines = [
         (row["name"], ", ".join(row["flavours"]) or None, row["installed"], row["minimum"], f"ivyhub[{row['extra']}]")

@@ -115,7 +115,7 @@ def keep(
     return _keep_arrays(store, found, arrays, name=name)
 
 
-# -- capture --------------------------------------------------------------------------------------------------------------
+# -- capture ----------------------------------------------------------------------------------------------------------
 
 
 def _is_torch(module: Any) -> bool:
@@ -183,7 +183,7 @@ def _original(module: Any, model: Model) -> Callable[[], Original]:
     return lambda: TorchRunner(copy.deepcopy(module), arrange=lambda arrays: arrange(model.graph, arrays))
 
 
-# -- keeping --------------------------------------------------------------------------------------------------------------
+# -- keeping ----------------------------------------------------------------------------------------------------------
 
 
 def _keep_arrays(store: Store, model: Model, arrays: Mapping[str, Any] | None, *, name: str) -> Digest:

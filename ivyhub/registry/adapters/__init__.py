@@ -22,10 +22,10 @@ def emit(graph: Graph, target: Target | str) -> Export:
 
     Raises `NoLoweringError` with every operation that the target cannot express.
     """
-    from .target import Target
+    from .target import Target as Parsed
 
     if isinstance(target, str):
-        target = Target.parse(target)
+        target = Parsed.parse(target)
     return importlib.import_module(f".{target.framework}.emit", __name__).emit(graph, target)
 
 

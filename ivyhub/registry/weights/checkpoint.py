@@ -322,9 +322,9 @@ def _open_indexed(index: Path) -> list[_Shard]:
 def _inside(folder: Path, name: str) -> Path:
     """The file of that name in the folder, once it is sure that nothing leads out of it."""
     plain = PurePosixPath(name).name == PureWindowsPath(name).name == name and name not in ("", ".", "..")
+    file = folder / name
     if plain:
         check_names((name,), folder)
-        file = folder / name
         allowed = [folder.resolve()]
         # The cache of huggingface_hub keeps MODEL/snapshots/REVISION full of links into MODEL/blobs:
         # https://huggingface.co/docs/huggingface_hub/guides/manage-cache

@@ -14,8 +14,9 @@ import numpy as np
 import ivyhub
 from ivyhub.engine.graph import tree_leaves
 from ivyhub.registry.adapters.target import Target
-from ivyhub.registry.adapters.torch.capture import bind, to_numpy
+from ivyhub.registry.adapters.torch.arguments import bind
 from ivyhub.registry.adapters.torch.run import TorchRunner
+from ivyhub.registry.adapters.torch.trees import to_numpy
 from ivyhub.registry.certificate import homeward
 from ivyhub.registry.conversion import open_runner
 from ivyhub.registry.export import record_of_object

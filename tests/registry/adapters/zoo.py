@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ivyhub.registry.adapters import emit
-from ivyhub.registry.adapters.torch.capture import capture, to_numpy
+from ivyhub.registry.adapters.torch.capture import capture
+from ivyhub.registry.adapters.torch.trees import to_numpy
 from ivyhub.registry.export import write_source, write_weights
 from ivyhub.registry.weights import MemoryCheckpoint
 

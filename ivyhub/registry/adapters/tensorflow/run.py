@@ -62,7 +62,7 @@ class KerasRunner:
             loss = sum(
                 tf.reduce_sum(leaf * tf.cast(weight, leaf.dtype)) for leaf, weight in pairs if weight is not None
             )
-        gradients = tape.gradient(
+        gradients: Any = tape.gradient(
             loss, [variable.value for variable in places.values()], unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         dense = map(tf.convert_to_tensor, gradients)  # the gradient of an embedding is a list of rows

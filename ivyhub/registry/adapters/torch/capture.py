@@ -13,25 +13,25 @@ import inspect
 import linecache
 import operator
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ....engine.backends import FRAMEWORKS, dtype_name, load
 from ....engine.dims import Dim, Size
-from ....engine.graph import Call, Graph, ModuleInfo, Parameter, Record, Scope, Tree, Value
+from ....engine.graph import Call, Graph, ModuleInfo, Parameter, Scope, Value
 from ....engine.spec import Spec
 from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
-from .functional import Storage, alias_info
-from .layers import read_layer
-from .lines import assigned_name, short_path, source_line
+from .arguments import bind, flattened, unbind
+from .functional import Storage, is_projection, mutated_buffers
+from .layers import plain_averages, read_layer
+from .lines import assigned_name, keep_last_hint, short_path, source_line
 from .rules import RULES
 from .sizes import size_of
 from .training import Watch, frames
+from .trees import pytree_of_torch, to_numpy, unflatten
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
 
@@ -74,75 +74,6 @@ def capture(
     return _Reader(module, arguments, dynamic or {}).read()
 
 
-def bind(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by the parameter names of ``forward``. Raises `CaptureError` when they do not fit it."""
-    try:
-        bound = inspect.signature(module.forward).bind(*args, **kwargs)
-    except TypeError as error:
-        raise CaptureError(
-            f"the example inputs do not fit {type(module).__name__}.forward: {error}",
-            hint=f"its signature is {inspect.signature(module.forward)}",
-        ) from None
-    return _flattened(inspect.signature(module.forward), bound)
-
-
-def _flattened(signature: inspect.Signature, bound: inspect.BoundArguments) -> dict[str, Any]:
-    """Bound arguments by name, those of ``**kwargs`` among the others."""
-    arguments = dict(bound.arguments)
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            arguments.update(arguments.pop(parameter.name, {}))
-    return arguments
-
-
-def unbind(module: Any, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments by name as a call's ``args`` and ``kwargs``: the inverse of `bind`.
-
-    Example:
-        >>> import torch
-        >>> class Sum(torch.nn.Module):
-        ...     def forward(self, x, /, *others, scale=1): ...
-        >>> unbind(Sum(), {"x": 1, "others": (2, 3), "scale": 4})
-        ((1, 2, 3), {'scale': 4})
-    """
-    args: list[Any] = []
-    kwargs = dict(arguments)
-    parameters = inspect.signature(module.forward).parameters.values()
-    starred = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL and kwargs.get(p.name)), None)
-    for parameter in parameters:
-        positional = parameter.kind is parameter.POSITIONAL_ONLY or (
-            starred is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        )
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            args += kwargs.pop(parameter.name, ())
-        elif positional and parameter.name in kwargs:
-            args.append(kwargs.pop(parameter.name))
-    return tuple(args), kwargs
-
-
-def _mutated_buffers(program: Any) -> set[str]:
-    """The buffers that a program writes to, by path."""
-    kinds = program.graph_signature
-    held = {**kinds.inputs_to_buffers}
-    found: set[str] = set()
-    for graph in (program.graph, *(m.graph for m in program.graph_module.children() if hasattr(m, "graph"))):
-        for node in graph.nodes:
-            info = alias_info(node)
-            if info is None:
-                continue
-            base = node.args[0]
-            while alias_info(base) is not None:
-                base = base.args[0]
-            if info.is_write and base.name in held:
-                found.add(held[base.name])
-    return found
-
-
-def _is_projection(node: Any) -> bool:
-    """Whether a node takes a result out of a sub-graph's: it belongs to no layer, wherever that result was made."""
-    return node.target is operator.getitem and getattr(node.args[0].target, "namespace", "") == "higher_order"
-
-
 class _Reader:
     """One capture of one module."""
 
@@ -174,7 +105,7 @@ class _Reader:
         names, examples = list(self.arguments), self._examples()
         program = self._export(names, examples)
         self.program = program
-        self.mutated = _mutated_buffers(program)
+        self.mutated = mutated_buffers(program)
         self._describe_modules()
         self._name_sizes(program, names)
         self._read_inputs(program, names)
@@ -193,12 +124,12 @@ class _Reader:
             leaves = iter(
                 [self._get(leaf) if isinstance(leaf, self.torch.fx.Node) else leaf for leaf in output.args[0]]
             )
-        outputs = _unflatten(program.call_spec.out_spec, leaves)
+        outputs = unflatten(program.call_spec.out_spec, leaves)
         self.graph.updates = {
             path: value for path, value in self.storage.updated().items() if not self._is_leaf_state(path)
         }
         graph = self.builder.finish(outputs)
-        _keep_last_hint(graph)
+        keep_last_hint(graph)
         graph.meta = {
             "framework": "torch",
             "version": str(FRAMEWORKS["torch"].installed),
@@ -209,7 +140,7 @@ class _Reader:
 
     def _export(self, names: Sequence[str], examples: Mapping[str, Any]) -> Any:
         torch = self.torch
-        pytree = torch.utils._pytree
+        pytree = pytree_of_torch()
         unknown = set(self.dynamic) - set(names)
         if unknown:
             raise CaptureError(
@@ -231,7 +162,7 @@ class _Reader:
                 try:
                     with (
                         self._named_arguments(),
-                        self._plain_averages(),
+                        plain_averages([self.modules[path] for path in self.leaves]),
                         self._hooks(),
                         self.watch.watching(self.modules),
                     ):
@@ -287,22 +218,6 @@ class _Reader:
             else:
                 self.module.forward = own
 
-    @contextlib.contextmanager
-    def _plain_averages(self) -> Generator[None]:
-        """Give batch norms with a cumulative average a plain one: the layer is read as a whole, its formula is not."""
-        cumulative = [
-            self.modules[path]
-            for path, (layer, settings) in self.leaves.items()
-            if layer == "BatchNorm" and settings["momentum"] is None
-        ]
-        try:
-            for module in cumulative:
-                module.momentum = 0.1
-            yield
-        finally:
-            for module in cumulative:
-                module.momentum = None
-
     def _examples(self) -> dict[str, Any]:
         """Inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants."""
         torch = self.torch
@@ -319,7 +234,7 @@ class _Reader:
                     leaf = torch.zeros(shape, dtype=leaf.dtype, device=leaf.device)
             return leaf
 
-        pytree = torch.utils._pytree
+        pytree = pytree_of_torch()
         return {
             name: pytree.tree_map(lambda leaf, n=name: widen(n, leaf), argument)
             for name, argument in self.arguments.items()
@@ -330,7 +245,7 @@ class _Reader:
         """While tracing, note which tensors each call of a composite module received and returned."""
         from torch.fx.experimental.proxy_tensor import get_innermost_proxy_mode, get_proxy_slot
 
-        pytree = self.torch.utils._pytree
+        pytree = pytree_of_torch()
         counts: dict[str, int] = {}
         stack: list[int] = []
         self.graph.calls.clear()
@@ -356,7 +271,7 @@ class _Reader:
                 counts[path] = count + 1
                 self.calls[path, count] = index
                 stack.append(index)
-                bound = _flattened(signature, signature.bind(*args, **kwargs))
+                bound = flattened(signature, signature.bind(*args, **kwargs))
                 self.graph.calls[index].arguments = dict.fromkeys(bound)
                 mark(index, "argument", bound)
 
@@ -479,11 +394,11 @@ class _Reader:
         ]
 
     def _flat_names(self, names: Sequence[str]) -> list[tuple[str, Any]]:
-        pytree = self.torch.utils._pytree
+        pytree = pytree_of_torch()
         return [(name, leaf) for name in names for leaf in pytree.tree_leaves(self.arguments[name])]
 
     def _read_inputs(self, program: Any, names: Sequence[str]) -> None:
-        pytree = self.torch.utils._pytree
+        pytree = pytree_of_torch()
         nodes = iter(self._user_placeholders(program))
         for name in names:
             leaves, spec = pytree.tree_flatten(self.arguments[name])
@@ -500,7 +415,7 @@ class _Reader:
                     values.append(leaf)
                     if leaf is not None and not isinstance(leaf, bool | str):
                         self.notes.append(f"{name}={leaf!r} is baked into the graph")
-            self.graph.inputs[name] = _unflatten(spec, iter(values))
+            self.graph.inputs[name] = unflatten(spec, iter(values))
         kinds = self.torch.export.graph_signature.InputKind
         by_name = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
         for spec in program.graph_signature.input_specs:
@@ -545,7 +460,7 @@ class _Reader:
             node = nodes[position]
             stack = stack_of(node)
             leaf = next((entry for entry in stack if entry[0] in self.leaves), None)
-            if leaf is None or _is_projection(node):
+            if leaf is None or is_projection(node):
                 with self.builder.recording(self._scope(node, stack)):
                     self._read_node(node)
                 position += 1
@@ -692,7 +607,7 @@ class _Reader:
         def stand_in(fake: Any) -> Any:
             return self.builder.value(self._spec(fake)) if isinstance(fake, self.torch.Tensor) else fake
 
-        self._set(node, self.torch.utils._pytree.tree_map(stand_in, val))
+        self._set(node, pytree_of_torch().tree_map(stand_in, val))
 
     def _line(self) -> str:
         scope = self.builder.scope
@@ -721,53 +636,4 @@ class _Reader:
             self.graph.calls[call].result = {".".join(keys): value for keys, value in found}
 
 
-def _unflatten(spec: Any, leaves: Iterator[Any]) -> Tree:
-    """A tree of torch's pytree specification as a tree of the graph; dataclass-like nodes become records."""
-    if spec.is_leaf():
-        return next(leaves)
-    children = [_unflatten(child, leaves) for child in spec.children()]
-    kind, context = spec.type, spec.context
-    if kind in (tuple, list):
-        return kind(children)
-    if kind is dict:
-        return dict(zip(context, children, strict=True))
-    fields = getattr(context, "_fields", None) or getattr(kind, "_fields", None)
-    if fields is None and isinstance(context, list | tuple) and len(context) == len(children):
-        fields = context
-    if fields is None and isinstance(context, list | tuple) and context and isinstance(context[0], list | tuple):
-        fields = context[0]
-    if fields is None or len(fields) != len(children):
-        fields = [f"item_{index}" for index in range(len(children))]
-    name = context.__name__ if isinstance(context, type) else kind.__name__
-    return Record(name, dict(zip(map(str, fields), children, strict=True)))
-
-
-def _keep_last_hint(graph: Graph) -> None:
-    """Of the values that one source line computes, the last bears the line's name."""
-    seen: set[tuple[int, str, int]] = set()
-    for node in reversed(graph.nodes):
-        scope = node.scope
-        key = (scope.call, scope.file, scope.line)
-        for value in node.outputs:
-            if node.op in ("parameter", "constant"):
-                continue
-            value.hint = "" if key in seen else value.hint
-        if node.op not in ("parameter", "constant"):
-            seen.add(key)
-
-
-def to_numpy(tensor: Any) -> np.ndarray:
-    """A tensor's values without a copy where the layout allows; bfloat16 and float8 through ml_dtypes."""
-    import torch
-
-    tensor = tensor.detach().cpu()
-    name = dtype_name(tensor.dtype)
-    if name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
-        import ml_dtypes
-
-        integer = torch.int16 if name == "bfloat16" else torch.int8
-        return tensor.view(integer).numpy().view(getattr(ml_dtypes, name))
-    return tensor.numpy()
-
-
-__all__ = ["Capture", "bind", "capture", "to_numpy", "unbind"]
+__all__ = ["Capture", "capture"]

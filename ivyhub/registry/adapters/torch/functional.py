@@ -7,6 +7,7 @@ taken anew.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -178,3 +179,26 @@ def alias_info(node: Any) -> Any:
     """What the schema of a node's operation says of its first argument: written, shown by the result, or None."""
     schema = getattr(getattr(node, "target", None), "_schema", None)
     return schema.arguments[0].alias_info if schema is not None and schema.arguments and node.args else None
+
+
+def mutated_buffers(program: Any) -> set[str]:
+    """The buffers that a program writes to, by path."""
+    kinds = program.graph_signature
+    held = {**kinds.inputs_to_buffers}
+    found: set[str] = set()
+    for graph in (program.graph, *(m.graph for m in program.graph_module.children() if hasattr(m, "graph"))):
+        for node in graph.nodes:
+            info = alias_info(node)
+            if info is None:
+                continue
+            base = node.args[0]
+            while alias_info(base) is not None:
+                base = base.args[0]
+            if info.is_write and base.name in held:
+                found.add(held[base.name])
+    return found
+
+
+def is_projection(node: Any) -> bool:
+    """Whether a node takes a result out of a sub-graph's: it belongs to no layer, wherever that result was made."""
+    return node.target is operator.getitem and getattr(node.args[0].target, "namespace", "") == "higher_order"

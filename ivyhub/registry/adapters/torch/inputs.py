@@ -37,7 +37,7 @@ def inputs_of(module: Any, preprocessor: Mapping[str, Any]) -> tuple[list[InputS
         notes.append("captured with use_cache=False: the export computes all positions at each call")
     for part in parts:
         if hasattr(part, "use_cache"):
-            part.use_cache = False
+            setattr(part, "use_cache", False)  # noqa: B010 - a configuration of any class
     return inputs, settings, notes
 
 

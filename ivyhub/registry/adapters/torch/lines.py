@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from ....engine.graph import Graph
+
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
 
 
@@ -57,3 +59,17 @@ def _names(file: str) -> dict[int, str]:
                     for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                         names[line] = ", ".join(each.id for each in targets if isinstance(each, ast.Name))
     return names
+
+
+def keep_last_hint(graph: Graph) -> None:
+    """Of the values that one source line computes, the last bears the line's name."""
+    seen: set[tuple[int, str, int]] = set()
+    for node in reversed(graph.nodes):
+        scope = node.scope
+        key = (scope.call, scope.file, scope.line)
+        for value in node.outputs:
+            if node.op in ("parameter", "constant"):
+                continue
+            value.hint = "" if key in seen else value.hint
+        if node.op not in ("parameter", "constant"):
+            seen.add(key)

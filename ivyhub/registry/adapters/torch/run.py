@@ -10,8 +10,9 @@ import numpy as np
 
 from ....errors import UnknownDeviceError
 from ..running import Arrays, labelled, leaves
-from .capture import to_numpy, unbind
+from .arguments import unbind
 from .hub import to_torch
+from .trees import to_numpy
 
 
 class TorchRunner:

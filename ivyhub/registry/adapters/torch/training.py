@@ -19,6 +19,7 @@ from typing import Any
 
 from ....errors import CaptureError
 from .lines import short_path
+from .trees import pytree_of_torch
 
 Site = tuple[CodeType, int]  # a place in code: the function, and the instruction in it
 Place = tuple[str, int]  # file and line
@@ -163,10 +164,9 @@ def _kind(run: _Run) -> object:
 
     Whole numbers are left out of the settings: layers are numbered by them.
     """
-    import torch
 
     settings = [(k, v) for k, v in vars(run.module).items() if k != "training" and isinstance(v, bool | float | str)]
-    leaves, spec = torch.utils._pytree.tree_flatten((run.args, run.kwargs))
+    leaves, spec = pytree_of_torch().tree_flatten((run.args, run.kwargs))
     plain = [leaf if isinstance(leaf, bool | str) else type(leaf).__name__ for leaf in leaves]
     return repr((id(type(run.module)), settings, plain, spec))
 
@@ -210,7 +210,7 @@ def _trace(run: _Run, *, training: bool) -> list[object]:
     from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    pytree = torch.utils._pytree
+    pytree = pytree_of_torch()
     fakes = FakeTensorMode(allow_non_fake_inputs=True)
 
     def fake(tensor: Any) -> Any:

@@ -84,7 +84,7 @@ class _Assign:
     targets: list[Value]
     expression: ast.expr
     hints: Sequence[str] = ()  # names that the source gave the targets, where they are no hints of the values
-    loop: tuple[str, ast.expr, list[tuple[Value | None, Value]]] | None = None  # item, iterable, [(initial, final)]
+    loop: tuple[str, ast.expr, list[tuple[Value, Value]]] | None = None  # item, iterable, [(initial, final)]
     buffer: tuple[ast.expr, str] | None = None
     effect: bool = False  # it is run for what it does
 
@@ -374,7 +374,7 @@ class _Writer:
         start, stop = int(first), int(first) + len(loop.runs)
         iterable = container if len(siblings) == len(loop.runs) else _slice(container, start, stop, len(siblings))
         item = f"\0item{singular(parent.rpartition('.')[2])}"
-        carried: list[tuple[Value | None, Value]] = []
+        carried: list[tuple[Value, Value]] = []
         initials: list[ast.expr] = []
         for position, operand in enumerate(loop.operands):
             if position in loop.carried:
@@ -451,8 +451,7 @@ class _Namer:
                 if isinstance(node, ast.Name) and node.id in self.values:
                     self.last[node.id] = index
             for initial, _ in statement.loop[2] if statement.loop else ():
-                if initial is not None:
-                    self.last[self.words[initial]] = max(index, self.last.get(self.words[initial], 0))
+                self.last[self.words[initial]] = max(index, self.last.get(self.words[initial], 0))
 
     def method(self) -> Method:
         writer, function = self.writer, self.writer.function
@@ -522,7 +521,7 @@ class _Namer:
             return self._for(index, assign)
         tree = self._rename(assign.expression)
         words: list[str] = []
-        for value, hint in itertools.zip_longest(assign.targets, assign.hints, fillvalue=""):
+        for value, hint in zip(assign.targets, assign.hints or [""] * len(assign.targets), strict=True):
             if self.words[value] in self.last:
                 word = self._choose(value, index, tree, hint)
                 self._hold(word, value)
@@ -536,7 +535,6 @@ class _Namer:
         item, iterable, carried = assign.loop
         body: list[ast.stmt] = []
         for initial, final in carried:
-            assert initial is not None
             word = self.names[self.words[initial]]
             if self.last.get(self.words[initial], -1) > index:  # still needed after the loop
                 kept = word

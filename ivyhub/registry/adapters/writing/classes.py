@@ -67,11 +67,11 @@ class Plan:
     def weights(self) -> WeightMap:
         """The map from the graph's parameters to the tensors of the export."""
         return WeightMap(
-            [
+            tuple(
                 Entry((native,), (path,), steps)
                 for path, (native, steps) in self.places.items()
                 if path not in self.graph.constants
-            ]
+            )
         )
 
     def constants(self) -> dict[str, np.ndarray]:

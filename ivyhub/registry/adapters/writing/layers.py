@@ -61,14 +61,8 @@ class Leaves:
         ``weights`` may be a sequence of names that are the same on both sides. Raises `EngineError` when two rows of
         one layer and version have no condition.
         """
-        if callable(weights):
-            place = weights
-        else:
-            table = weights if isinstance(weights, Mapping) else {name: (name, ()) for name in weights}
-
-            def place(config: SimpleNamespace, table: Placement = table) -> Placement:
-                return table
-
+        table = weights if callable(weights) or isinstance(weights, Mapping) else {name: (name, ()) for name in weights}
+        place = table if callable(table) else lambda config: table
         rows = self._rows.setdefault(layer, [])
         if when is None and any(row.when is None and row.since == Version(since) for row in rows):
             raise EngineError(f"the leaf layer {layer} has a row for version {since} already")

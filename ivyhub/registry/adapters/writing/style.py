@@ -193,7 +193,7 @@ class Style:
         return True
 
     def stored_name(self, parts: Sequence[str | int], *, trainable: bool, layer: str | None) -> str:
-        """The name under which an array is stored: its place in the model, whether it is trained, and its leaf layer."""
+        """The name that an array is stored under: its place, whether it is trained, and its leaf layer."""
         return ".".join(map(str, parts))
 
 

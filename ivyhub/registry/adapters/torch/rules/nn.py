@@ -236,7 +236,7 @@ def _window(
     """Kernel, strides, padding and dilation for each axis, and what ``ceil_mode`` adds at its end."""
     count = len(sizes)
     kernels = spread(kernel, count)
-    strides = spread(stride, count) if stride not in ((), []) and stride is not None else kernels
+    strides = spread(stride, count) if stride not in ((), []) else kernels
     pads, dilations = spread(padding, count), spread(dilation, count)
     extra = [0] * count
     for i, size in enumerate(sizes if ceil_mode else ()):

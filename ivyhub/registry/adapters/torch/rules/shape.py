@@ -288,10 +288,12 @@ def flip(x: Array, dims: Sequence[int]) -> Array:
 
 @RULES("aten.roll.default")
 def roll(x: Array, shifts: Sequence[int], dims: Sequence[int] = ()) -> Array:
-    shifts, dims = ((values,) if isinstance(values, int) else tuple(values) for values in (shifts, dims))
-    if not dims:
-        return view(ops.roll(ravel(x), shift=shifts[0], axis=0), shape_of(x))
-    return ops.roll(x, shift=shifts, axis=dims) if len(dims) > 1 else ops.roll(x, shift=shifts[0], axis=dims[0])
+    steps, axes = ([values] if isinstance(values, int) else [*values] for values in (shifts, dims))
+    if not axes:
+        return view(ops.roll(ravel(x), shift=steps[0], axis=0), shape_of(x))
+    if len(axes) == 1:
+        return ops.roll(x, shift=steps[0], axis=axes[0])
+    return ops.roll(x, shift=tuple(steps), axis=tuple(axes))
 
 
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}

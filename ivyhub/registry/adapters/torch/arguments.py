@@ -1,0 +1,55 @@
+"""Arguments of ``forward`` by name, and back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....errors import CaptureError
+
+
+def bind(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by the parameter names of ``forward``. Raises `CaptureError` when they do not fit it."""
+    try:
+        bound = inspect.signature(module.forward).bind(*args, **kwargs)
+    except TypeError as error:
+        raise CaptureError(
+            f"the example inputs do not fit {type(module).__name__}.forward: {error}",
+            hint=f"its signature is {inspect.signature(module.forward)}",
+        ) from None
+    return flattened(inspect.signature(module.forward), bound)
+
+
+def flattened(signature: inspect.Signature, bound: inspect.BoundArguments) -> dict[str, Any]:
+    """Bound arguments by name, those of ``**kwargs`` among the others."""
+    arguments = dict(bound.arguments)
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments.update(arguments.pop(parameter.name, {}))
+    return arguments
+
+
+def unbind(module: Any, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments by name as a call's ``args`` and ``kwargs``: the inverse of `bind`.
+
+    Example:
+        >>> import torch
+        >>> class Sum(torch.nn.Module):
+        ...     def forward(self, x, /, *others, scale=1): ...
+        >>> unbind(Sum(), {"x": 1, "others": (2, 3), "scale": 4})
+        ((1, 2, 3), {'scale': 4})
+    """
+    args: list[Any] = []
+    kwargs = dict(arguments)
+    parameters = inspect.signature(module.forward).parameters.values()
+    starred = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL and kwargs.get(p.name)), None)
+    for parameter in parameters:
+        positional = parameter.kind is parameter.POSITIONAL_ONLY or (
+            starred is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        )
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            args += kwargs.pop(parameter.name, ())
+        elif positional and parameter.name in kwargs:
+            args.append(kwargs.pop(parameter.name))
+    return tuple(args), kwargs
