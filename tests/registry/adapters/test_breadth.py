@@ -134,14 +134,16 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "falcon": ("text", "FalconForCausalLM", {**SIZES, "use_cache": False}),
 }
 
-REFUSED: dict[str, str] = {}
+REFUSED = {
+    "mixtral": "no rules for the kernels that group tokens by expert: aten.histc, transformers.grouped_mm_fallback",
+}
 
 
-def build(name: str) -> tuple[Any, dict[str, Any], dict[str, dict[int, str]]]:
+def build(name: str, rng: np.random.Generator) -> tuple[Any, dict[str, Any], dict[str, dict[int, str]]]:
     """A model with random weights, example inputs, and their dynamic axes."""
     kind, cls, settings = MODELS[name]
     model_class = getattr(transformers, cls)
-    torch.manual_seed(np.random.default_rng().integers(1 << 31))
+    torch.manual_seed(int(rng.integers(1 << 31)))
     model = model_class(model_class.config_class(**settings))
     ids = torch.randint(3, WORDS - 1, (2, 5))
     mask = torch.tensor([[1] * 5, [1] * 3 + [0] * 2])
@@ -171,7 +173,8 @@ def build(name: str) -> tuple[Any, dict[str, Any], dict[str, dict[int, str]]]:
     [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=REFUSED[n])) if n in REFUSED else n for n in MODELS],
 )
 def test_converts_and_agrees(name, target, rng):
-    model, inputs, dynamic = build(name)
+    model, inputs, dynamic = build(name, rng)
     names = {size for axes in dynamic.values() for size in axes.values()}
     case = {size: 2 + 2 * position for position, size in enumerate(sorted(names))}
-    assert_same(model, (), inputs, dynamic, to=target, rng=rng, sizes=[case])
+    modes = (False, True) if target == "torch" else (False,)  # deep batch norms of two examples magnify rounding
+    assert_same(model, (), inputs, dynamic, to=target, rng=rng, sizes=[case], modes=modes)

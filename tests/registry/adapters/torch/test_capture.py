@@ -1,4 +1,4 @@
-"""Capture of PyTorch modules: what comes out of an export is what the original gives, in outputs, gradients and state."""
+"""Capture of PyTorch modules: an export gives what the original gives, in outputs, gradients and state."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ def test_exports_agree_with_the_original(name, target, rng):
     )
     assert all(torch.equal(tensor, before[key]) for key, tensor in made.module.state_dict().items())
     for module, (attributes, hooks) in zip(made.module.modules(), held, strict=True):
-        assert vars(module).keys() == attributes.keys() and module.training == attributes["training"]
-        assert len(module._forward_pre_hooks) == hooks and not module._forward_hooks
+        assert vars(module).keys() == attributes.keys()
+        assert module.training == attributes["training"]
+        assert len(module._forward_pre_hooks) == hooks
+        assert not module._forward_hooks
     assert "training" not in vars(nn.Module)
 
 
@@ -65,7 +67,7 @@ def test_frozen_parameters_stay_frozen():
     assert [name for name, learns in gradients.items() if learns] == ["second.weight"]
 
 
-# -- training and evaluation ---------------------------------------------------------------------------------------------
+# -- training and evaluation ------------------------------------------------------------------------------------------
 
 
 class Branch(OneLinear):
@@ -143,10 +145,8 @@ class Drop(nn.Module):
     ],
 )
 def test_another_way_in_evaluation_is_refused(module, place):
-    with pytest.raises(CaptureError, match="evaluation") as caught:
+    with pytest.raises(CaptureError, match=rf"{place}.* takes another way in evaluation .*test_capture\.py:\d+"):
         capture(module(), (torch.randn(2, 4),), dynamic=BATCH)
-    assert place in str(caught.value) or type(module()).__name__ in str(caught.value)
-    assert "test_capture.py:" in caught.value.message
 
 
 def test_both_modes_are_kept_where_they_differ_by_dropout_alone():
@@ -165,7 +165,7 @@ def test_stochastic_depth_is_captured_as_in_evaluation_and_said_so():
     assert sum(node.op == "dropout" for node in found.graph.nodes) == 2
 
 
-# -- what is said ----------------------------------------------------------------------------------------------------------
+# -- what is said -----------------------------------------------------------------------------------------------------
 
 
 def test_every_missing_operation_is_listed_with_its_place():
@@ -229,7 +229,7 @@ def test_baked_values_and_fixed_sizes_are_reported():
     assert set(found.graph.symbols) == {"n"}
 
 
-@pytest.mark.parametrize("target", ["flax.linen", "numpy"])
+@pytest.mark.parametrize("target", ["tensorflow", "numpy"])
 def test_targets_that_cannot_keep_changed_buffers_say_so(target):
     made = MODULES["ChangedBuffers"]()
     with pytest.raises(NoLoweringError, match=r"last.*first\.count|first\.count.*last") as caught:
