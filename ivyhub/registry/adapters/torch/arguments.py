@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from ....errors import CaptureError
@@ -53,3 +54,30 @@ def unbind(module: Any, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], 
         elif positional and parameter.name in kwargs:
             args.append(kwargs.pop(parameter.name))
     return tuple(args), kwargs
+
+
+@contextlib.contextmanager
+def named_arguments(module: Any, names: Iterable[str]) -> Generator[None]:
+    """While entered, ``forward`` names what it takes as ``**kwargs``, whose sizes torch.export would fix."""
+    forward = module.forward
+    signature = inspect.signature(forward)
+    others = [name for name in names if name not in signature.parameters]
+    if not others:
+        yield
+        return
+
+    def named(*args: Any, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    extra = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in others]
+    named.__signature__ = signature.replace(parameters=[*kept, *extra])  # type: ignore[attr-defined]
+    own = module.__dict__.get("forward")
+    module.forward = named
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import linecache
 import operator
 import sys
 from collections.abc import Generator, Mapping, Sequence
@@ -24,13 +23,13 @@ from ....engine.spec import Spec
 from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
-from .arguments import bind, flattened, unbind
+from .arguments import bind, flattened, named_arguments, unbind
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import plain_averages, read_layer
-from .lines import assigned_name, keep_last_hint, short_path, source_line
+from .lines import assigned_name, keep_last_hint, refusal, short_path, source_line
 from .rules import RULES
 from .sizes import size_of
-from .training import Watch, frames
+from .training import Watch
 from .trees import pytree_of_torch, to_numpy, unflatten
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
@@ -66,8 +65,8 @@ def capture(
     Example:
         >>> import torch
         >>> found = capture(torch.nn.Linear(3, 2), (torch.zeros(2, 3),), dynamic={"input": {0: "batch"}})
-        >>> found.graph.outputs
-        <output: float32[batch, 2]>
+        >>> print(found.graph.outputs.spec)
+        float32[batch, 2]
     """
     load("torch")
     arguments = bind(module, args, kwargs or {})
@@ -161,7 +160,7 @@ class _Reader:
             while True:
                 try:
                     with (
-                        self._named_arguments(),
+                        named_arguments(self.module, self.arguments),
                         plain_averages([self.modules[path] for path in self.leaves]),
                         self._hooks(),
                         self.watch.watching(self.modules),
@@ -171,52 +170,10 @@ class _Reader:
                     raise
                 except Exception as error:  # torch.export raises many kinds; each means that it refused the module
                     if not self.watch.evaluate_before(error):
-                        raise self._refusal(error) from error
+                        raise refusal(self.module, error) from error
         finally:
             for path, m in self.modules.items():
                 m.training = modes[path]
-
-    def _refusal(self, error: Exception) -> CaptureError:
-        """The essence of what torch.export says: its first line, and the line of the user's code."""
-        text = str(error).strip().splitlines()
-        frame = next(iter(frames(error)), None)
-        place = ""
-        if frame is not None:
-            code = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-            place = f", at {short_path(frame.f_code.co_filename)}:{frame.f_lineno}" + (f": {code}" if code else "")
-        dependent = "data-dependent" in str(error)
-        return CaptureError(
-            f"torch.export refused {type(self.module).__name__}{place}: {text[0] if text else type(error).__name__}",
-            hint="the way must not depend on the values of arrays: use torch.where, or torch.cond"
-            if dependent
-            else "the chained error has all that torch.export says",
-        )
-
-    @contextlib.contextmanager
-    def _named_arguments(self) -> Generator[None]:
-        """Name what ``**kwargs`` takes: torch.export cannot make sizes of such arguments dynamic."""
-        forward = self.module.forward
-        signature = inspect.signature(forward)
-        others = [name for name in self.arguments if name not in signature.parameters]
-        if not others:
-            yield
-            return
-
-        def named(*args: Any, **kwargs: Any) -> Any:
-            return forward(*args, **kwargs)
-
-        kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        extra = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in others]
-        named.__signature__ = signature.replace(parameters=[*kept, *extra])  # type: ignore[attr-defined]
-        own = self.module.__dict__.get("forward")
-        self.module.forward = named
-        try:
-            yield
-        finally:
-            if own is None:
-                del self.module.forward
-            else:
-                self.module.forward = own
 
     def _examples(self) -> dict[str, Any]:
         """Inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants."""
@@ -294,7 +251,7 @@ class _Reader:
 
     def _caller_name(self, parent: str) -> str:
         """The names to which the running method of a module assigns what it is about to call."""
-        owner, frame = self.modules[parent], sys._getframe(2)
+        owner, frame = self.modules[parent], sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
         while frame.f_locals.get("self") is not owner or frame.f_code.co_name.startswith("_"):
             if frame.f_back is None:
                 return ""

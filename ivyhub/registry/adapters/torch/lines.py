@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import linecache
+import os
 import re
 import sys
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 
 from ....engine.graph import Graph
+from ....errors import CaptureError
 
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
 
@@ -73,3 +78,34 @@ def keep_last_hint(graph: Graph) -> None:
             value.hint = "" if key in seen else value.hint
         if node.op not in ("parameter", "constant"):
             seen.add(key)
+
+
+def frames(error: BaseException) -> list[FrameType]:
+    """The frames of the user's code that an error passed through, innermost first."""
+    import torch
+
+    own = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
+    found: list[FrameType] = []
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith((*own, "<")):
+            found.append(trace.tb_frame)
+        trace = trace.tb_next
+    return found[::-1]
+
+
+def refusal(module: Any, error: Exception) -> CaptureError:
+    """The essence of what torch.export says: its first line, and the line of the user's code."""
+    text = str(error).strip().splitlines()
+    frame = next(iter(frames(error)), None)
+    place = ""
+    if frame is not None:
+        code = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        place = f", at {short_path(frame.f_code.co_filename)}:{frame.f_lineno}" + (f": {code}" if code else "")
+    dependent = "data-dependent" in str(error)
+    return CaptureError(
+        f"torch.export refused {type(module).__name__}{place}: {text[0] if text else type(error).__name__}",
+        hint="the way must not depend on the values of arrays: use torch.where, or torch.cond"
+        if dependent
+        else "the chained error has all that torch.export says",
+    )

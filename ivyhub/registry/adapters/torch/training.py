@@ -14,11 +14,11 @@ import sys
 import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 from typing import Any
 
 from ....errors import CaptureError
-from .lines import short_path
+from .lines import frames, short_path
 from .trees import pytree_of_torch
 
 Site = tuple[CodeType, int]  # a place in code: the function, and the instruction in it
@@ -137,20 +137,6 @@ class Watch:
         ]
 
 
-def frames(error: BaseException) -> list[FrameType]:
-    """The frames of the user's code that an error passed through, innermost first."""
-    import torch
-
-    own = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
-    found: list[FrameType] = []
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith((*own, "<")):
-            found.append(trace.tb_frame)
-        trace = trace.tb_next
-    return found[::-1]
-
-
 def _is_native(module: Any) -> bool:
     return type(module).__module__.startswith("torch.")
 
@@ -189,7 +175,7 @@ def _attribute(read: Any) -> Generator[None]:
                 value = module.__dict__["training"]
             except KeyError:
                 raise AttributeError(f"{type(module).__name__!r} object has no attribute 'training'") from None
-            frame = sys._getframe(1)
+            frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
             if threading.get_ident() != thread or frame.f_code.co_filename.startswith(own):
                 return value
             return read(module, frame, value)
@@ -283,4 +269,4 @@ def _comparable(traced: Any) -> list[object]:
     return rows
 
 
-__all__ = ["Watch", "frames"]
+__all__ = ["Watch"]

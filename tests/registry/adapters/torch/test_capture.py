@@ -140,7 +140,7 @@ class Drop(nn.Module):
         (Branch, "Branch"),
         (Held, "layers.1"),
         (AsksItsParent, "AsksItsParent"),
-        (ChangesABuffer, "count"),
+        (ChangesABuffer, "ChangesABuffer"),
         (BySetting, "second"),
     ],
 )
