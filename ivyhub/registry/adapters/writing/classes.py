@@ -333,7 +333,7 @@ class _Planner:
         if self.style.functional:  # the arguments stand beside the function's own names
             statements = [stmt for method in first.methods.values() for stmt in method.body]
             taken |= {node.id for stmt in statements for node in ast.walk(stmt) if isinstance(node, ast.Name)}
-        members = {node.targets[0].attr for node in first.build if _is_member(node)}
+        members = {_member(node) for node in first.build} - {""}
         arguments: dict[tuple[object, ...], str] = {}
         in_methods: set[str] = set()
         for column in columns:
@@ -428,13 +428,12 @@ class _Fill(ast.NodeTransformer):
         return self.style.setting(str(node.value), building=not node.value.in_method)
 
 
-def _is_member(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Attribute)
-        and isinstance(node.targets[0].value, ast.Name)
-        and node.targets[0].value.id == "self"
-    )
+def _member(node: ast.stmt) -> str:
+    """The attribute of ``self`` that a constructor's statement sets, or ""."""
+    match node:
+        case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=word)]):
+            return word
+    return ""
 
 
 def _groups(graph: Graph, level: list[_Written]) -> list[list[_Written]]:

@@ -157,7 +157,19 @@ def spread(values: int | Sequence[int], count: int) -> tuple[int, ...]:
 
 
 __all__ = [
-    *("FULL", "RULES", "Array", "Axes", "Spec"),
-    *("at_axis", "axes_of", "cast", "dtype_of", "floating", "is_array", "promote", "promote_types", "result_type"),
-    *("shape_of", "spread"),
+    "FULL",
+    "RULES",
+    "Array",
+    "Axes",
+    "at_axis",
+    "axes_of",
+    "cast",
+    "dtype_of",
+    "floating",
+    "is_array",
+    "promote",
+    "promote_types",
+    "result_type",
+    "shape_of",
+    "spread",
 ]

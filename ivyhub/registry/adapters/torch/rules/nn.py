@@ -302,9 +302,10 @@ def _avg_pool(
     return _unbatched(y, batched)
 
 
-def _adaptive_avg_pool(x: Array, output_size: Ints, *, count: int) -> Array:
+def _adaptive_avg_pool(x: Array, output_size: int | Sequence[int | None] | None, *, count: int) -> Array:
     x, batched = _batched(x, count)
-    sizes = zip(spread(output_size, count), shape_of(x)[2:], strict=True)
+    wanted = output_size if isinstance(output_size, Sequence) else (output_size,) * count
+    sizes = zip(wanted, shape_of(x)[2:], strict=True)
     return _unbatched(ops.adaptive_avg_pool(x, size=tuple(old if new is None else new for new, old in sizes)), batched)
 
 
