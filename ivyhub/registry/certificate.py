@@ -220,20 +220,28 @@ def difference(a: np.ndarray, b: np.ndarray, scale: float | None) -> float:
     """The largest difference of two arrays; equal infinities and NaN in both are no difference."""
     if a.size == 0:
         return 0.0
-    wide = np.float64 if a.dtype.kind != "c" else np.complex128
-    a, b = a.astype(wide), b.astype(wide)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    a, b = a.astype(_wide(a), copy=False), b.astype(_wide(b), copy=False)
     with np.errstate(invalid="ignore"):
-        apart = np.where(same, 0.0, np.abs(a - b))
-    apart = np.where(np.isnan(apart), np.inf, apart)
-    finite = np.abs(a[np.isfinite(a)])
+        apart = np.abs(a - b)
+    worst = float(apart.max())
+    finite = np.isfinite(a) if not np.isfinite(worst) else None
+    if finite is not None:
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        worst = float(np.where(same, 0.0, np.where(np.isfinite(apart), apart, np.inf)).max())
     if scale is None:
-        scale = max(1.0, float(finite.max()) if finite.size else 1.0)
-    return float(apart.max() / scale)
+        scale = max(1.0, float(np.max(np.abs(a), initial=0.0, where=True if finite is None else finite)))
+    return worst / scale
 
 
 def _norm(arrays: Mapping[str, np.ndarray]) -> float:
-    return float(np.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays.values())))
+    norms = [float(np.linalg.norm(array.astype(_wide(array), copy=False))) for array in arrays.values()]
+    return float(np.sqrt(sum(norm**2 for norm in norms)))
+
+
+def _wide(array: np.ndarray) -> np.dtype:
+    """A type to compare in: its own where it is wide enough, else float64."""
+    kept = (np.float32, np.float64, np.complex64, np.complex128)
+    return array.dtype if array.dtype in kept else np.dtype(np.float64)
 
 
 def _size(outputs: Sequence[np.ndarray]) -> float:
