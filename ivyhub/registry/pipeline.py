@@ -149,6 +149,7 @@ def input_specs(graph: Graph, examples: dict[str, np.ndarray]) -> tuple[InputSpe
         examples: arrays by those names; without one an integer lies in {0, 1}.
 
     Example:
+        >>> from ivyhub.engine.spec import Spec
         >>> from ivyhub.engine.trace import trace
         >>> input_specs(trace(lambda x: x + x, Spec(("n", 3))), {})
         (InputSpec(name='x', shape=('n', 3), dtype='float32', low=-1.0, high=1.0, pad=None, mask=False, ordered=False),)
