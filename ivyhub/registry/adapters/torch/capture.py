@@ -29,6 +29,7 @@ from .layers import plain_averages, read_layer
 from .lines import assigned_name, keep_last_hint, refusal, short_path, source_line
 from .rules import RULES
 from .sizes import size_of
+from .state import Attributes
 from .training import Watch
 from .trees import pytree_of_torch, to_numpy, unflatten
 
@@ -70,7 +71,11 @@ def capture(
     """
     load("torch")
     arguments = bind(module, args, kwargs or {})
-    return _Reader(module, arguments, dynamic or {}).read()
+    attributes = Attributes(module)
+    try:
+        return _Reader(module, arguments, dynamic or {}).read()
+    finally:
+        attributes.restore()
 
 
 class _Reader:
@@ -93,9 +98,9 @@ class _Reader:
         self.missing: list[tuple[str, str, str]] = []
         self.notes: list[str] = []
         self.calls: dict[tuple[str, int], int] = {}  # (path, how many-th call) -> index in graph.calls
-        self.marks: dict[Any, list[tuple[int, str, tuple[Any, ...]]]] = {}
         self.no_grad = False
         self.watch = Watch()
+        self.changed: list[str] = []  # attributes that the call changes
         self.mutated: set[str] = set()
 
     # -- the trace -----------------------------------------------------------------------------------------------
@@ -117,6 +122,9 @@ class _Reader:
             )
         self.watch.check()
         self.notes += self.watch.notes()
+        self.notes += [
+            f"{name} changes from call to call: what a first call makes of it is baked in" for name in self.changed
+        ]
         self._name_calls()
         output = next(node for node in program.graph.nodes if node.op == "output")
         with self.builder.recording(Scope()):  # a view that was returned may have to be taken anew
@@ -154,26 +162,21 @@ class _Reader:
                 examples[name],
             )
         args, kwargs = unbind(self.module, examples)
-        modes = {path: m.training for path, m in self.modules.items()}
-        try:
-            self.module.train()
-            while True:
-                try:
-                    with (
-                        named_arguments(self.module, self.arguments),
-                        plain_averages([self.modules[path] for path in self.leaves]),
-                        self._hooks(),
-                        self.watch.watching(self.modules),
-                    ):
-                        return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
-                except EngineError:
-                    raise
-                except Exception as error:  # torch.export raises many kinds; each means that it refused the module
-                    if not self.watch.evaluate_before(error):
-                        raise refusal(self.module, error) from error
-        finally:
-            for path, m in self.modules.items():
-                m.training = modes[path]
+        self.module.train()
+        while True:
+            try:
+                with (
+                    named_arguments(self.module, self.arguments),
+                    plain_averages([self.modules[path] for path in self.leaves]),
+                    self._hooks(),
+                    self.watch.watching(self.modules),
+                ):
+                    return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
+            except EngineError:
+                raise
+            except Exception as error:  # torch.export raises many kinds; each means that it refused the module
+                if not self.watch.evaluate_before(error):
+                    raise refusal(self.module, error) from error
 
     def _examples(self) -> dict[str, Any]:
         """Inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants."""
@@ -205,6 +208,7 @@ class _Reader:
         pytree = pytree_of_torch()
         counts: dict[str, int] = {}
         stack: list[int] = []
+        attributes = Attributes(self.module)
         self.graph.calls.clear()
         self.calls.clear()
 
@@ -236,6 +240,8 @@ class _Reader:
 
         def leave(module: Any, args: Any, kwargs: Any, output: Any) -> None:
             mark(stack.pop(), "result", output)
+            if not stack:
+                self.changed = attributes.changed()
 
         handles = []
         try:
@@ -475,8 +481,12 @@ class _Reader:
             self._set(node, self._get(node.args[0])[node.args[1]])
             return
         name = str(node.target)
-        if name == "wrap_with_set_grad_enabled":
-            self._read_subgraph(node)
+        if name == "wrap_with_set_grad_enabled":  # with torch.no_grad()
+            enabled, body, *args = node.args
+            self._read_subgraph(node, body, args, detached=not enabled)
+            return
+        if name == "wrap_with_autocast" and not node.args[2]:  # with torch.autocast(..., enabled=False)
+            self._read_subgraph(node, node.args[4], node.args[5:], detached=self.no_grad)
             return
         if self.storage.is_mutation(node):
             name = self.storage.functional_name(node)
@@ -498,15 +508,14 @@ class _Reader:
         self._check(node, name, result)
         self._set(node, result)
 
-    def _read_subgraph(self, node: Any) -> None:
-        """``with torch.no_grad()``: the sub-graph in place, its results cut off from gradients."""
-        enabled, body, *args = node.args
+    def _read_subgraph(self, node: Any, body: Any, args: Sequence[Any], *, detached: bool) -> None:
+        """The sub-graph of a ``with`` in its place, its results cut off from gradients where they are ``detached``."""
         sub = getattr(node.graph.owning_module, body.target)
         placeholders = [n for n in sub.graph.nodes if n.op == "placeholder"]
         for placeholder, arg in zip(placeholders, args, strict=True):
             self.storage.alias(placeholder, arg)
             self.env[placeholder] = self._get(arg)
-        before, self.no_grad = self.no_grad, not enabled
+        before, self.no_grad = self.no_grad, detached
         scope = self.builder.scope
         inner = [n for n in sub.graph.nodes if n.op not in ("placeholder", "output")]
         self._read_nodes(inner, lambda n: self._stack_of(n) or self._stack_of(node))

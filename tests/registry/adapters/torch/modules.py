@@ -690,3 +690,15 @@ class RecurrentCells(nn.Module):
             h = self.gru(x[:, step], h)
             state = self.lstm(h, state)
         return h, state
+
+
+@example(floats(2, 4))
+class WithoutAutocast(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block, self.linear = Block(), nn.Linear(4, 4)
+
+    def forward(self, x):
+        with torch.autocast("cpu", enabled=False):
+            y = self.linear(self.block(x))
+        return y * 2

@@ -523,6 +523,11 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
     # layers
     "aten.dropout.default": lambda d: [call(d.f(2, 3), 0.5, False), call(d.f(2, 3), 0.0, True)],
     "aten._weight_norm.default": lambda d: [call(d.f(4, 3), d.f(4, 1)), call(d.f(4, 3, 2), d.f(1, 1, 2), 2)],
+    "aten.kl_div.default": lambda d: [
+        call(d.f(2, 3), d.f(2, 3, low=0, high=1)),
+        call(d.f(2, 3), d.f(2, 3), 2, log_target=True),
+        call(d.f(3), d.f(3, low=0, high=0), 0),
+    ],
     "aten.gru_cell.default": lambda d: [call(d.f(2, 3), d.f(2, 4), d.f(12, 3), d.f(12, 4), d.f(12), d.f(12))],
     "aten.lstm_cell.default": lambda d: [
         call(d.f(2, 3), [d.f(2, 4), d.f(2, 4)], d.f(16, 3), d.f(16, 4), d.f(16), d.f(16))

@@ -235,3 +235,22 @@ def test_targets_that_cannot_keep_changed_buffers_say_so(target):
     with pytest.raises(NoLoweringError, match=r"last.*first\.count|first\.count.*last") as caught:
         ivyhub.transpile(made.module, target, made.args, dynamic=made.dynamic)
     assert ("update of last", "", "") in caught.value.missing
+
+
+def test_python_state_is_put_back_and_reported():
+    class Counts(OneLinear):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            self.seen = x.shape[-1]
+            return self.linear(x) * self.calls
+
+    module = Counts().eval()
+    found = capture(module, (torch.randn(2, 4),), dynamic=BATCH)
+    assert {note.split()[0] for note in found.notes if "from call to call" in note} == {"calls", "seen"}
+    assert module.calls == 0
+    assert not hasattr(module, "seen")
+    assert not any(part.training for part in module.modules())

@@ -43,6 +43,15 @@ def huber(difference: Array, delta: float) -> Array:
     return ops.where(ops.less(size, delta), 0.5 * ops.square(size), delta * (size - 0.5 * delta))
 
 
+@RULES("aten.kl_div.default")
+def kl_div(x: Array, target: Array, reduction: int = _MEAN, *, log_target: bool = False) -> Array:
+    """x holds logarithms; a target of 0 adds nothing."""
+    if log_target:
+        return _reduced(ops.exp(target) * (target - x), reduction)
+    logarithm = ops.log(ops.where(ops.greater(target, 0), target, 1.0))
+    return _reduced(target * logarithm - target * x, reduction)
+
+
 @RULES("aten.binary_cross_entropy_with_logits.default")
 def binary_cross_entropy_with_logits(
     x: Array,
