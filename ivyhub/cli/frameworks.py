@@ -26,8 +26,12 @@ def command(output: Output) -> None:
     rows: list[dict[str, Any]] = [dict(zip(fields, row, strict=True)) for row in api.frameworks()]
     output.document(rows)
     lines = [
-        (row["name"], ", ".join(row["flavours"]) or None, row["installed"], row["minimum"], f"ivyhub[{row['extra']}]")
+        (row["name"], ", ".join(row["flavours"]) or None, row["installed"], row["minimum"], _package(row["extra"]))
         for row in rows
     ]
     for line in columns(lines, ("framework", "flavours", "installed", "oldest", "install with")):
         output.line(line)
+
+
+def _package(extra: str) -> str:
+    return f"ivyhub[{extra}]" if extra else "ivyhub"

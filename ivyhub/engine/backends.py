@@ -34,7 +34,7 @@ class Framework:
     Attributes:
         name: ivyhub's word for it.
         distribution: the name under which its version is found in the installed metadata.
-        extra: the extra of ivyhub that installs it.
+        extra: the extra of ivyhub that installs it; "" where the core does.
         minimum: the oldest version that rows are written for.
         packages: top-level packages whose types are its arrays.
         namespaces: the short names that row expressions use, each with the module it stands for.
@@ -89,7 +89,7 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
     {
         framework.name: framework
         for framework in (
-            Framework("numpy", "numpy", "numpy", "1.26", ("numpy", "ml_dtypes"), {"np": "numpy"}, "np.{}"),
+            Framework("numpy", "numpy", "", "1.26", ("numpy", "ml_dtypes"), {"np": "numpy"}, "np.{}"),
             Framework(
                 *("torch", "torch", "torch", "2.4", ("torch",)),
                 {"torch": "torch", "F": "torch.nn.functional", "nn": "torch.nn"},
