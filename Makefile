@@ -8,11 +8,12 @@ STAMP := .venv.stamp
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest
 
-.PHONY: help demo test lint fast doctest slow format docs clean
+.PHONY: help demo test lint fast doctest slow sweep format docs clean
 
 help:
 	@echo "make demo     pull MiniLM into JAX and compare it with the original"
 	@echo "make test     lint, the fast tests, the doctests, the slow tests"
+	@echo "make sweep    some thirty architectures of transformers, there and back; not part of make test"
 	@echo "make lint     ruff, import-linter and pyright"
 	@echo "make format   let ruff write the layout"
 	@echo "make docs     write docs/cli.md again from the help texts"
@@ -40,13 +41,17 @@ lint: $(STAMP)
 	$(BIN)/pyright
 
 fast: $(STAMP)
-	$(PYTEST) -n 2 -m "not slow"
+	$(PYTEST) -n 2 -m "not slow and not sweep"
 
 doctest: $(STAMP)
 	$(PYTEST) -p tests.conftest --doctest-modules ivyhub
 
 slow: $(STAMP)
-	$(PYTEST) -m slow
+	$(PYTEST) -n 2 -m slow
+
+# Some thirty architectures; too long for every change.
+sweep: $(STAMP)
+	$(PYTEST) -n 2 -m sweep
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -15,7 +15,7 @@ from tests.registry.adapters.parity import assert_same
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 WORDS = 99
 SIZES = {
