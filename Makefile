@@ -17,6 +17,7 @@ help:
 	@echo "make lint     ruff, import-linter and pyright"
 	@echo "make format   let ruff write the layout"
 	@echo "make docs     write docs/cli.md again from the help texts"
+	@echo "make bench    the quick benchmarks: starting, converting a module, the step times of PyTorch"
 	@echo "make clean    remove the environment and everything generated"
 
 # Debian's python3 has venv without ensurepip: there the system's pip fills the environment.
@@ -59,6 +60,11 @@ format: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/write_cli.py
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/convert.py memory --rounds 3
+	$(BIN)/python benchmarks/steps.py torch --rounds 3
 
 clean:
 	rm -rf .venv $(STAMP) demo-out bench-out build dist
