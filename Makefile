@@ -8,7 +8,7 @@ STAMP := .venv.stamp
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest
 
-.PHONY: help demo test lint fast doctest slow sweep format docs clean
+.PHONY: help demo test lint fast doctest slow sweep format docs bench clean
 
 help:
 	@echo "make demo     pull MiniLM into JAX and compare it with the original"
