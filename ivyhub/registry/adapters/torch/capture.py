@@ -192,7 +192,7 @@ class _Reader:
                     shape = list(leaf.shape)
                     shape[axis] = 2
                     leaf = torch.zeros(shape, dtype=leaf.dtype, device=leaf.device)
-            return leaf
+            return leaf.detach().clone()  # torch.export takes one tensor given twice for one input
 
         pytree = pytree_of_torch()
         return {

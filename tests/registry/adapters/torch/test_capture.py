@@ -254,3 +254,14 @@ def test_python_state_is_put_back_and_reported():
     assert module.calls == 0
     assert not hasattr(module, "seen")
     assert not any(part.training for part in module.modules())
+
+
+def test_one_tensor_given_twice_is_two_inputs():
+    class Difference(nn.Module):
+        def forward(self, a, b):
+            return a - 2 * b
+
+    x = torch.randn(2, 3)
+    export = ivyhub.transpile(Difference(), to="torch", args=(x, x))
+    a, b = torch.randn(2, 2, 3)
+    assert torch.equal(export(a, b), a - 2 * b)
