@@ -240,8 +240,8 @@ def _norm(arrays: Mapping[str, np.ndarray]) -> float:
 
 def _wide(array: np.ndarray) -> np.dtype:
     """A type to compare in: its own where it is wide enough, else float64."""
-    kept = (np.float32, np.float64, np.complex64, np.complex128)
-    return array.dtype if array.dtype in kept else np.dtype(np.float64)
+    kept = ("float32", "float64", "complex64", "complex128")
+    return array.dtype if array.dtype.name in kept else np.dtype(np.float64)
 
 
 def _size(outputs: Sequence[np.ndarray]) -> float:

@@ -7,7 +7,7 @@ registry imports an adapter.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...engine import graph as _graph
 
@@ -22,11 +22,10 @@ def emit(graph: Graph, target: Target | str) -> Export:
 
     Raises `NoLoweringError` with every operation that the target cannot express.
     """
-    from .target import Target as Parsed
-
     if isinstance(target, str):
-        target = Parsed.parse(target)
-    return importlib.import_module(f".{target.framework}.emit", __name__).emit(graph, target)
+        target = importlib.import_module(".target", __name__).Target.parse(target)
+    framework = cast("Target", target).framework
+    return importlib.import_module(f".{framework}.emit", __name__).emit(graph, target)
 
 
 def capture(framework: str, source: Any, *args: Any, **kwargs: Any) -> Any:

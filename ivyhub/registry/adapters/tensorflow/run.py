@@ -59,7 +59,7 @@ class KerasRunner:
         places = {name: variable for name, variable in _variables(self.model).items() if variable.path in trainable}
         with tf.GradientTape() as tape:
             pairs = zip(self._run(inputs, train), weights, strict=True)
-            loss = sum(
+            loss: Any = sum(
                 tf.reduce_sum(leaf * tf.cast(weight, leaf.dtype)) for leaf, weight in pairs if weight is not None
             )
         gradients: Any = tape.gradient(
