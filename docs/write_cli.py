@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from ivyhub.cli import cli
 
 PAGE = Path(__file__).with_name("cli.md")
@@ -19,12 +17,12 @@ Written by `make docs` from the help texts; a test keeps it fresh.
 
 def page() -> str:
     """The whole page: the help of ``ivyhub`` and of each command."""
-    root = click.Context(cli, info_name="ivyhub", terminal_width=100)
+    root = cli.make_context("ivyhub", [], resilient_parsing=True, terminal_width=100)
     sections = [HEAD, _section("ivyhub", root.get_help())]
     for name in cli.list_commands(root):
         command = cli.get_command(root, name)
         assert command is not None, name
-        context = click.Context(command, info_name=name, parent=root, terminal_width=100)
+        context = command.make_context(name, [], parent=root, resilient_parsing=True, terminal_width=100)
         sections.append(_section(f"ivyhub {name}", context.get_help()))
     return "\n".join(sections)
 
