@@ -2,9 +2,10 @@
 
     python benchmarks/load.py [torch jax tensorflow] [--rounds 5]
 
-BERT-base with random values (0.44 GB), in the page cache. CPU seconds on one core of the second load in a process; torch: `safetensors.torch.load_file`, the class of transformers on the meta device, and
-``load_state_dict(assign=True)``; jax: `safetensors.flax.load_file`; tensorflow: Keras' ``load_weights`` into the
-export's own class. What `import ivyhub` and the command line cost is in `startup.py`.
+BERT-base with random values (0.44 GB), in the page cache. CPU seconds on one core of the second load in a process.
+torch: `safetensors.torch.load_file`, the class of transformers on the meta device, ``load_state_dict(assign=True)``.
+jax: `safetensors.flax.load_file`. tensorflow: Keras' ``load_weights`` into the export's own class. What `import ivyhub`
+and the command line cost is in `startup.py`.
 """
 
 from __future__ import annotations
