@@ -14,10 +14,10 @@ import numpy as np
 
 from ivyhub.engine import trace as tracing
 from ivyhub.engine.backends import framework_of
-from ivyhub.engine.graph import Graph, tree_leaves
+from ivyhub.engine.graph import Graph, Value, tree_leaves
 from ivyhub.engine.passes import simplify
 from ivyhub.engine.spec import Spec, spec_of
-from ivyhub.errors import CheckpointError, TensorMismatchError, UnknownNameError, UsageError
+from ivyhub.errors import CaptureError, CheckpointError, TensorMismatchError, UnknownNameError, UsageError
 from ivyhub.registry import conversion, versions
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.running import Original
@@ -132,7 +132,17 @@ def _capture(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynami
         )
     from ivyhub.registry.adapters.torch import capture
 
-    return capture.capture(module, args, kwargs, dynamic)
+    found = capture.capture(module, args, kwargs, dynamic)
+    for name, axes in dynamic.items():
+        for _, value in tree_leaves(found.graph.inputs.get(name)):
+            for axis, size in axes.items():
+                if isinstance(value, Value) and isinstance(value.shape[axis], int):
+                    raise CaptureError(
+                        f"axis {axis} of {name!r} was named {size!r}, but the module only takes "
+                        f"{value.shape[axis]} there",
+                        hint="leave it out of dynamic; an export for another size needs another capture",
+                    )
+    return found
 
 
 def _captured(

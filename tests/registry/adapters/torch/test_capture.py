@@ -265,3 +265,12 @@ def test_one_tensor_given_twice_is_two_inputs():
     export = ivyhub.transpile(Difference(), to="torch", args=(x, x))
     a, b = torch.randn(2, 2, 3)
     assert torch.equal(export(a, b), a - 2 * b)
+
+
+def test_an_axis_that_the_module_fixes_cannot_be_dynamic():
+    class Fixed(nn.Module):
+        def forward(self, x):
+            return x + torch.arange(4.0)
+
+    with pytest.raises(CaptureError, match="axis 1 of 'x' was named 'width', but the module only takes 4 there"):
+        ivyhub.transpile(Fixed(), to="torch", args=(torch.randn(2, 4),), dynamic={"x": {0: "batch", 1: "width"}})
