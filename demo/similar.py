@@ -14,7 +14,10 @@ tokenizer = Tokenizer.from_file("demo-out/minilm_jax/tokenizer.json")
 tokenizer.enable_padding()
 batch = tokenizer.encode_batch(sentences)
 mask = np.array([row.attention_mask for row in batch])
-hidden = minilm_jax.load()(np.array([row.ids for row in batch]), attention_mask=mask)["last_hidden_state"]
+model = minilm_jax.load()
+model.eval()
+ids, segments = np.array([row.ids for row in batch]), np.array([row.type_ids for row in batch])
+hidden = model(ids, attention_mask=mask, token_type_ids=segments).last_hidden_state
 mean = (np.asarray(hidden) * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
 vectors = mean / np.linalg.norm(mean, axis=1, keepdims=True)
 
