@@ -32,10 +32,9 @@ def attention(
     if mask is None:
         weights = jax.nn.softmax(scores)
     else:
-        if mask.dtype != bool:
-            scores, mask = scores + mask, mask != -jnp.inf
-        weights = jax.nn.softmax(jnp.where(mask, scores, jnp.finfo(scores.dtype).min))
-        weights = jnp.where(mask, weights, 0)
+        attends, bias = (mask, 0) if mask.dtype == bool else (mask != -jnp.inf, mask)
+        bias = jnp.where(attends, bias, jnp.finfo(scores.dtype).min / 2).astype(scores.dtype)
+        weights = jnp.where(attends.any(-1, keepdims=True), jax.nn.softmax(scores + bias), 0)
     if dropout is not None:
         weights = dropout(weights)
     return jnp.einsum("bnqk,bknh->bqnh", weights, value)

@@ -58,10 +58,9 @@ def attention(
     if mask is None:
         weights = softmax(scores)
     else:
-        attends = mask
-        if mask.dtype != bool:
-            scores, attends = scores + mask, mask != -np.inf
-        weights = np.where(attends, softmax(np.where(attends, scores, np.finfo(scores.dtype).min)), 0)
+        attends, bias = (mask, 0) if mask.dtype == bool else (mask != -np.inf, mask)
+        bias = np.where(attends, bias, np.finfo(scores.dtype).min / 2).astype(scores.dtype)
+        weights = np.where(attends.any(-1, keepdims=True), softmax(scores + bias), 0)
     return (weights @ value.swapaxes(1, 2)).swapaxes(1, 2)
 
 

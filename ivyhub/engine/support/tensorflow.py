@@ -32,10 +32,9 @@ def attention(
     if mask is None:
         weights = tf.nn.softmax(scores)
     else:
-        if mask.dtype != tf.bool:
-            scores, mask = scores + mask, mask != -float("inf")
-        weights = tf.nn.softmax(tf.where(mask, scores, scores.dtype.min))
-        weights = tf.where(mask, weights, 0)
+        attends, bias = (mask, tf.zeros((), scores.dtype)) if mask.dtype == tf.bool else (mask != -float("inf"), mask)
+        bias = tf.where(attends, bias, scores.dtype.min / 2)
+        weights = tf.where(tf.reduce_any(attends, -1, keepdims=True), tf.nn.softmax(scores + bias), 0)
     if dropout is not None:
         weights = dropout(weights)
     return tf.einsum("bnqk,bknh->bqnh", weights, value)
