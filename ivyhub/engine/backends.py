@@ -60,13 +60,16 @@ class Framework:
         """The installed version, read from metadata without importing anything, or None."""
         return _installed(self.distributions)
 
-    def dtype_source(self, dtype: str) -> str:
+    def dtype_source(self, dtype: str, *, eager: bool = False) -> str:
         """How a row expression spells a dtype: ``torch.float32``.
 
-        JAX has no 64-bit types unless its x64 mode is on: there the 32-bit type of the same kind is written.
+        JAX has no 64-bit types unless its x64 mode is on: there the 32-bit type of the same kind is written, and an
+        ``eager`` expression asks for the mode when it runs.
         """
-        if self.name == "jax":
-            dtype = _JAX_X32.get(dtype, dtype)
+        if self.name == "jax" and dtype in _JAX_X32:
+            if eager:
+                return f"jax.dtypes.canonicalize_dtype({dtype!r})"
+            dtype = _JAX_X32[dtype]
         if dtype == "bool" and self.name in ("numpy", "jax"):
             return self.dtype.format("bool_")
         return self.dtype.format(dtype)

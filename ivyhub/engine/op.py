@@ -28,6 +28,9 @@ framework's module of `engine.support`), and placeholders in braces:
 The same row is compiled into the eager kernel (cached by signature) and printed into exported code. A call looks at
 its first array: a native array runs the kernel of its framework, a traced one (``__traced__``) is recorded by
 `RECORDER`. Where a framework has no row for the call, the decomposition runs.
+
+Operands that must have one dtype (those of the rules in `spec` that say so, and the parameters that ``promotes``
+names) are cast to the dtype that holds them all (`promotion`) where they differ. In a graph the casts are nodes.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ from packaging.version import Version
 
 from ..errors import EngineError, MixedFrameworksError, NoLoweringError
 from .backends import FRAMEWORKS, framework, framework_of, namespace
-from .spec import Spec, spec_of
+from .promotion import result_dtype
+from .spec import ONE_DTYPE, Spec, spec_of
 from .template import Source, Template, literal
 
 Array = Any  # a native array of any framework, or a traced one
@@ -93,9 +97,16 @@ class Op:
         attributes: names of the attributes with their defaults (`inspect.Parameter.empty` where there is none).
         rule: from operand specs and attributes to the result's spec (or a tuple of specs).
         primitive: whether there is no decomposition, so that every framework needs a row.
+        promotes: the array parameters that must have one dtype.
     """
 
-    def __init__(self, function: Callable[..., Any], rule: Callable[..., Any] | None, primitive: bool) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        rule: Callable[..., Any] | None,
+        primitive: bool,
+        promotes: Sequence[str] | None,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.name = function.__name__
         self.function = function
@@ -127,6 +138,10 @@ class Op:
             p.default is p.empty and p.kind is p.POSITIONAL_ONLY
             for p in inspect.signature(function).parameters.values()
         )
+        self.promotes = frozenset(promotes or (self.operands if rule in ONE_DTYPE else ()))
+        if self.promotes - set(self.operands):
+            raise EngineError(f"{self.name} has no operands {sorted(self.promotes - set(self.operands))} to promote")
+        self._shaped = False  # whether a row looks at more of its operands than their dtypes
         self._kernels: dict[Any, Callable[..., Any]] = {}
 
     def __repr__(self) -> str:
@@ -169,41 +184,23 @@ class Op:
                 raise EngineError(f"{self.name}: {each} has a row for version {since} already")
             rows.append(row)
             rows.sort(key=lambda r: r.since, reverse=True)  # stable: declaration order within a version
+            self._shaped |= row.typed
         self._kernels.clear()
         return self
 
     # -- use -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **attributes: Any) -> Any:
-        if len(args) < len(self.operands):
-            if len(args) < self.required:
-                raise EngineError(
-                    f"{self.name} expected {self.required} array argument(s) ({', '.join(self.operands)}), "
-                    f"received {len(args)}"
-                )
-            args += self.defaults[len(args) :]
-        elif len(args) > len(self.operands):
-            raise EngineError(f"{self.name} takes the arrays {', '.join(self.operands)}; received {len(args)}")
-        owner = None
-        for arg in _leaves(args):
-            if getattr(arg, "__traced__", False):
-                return self._record(args, attributes)
-            if owner is None:
-                owner = framework_of(arg)
-        if owner is not None:
-            return self._kernel(owner, args, attributes)(*args)
-        if RECORDER.get() is not None:
-            return self._record(args, attributes)
-        raise EngineError(
-            f"{self.name} received no array, so its framework is unknown",
-            hint=f"pass an array of the framework, or call {self.name}.on('torch', ...)",
-        )
-
-    def _record(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
-        recorder = RECORDER.get()
-        if recorder is None:
-            raise EngineError(f"{self.name} received a traced array outside of its trace")
-        return recorder.apply(self, args, self.bind(attributes))
+        try:
+            kernel = self._kernels[self._key(args, attributes)]
+        except KeyError:
+            kernel = self._first_kernel("", args, attributes)
+        except TypeError:  # no key: an attribute given as a list, most often
+            kernel = self._first_kernel("", args, {name: _freeze(value) for name, value in attributes.items()})
+        try:
+            return kernel(*args)
+        except Exception as error:
+            raise self._explained(error, args, attributes) from error
 
     def on(self, owner: str, /, *args: Any, **attributes: Any) -> Any:
         """The operation in a named framework, for calls that have no array to tell it from.
@@ -213,8 +210,92 @@ class Op:
             >>> ops.arange.on("numpy", stop=3).tolist()
             [0, 1, 2]
         """
-        args += self.defaults[len(args) :]
-        return self._kernel(owner, args, attributes)(*args)
+        attributes = {name: _freeze(value) for name, value in attributes.items()}
+        kernel = self._kernels.get((owner, self._key(args, attributes)))
+        if kernel is None:
+            kernel = self._first_kernel(owner, args, attributes)
+        try:
+            return kernel(*args)
+        except Exception as error:
+            raise self._explained(error, args, attributes) from error
+
+    def _key(self, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+        """What a compiled kernel depends on: types and dtypes, for some operations shapes, and the attributes."""
+        if self.sequences or self._shaped:
+            key: Any = (*map(_shaped_signature if self._shaped else _signature, args),)
+        elif len(args) == 2:
+            x, y = args
+            key = (type(x), getattr(x, "dtype", None), type(y), getattr(y, "dtype", None))
+        else:
+            key = (*((type(x), getattr(x, "dtype", None)) for x in args),)
+        if attributes:  # -0.0 equals 0.0 and False: they are told apart by how they are written
+            return (key, *((name, value or repr(value)) for name, value in attributes.items()))
+        return key
+
+    def _first_kernel(self, owner: str, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
+        """What computes a call whose signature is new: the recorder where it is traced, else a kernel to keep."""
+        key: Any = self._key(args, attributes)
+        if owner:
+            key = (owner, key)
+        given = len(args)
+        if given < len(self.operands):
+            if given < self.required:
+                raise EngineError(
+                    f"{self.name} expected {self.required} array argument(s) ({', '.join(self.operands)}), "
+                    f"received {given}"
+                )
+            args += self.defaults[given:]
+        elif given > len(self.operands):
+            raise EngineError(f"{self.name} takes the arrays {', '.join(self.operands)}; received {given}")
+        for arg in _leaves(args):
+            if getattr(arg, "__traced__", False):
+                return lambda *_: self._record(args, attributes)
+            owner = owner or framework_of(arg) or ""
+        if not owner:
+            if RECORDER.get() is not None:
+                return lambda *_: self._record(args, attributes)
+            raise EngineError(
+                f"{self.name} received no array, so its framework is unknown",
+                hint=f"pass an array of the framework, or call {self.name}.on('torch', ...)",
+            )
+        kernel = self._kernel(owner, args, given, self.bind(attributes))
+        if len(self._kernels) >= _KERNELS:
+            self._kernels.clear()
+        self._kernels[key] = kernel
+        return kernel
+
+    def _record(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+        recorder = RECORDER.get()
+        if recorder is None:
+            raise EngineError(f"{self.name} received a traced array outside of its trace")
+        return recorder.apply(self, self._promoted(args), self.bind(attributes))
+
+    def _promoted(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Operands with their casts, as operations."""
+        dtype = self._common_dtype(args)
+        if dtype is None:
+            return args
+
+        def cast(arg: Any) -> Any:
+            if isinstance(arg, tuple | list):
+                return tuple(map(cast, arg))
+            return OPS["astype"](arg, dtype=dtype) if getattr(arg, "dtype", dtype) != dtype else arg
+
+        return tuple(cast(arg) if name in self.promotes else arg for name, arg in zip(self.operands, args, strict=True))
+
+    def _common_dtype(self, args: Sequence[Any]) -> str | None:
+        """The dtype that operands (specs or values) are to be cast to; None where they agree."""
+        if not self.promotes:
+            return None
+        pairs = zip(self.operands, args, strict=True)
+        operands = [leaf for name, arg in pairs if name in self.promotes for leaf in _leaves((arg,))]
+        if len({operand.dtype for operand in operands if hasattr(operand, "dtype")}) < 2:
+            return None
+        try:
+            return result_dtype(operands)
+        except EngineError as error:
+            error.message = f"{self.name}: {error.message}"
+            raise
 
     def bind(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Attributes in declaration order with defaults filled in. Raises `EngineError` on wrong names."""
@@ -255,8 +336,13 @@ class Op:
         args: Sequence[Any],
         attributes: Mapping[str, Any],
         context: Mapping[str, ast.expr] | None = None,
+        *,
+        eager: bool = False,
     ) -> ast.expr:
-        """A row with its placeholders filled: ``operands`` are expressions, ``args`` their specs."""
+        """A row with its placeholders filled: ``operands`` are expressions, ``args`` their specs.
+
+        Where it is ``eager`` no dtype is left to the defaults of the framework, which a user may have set.
+        """
         values: dict[str, ast.expr | None] = {}
         for name, operand in zip(self.operands, operands, strict=True):
             if isinstance(operand, Sequence):
@@ -268,56 +354,81 @@ class Op:
         owner = framework(row.framework)
         for name, value in attrs.items():
             if name in self.dtypes and value is not None:
-                value = Source(owner.dtype_source(value))
+                value = Source(owner.dtype_source(value, eager=eager))
             values[name] = literal(value, name)
         values |= {name: (context or {}).get(name) for name in CONTEXT}
-        return row.template.fill(values)
+        return row.template.fill(values, self.dtypes if eager else ())
 
-    def _kernel(self, owner: str, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
-        typed = any(row.typed for row in self.rows[owner])
-        key: Any = (owner, tuple(map(_pattern, args)), *attributes.items())
-        if typed:
-            specs = tuple(_spec(arg, owner, self.name) for arg in args)
-            key = (*key, specs)
-        try:
-            return self._kernels[key]
-        except KeyError:
-            pass
-        except TypeError:  # an attribute given as a list
-            return self._kernel(owner, args, {name: _freeze(value) for name, value in attributes.items()})
-        bound = self.bind(attributes)
+    def _kernel(
+        self, owner: str, args: tuple[Any, ...], given: int, attributes: Mapping[str, Any]
+    ) -> Callable[..., Any]:
+        """A function of the ``given`` first operands that computes the call in a framework."""
         specs = tuple(_spec(arg, owner, self.name) for arg in args)
-        row = self.row(owner, specs, bound, version=framework(owner).installed)
+        dtype = self._common_dtype(specs)
+        if dtype is not None:
+            specs = tuple(
+                _retyped(spec, dtype) if name in self.promotes else spec
+                for name, spec in zip(self.operands, specs, strict=True)
+            )
+        row = self.row(owner, specs, attributes, version=framework(owner).installed)
         if row is not None:
-            kernel = self._compile(row, args, specs, bound)
-        elif self.primitive:
+            return self._compile(row, args[:given], specs, attributes, dtype)
+        if self.primitive:
             raise NoLoweringError(
-                f"{self.name} cannot be written in {owner} for {', '.join(map(repr, specs))} with {bound}",
+                f"{self.name} cannot be written in {owner} for {', '.join(map(repr, specs))} with {attributes}",
                 hint="call it in another framework, or add a row with lower()",
             )
-        else:
-            kernel = functools.partial(self.function, **bound)
-        self._kernels[key] = kernel
-        return kernel
+        rest = args[given:]
+        return lambda *args: self.function(*self._promoted((*args, *rest)), **attributes)
 
-    def _compile(self, row: Row, args: Sequence[Any], specs: Sequence[Any], bound: Mapping[str, Any]) -> Any:
-        operands: list[Any] = []
-        for name, arg in zip(self.operands, args, strict=True):
+    def _compile(
+        self, row: Row, args: Sequence[Any], specs: Sequence[Any], bound: Mapping[str, Any], dtype: str | None
+    ) -> Any:
+        def operand(name: str, arg: Any, dtype: str | None) -> ast.expr | None:
             if arg is None:
-                operands.append(None)
-            elif name in self.sequences:
-                items = (None if item is None else f"{name}[{i}]" for i, item in enumerate(arg))
-                operands.append([item and ast.parse(item, mode="eval").body for item in items])
+                return None
+            expression = ast.parse(name, mode="eval").body
+            if dtype is None or not hasattr(arg, "dtype"):
+                return expression
+            cast, spec = OPS["astype"], _spec(arg, row.framework, self.name)
+            if spec.dtype == dtype:
+                return expression
+            found = cast.row(row.framework, (spec,), {"dtype": dtype}, version=framework(row.framework).installed)
+            assert found is not None  # astype is a primitive
+            return cast.expression(found, [expression], (spec,), {"dtype": dtype}, eager=True)
+
+        operands: list[Any] = []
+        for name, arg in zip(self.operands, (*args, *self.defaults[len(args) :]), strict=True):
+            target = dtype if name in self.promotes else None
+            if name in self.sequences and arg is not None:
+                operands.append([operand(f"{name}[{i}]", item, target) for i, item in enumerate(arg)])
             else:
-                operands.append(ast.Name(name, ast.Load()))
-        body = self.expression(row, operands, specs, bound)
-        parameters = ast.arguments([], [ast.arg(name) for name in self.operands], None, [], [], None, [])
+                operands.append(operand(name, arg, target))
+        body = self.expression(row, operands, specs, bound, eager=True)
+        parameters = ast.arguments([], [ast.arg(name) for name in self.operands[: len(args)]], None, [], [], None, [])
         tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
         return eval(compile(tree, f"<{self.name} in {row.framework}>", "eval"), dict(namespace(row.framework)))
 
+    def _explained(self, error: Exception, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Exception:
+        """The engine's own error for what a framework refused, where the operation's rule refuses it too."""
+        if isinstance(error, EngineError):
+            return error
+        owner = next((found for arg in _leaves(args) if (found := framework_of(arg))), "")
+        try:
+            operands = tuple(_spec(arg, owner, self.name) for arg in (*args, *self.defaults[len(args) :]))
+            self.infer(operands, self.bind(attributes))
+        except EngineError as found:
+            found.message = f"{self.name}: {found.message}"
+            return found
+        return error
+
 
 def op(
-    function: Callable[..., Any] | None = None, *, rule: Callable[..., Any] | None = None, primitive: bool = False
+    function: Callable[..., Any] | None = None,
+    *,
+    rule: Callable[..., Any] | None = None,
+    primitive: bool = False,
+    promotes: Sequence[str] | None = None,
 ) -> Any:
     """Declare an operation from its ``def`` (see the module's docstring).
 
@@ -325,6 +436,7 @@ def op(
         function: the ``def``; None where the decorator has arguments.
         rule: from operand specs and attributes to the result's spec; without one the decomposition is followed.
         primitive: there is no decomposition; the body is the docstring alone, and every framework has rows.
+        promotes: the array parameters that are cast to one dtype; all where the rule is of `spec.ONE_DTYPE`.
 
     Raises `EngineError` when the name is taken, or when a primitive has no rule.
     """
@@ -334,7 +446,7 @@ def op(
             raise EngineError(f"the operation {function.__name__!r} is declared twice")
         if primitive and rule is None:
             raise EngineError(f"the primitive {function.__name__!r} needs a shape and dtype rule")
-        OPS[function.__name__] = Op(function, rule, primitive)
+        OPS[function.__name__] = Op(function, rule, primitive, promotes)
         return OPS[function.__name__]
 
     return declare if function is None else declare(function)
@@ -348,11 +460,30 @@ def _leaves(args: Sequence[Any]) -> Iterator[Any]:
             yield arg
 
 
-def _pattern(arg: Any) -> Any:
-    """What a compiled kernel depends on: which operands are None, and how long sequences are."""
-    if arg is None:
-        return None
-    return tuple(map(_pattern, arg)) if isinstance(arg, tuple | list) else True
+_KERNELS = 4096  # kernels that one operation keeps: shapes and numbers among the attributes have no end
+
+
+def _signature(arg: Any) -> Any:
+    """What an untyped row's kernel depends on."""
+    if isinstance(arg, tuple | list):
+        return tuple(map(_signature, arg))
+    return type(arg), getattr(arg, "dtype", None)
+
+
+def _shaped_signature(arg: Any) -> Any:
+    """What a kernel of a row that looks at its operands depends on: shapes and numbers, too."""
+    if isinstance(arg, tuple | list):
+        return tuple(map(_shaped_signature, arg))
+    shape = getattr(arg, "shape", None)
+    if shape is None:
+        return type(arg), arg or repr(arg)
+    return type(arg), arg.dtype, tuple(shape)
+
+
+def _retyped(spec: Any, dtype: str) -> Any:
+    if isinstance(spec, tuple):
+        return tuple(_retyped(item, dtype) for item in spec)
+    return spec.with_dtype(dtype) if isinstance(spec, Spec) else spec
 
 
 def _spec(arg: Any, owner: str, name: str) -> Any:

@@ -165,6 +165,10 @@ def compared_specs(*operands: Any, **_: Any) -> Spec:
     return broadcast_specs(*operands).with_dtype("bool")
 
 
+ONE_DTYPE = frozenset({broadcast_specs, floating_specs, integer_specs, bool_specs, compared_specs})
+"""Rules whose operands must have one dtype."""
+
+
 def _checked(spec: Spec, accepts: Any, kind: str) -> Spec:
     if not accepts(spec.dtype):
         raise DTypeError(f"expected {kind} operands, received {spec.dtype}", hint="cast them with astype")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +53,12 @@ class Template:
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
 
-    def fill(self, values: Mapping[str, ast.expr | None]) -> ast.expr:
-        """The expression with every placeholder replaced. Raises `KeyError` when one has no value."""
-        return _Fill(values, self._defaults).visit(copy_tree(self.tree))
+    def fill(self, values: Mapping[str, ast.expr | None], stated: Collection[str] = ()) -> ast.expr:
+        """The expression with every placeholder replaced. Raises `KeyError` when one has no value.
+
+        What is among ``stated`` is written even where it equals its default.
+        """
+        return _Fill(values, self._defaults, stated).visit(copy_tree(self.tree))
 
 
 def literal(value: Any, hint: str = "") -> ast.expr | None:
@@ -114,9 +117,11 @@ def copy_tree(node: Any) -> Any:
 class _Fill(ast.NodeTransformer):
     """Put expressions where placeholders stand, and leave out what is None or a stated default."""
 
-    def __init__(self, values: Mapping[str, ast.expr | None], defaults: Mapping[str, str]) -> None:
+    def __init__(
+        self, values: Mapping[str, ast.expr | None], defaults: Mapping[str, str], stated: Collection[str]
+    ) -> None:
         self.values = values
-        self.defaults = defaults
+        self.defaults = {name: default for name, default in defaults.items() if name not in stated}
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if not node.id.startswith("_ph_"):

@@ -30,7 +30,7 @@ def scalar(value: Number, dtype: str, like: Array | None = None) -> Array:
 
 def _of(value: Number) -> Any:
     def holds(n: SimpleNamespace) -> bool:
-        return not isinstance(n.fill_value, Dim) and n.fill_value == value
+        return not isinstance(n.fill_value, Dim) and n.fill_value == value and str(n.fill_value)[0] != "-"  # -0.0
 
     return holds
 

@@ -601,7 +601,7 @@ def _where_spec(condition: Spec, x1: Any, x2: Any) -> Spec:
     return result.with_shape(*broadcast_shapes(condition.shape, result.shape))
 
 
-@op(rule=_where_spec, primitive=True)
+@op(rule=_where_spec, primitive=True, promotes=("x1", "x2"))
 def where(condition: Array, x1: Array, x2: Array, /) -> Array:
     """x1 where the condition holds, x2 elsewhere; one of the two may be a Python scalar."""
 

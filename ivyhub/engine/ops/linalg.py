@@ -24,7 +24,7 @@ def _matmul_spec(x1: Spec, x2: Spec) -> Spec:
     return x1.with_shape(*batch, *x1.shape[-2:-1], *(x2.shape[-1:] if x2.ndim > 1 else ()))
 
 
-@op(rule=_matmul_spec, primitive=True)
+@op(rule=_matmul_spec, primitive=True, promotes=("x1", "x2"))
 def matmul(x1: Array, x2: Array, /) -> Array:
     """The matrix product over the last two axes, the others broadcast; a single axis is a vector."""
 

@@ -272,7 +272,7 @@ def _alike(arrays: Sequence[Spec]) -> Spec:
     return arrays[0]
 
 
-@op(rule=_concat_spec, primitive=True)
+@op(rule=_concat_spec, primitive=True, promotes=("arrays",))
 def concat(arrays: Sequence[Array], /, *, axis: int) -> Array:
     """Arrays one after the other along an axis that they have."""
 
@@ -291,7 +291,7 @@ def _stack_spec(arrays: Sequence[Spec], *, axis: int) -> Spec:
     return first.with_shape(*shape)
 
 
-@op(rule=_stack_spec, primitive=True)
+@op(rule=_stack_spec, primitive=True, promotes=("arrays",))
 def stack(arrays: Sequence[Array], /, *, axis: int) -> Array:
     """Arrays of one shape side by side along a new axis."""
 
