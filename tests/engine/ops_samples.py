@@ -1,7 +1,4 @@
-"""Sample inputs of every operation: name -> function of a `Draw` -> list of (operands, attributes), and the oracles.
-
-The axis of size `BATCH` stands for a symbolic one: no other size or attribute has that value.
-"""
+"""Sample inputs of every operation: name -> function of a `Draw` -> list of (operands, attributes), and the oracles."""
 
 from __future__ import annotations
 
@@ -10,30 +7,8 @@ from typing import Any
 
 import numpy as np
 
-BATCH = 5
-FULL = (None, None, None)
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
-
-
-class Draw:
-    """Random arrays; floating-point ones in float64."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-
-    def f(self, *shape: int, low: float = -2.0, high: float = 2.0) -> np.ndarray:
-        return np.asarray(self.rng.uniform(low, high, shape))
-
-    def apart(self, *shape: int) -> np.ndarray:
-        """Numbers at least 1/8 from each other and 1/16 from every integer: no rounding reorders them."""
-        count = int(np.prod(shape))
-        return (self.rng.permutation(np.arange(count) - count // 2).reshape(shape) + 0.5) / 8
-
-    def i(self, *shape: int, low: int = -9, high: int = 10, dtype: str = "int64") -> np.ndarray:
-        return np.asarray(self.rng.integers(low, high, shape)).astype(dtype)
-
-    def b(self, *shape: int) -> np.ndarray:
-        return np.asarray(self.rng.integers(0, 2, shape)).astype(bool)
+from tests.engine import nn_samples
+from tests.engine.draw import BATCH, FULL, Draw, Sample
 
 
 def unary(low: float = -2.0, high: float = 2.0) -> Callable[[Draw], list[Sample]]:
@@ -491,6 +466,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.f(BATCH, 2, 4),), {"size": (9,), "mode": "linear"}),
     ],
     "attention": attention,
+    **nn_samples.SAMPLES,
 }
 
 _BINARY = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "pow": "power"}
@@ -604,5 +580,6 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "eye": lambda *, n_rows, n_cols=None, dtype="float32": np.eye(n_rows, n_cols, dtype=dtype),
     "einsum": lambda operands, *, equation: np.einsum(equation, *operands),
     "stop_gradient": lambda x: x,
+    **nn_samples.ORACLES,
 }
 """What a primitive is compared with, in float64; other operations are compared with their decomposition."""

@@ -16,7 +16,8 @@ from ivyhub.engine.dims import Dim
 from ivyhub.engine.graph import tree_map
 from ivyhub.engine.op import OPS, Op
 from ivyhub.engine.spec import Spec, spec_of
-from tests.engine.ops_samples import BATCH, ORACLES, SAMPLES, Draw, Sample
+from tests.engine.draw import BATCH, Draw, Sample
+from tests.engine.ops_samples import ORACLES, SAMPLES
 
 # float32 against float64: a unit in the last place is 1.2e-7, and the longest sums here have some hundred terms, whose
 # errors add up; relative to the largest number, since sums cancel. Gradients chain two such computations.
