@@ -24,6 +24,7 @@ from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from .arguments import bind, flattened, named_arguments, unbind
+from .attention import STANDS_FOR, whole_attention
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import plain_averages, read_layer
 from .lines import assigned_name, keep_last_hint, refusal, short_path, source_line
@@ -170,6 +171,7 @@ class _Reader:
                     plain_averages([self.modules[path] for path in self.leaves]),
                     self._hooks(),
                     self.watch.watching(self.modules),
+                    whole_attention(),
                 ):
                     return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
             except EngineError:
@@ -480,7 +482,7 @@ class _Reader:
         if node.target is operator.getitem:
             self._set(node, self._get(node.args[0])[node.args[1]])
             return
-        name = str(node.target)
+        name = STANDS_FOR.get(str(node.target), str(node.target))
         if name == "wrap_with_set_grad_enabled":  # with torch.no_grad()
             enabled, body, *args = node.args
             self._read_subgraph(node, body, args, detached=not enabled)

@@ -18,6 +18,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from ....errors import CaptureError
+from .attention import STANDS_FOR, whole_attention
 from .lines import frames, short_path
 from .trees import pytree_of_torch
 
@@ -218,7 +219,7 @@ def _trace(run: _Run, *, training: bool) -> list[object]:
     try:
         for module in modes:  # PyTorch's own layers keep both of their meanings, whatever the mode
             module.training = training and not _is_native(module)
-        with fakes:
+        with fakes, whole_attention():
             traced = make_fx(call, pre_dispatch=True, _allow_non_fake_inputs=True)(*tensors)
     finally:
         for module, mode in modes.items():
@@ -248,7 +249,7 @@ def _comparable(traced: Any) -> list[object]:
         return repr(arg)
 
     for node in traced.graph.nodes:
-        target = str(node.target)
+        target = STANDS_FOR.get(str(node.target), str(node.target))
         name = target.split(".")[1].rstrip("_") if node.op == "call_function" and "." in target else ""
         args, kwargs = list(node.args), dict(node.kwargs)
         if name in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "contiguous", "clone"):
@@ -264,8 +265,8 @@ def _comparable(traced: Any) -> list[object]:
         if node.op == "get_attr":
             held = getattr(traced, node.target, None)
             constant = repr((held.shape, held.dtype, held)) if isinstance(held, torch.Tensor) else ""
-        target = constant or ("" if node.op in ("placeholder", "output") else str(node.target))
-        rows.append((node.op, target, plain(args), sorted((key, plain(arg)) for key, arg in kwargs.items())))
+        what = constant or ("" if node.op in ("placeholder", "output") else target)
+        rows.append((node.op, what, plain(args), sorted((key, plain(arg)) for key, arg in kwargs.items())))
     return rows
 
 
