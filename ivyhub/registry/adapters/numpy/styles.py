@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ class NumpyStyle(Style):
     supports: ClassVar[tuple[str, ...]] = ("numpy",)
     array: ClassVar[str] = "np.ndarray"
     instance: ClassVar[str] = "params"
+    items: ClassVar[str] = ""
     functional: ClassVar[bool] = True
     imports: ClassVar[Mapping[str, str]] = {
         "np": "import numpy as np",
@@ -34,6 +35,9 @@ class NumpyStyle(Style):
     def class_name(self, word: str) -> str:
         word = snake_case(word)
         return f"{word}_module" if word in self.globals else word
+
+    def list_index(self, indices: Sequence[int], index: int) -> int:
+        return index  # `nest` leaves empty places for what has no arrays
 
     def member(self, owner: ast.expr, word: str) -> ast.expr:
         return ast.Subscript(owner, ast.Constant(word), ast.Load())

@@ -11,7 +11,7 @@ from ....engine.graph import ModuleInfo
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
-from ..writing.names import identifier, singular
+from ..writing.names import singular
 from ..writing.style import Member, Style, array_literal, attribute, expression, name, repeated, statement
 from .layers import BUILD, KERAS
 
@@ -71,6 +71,7 @@ class KerasStyle(Style):
     training: ClassVar[str | None] = "training"
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     supports: ClassVar[tuple[str, ...]] = ("tensorflow", "keras")
+    items: ClassVar[str] = "blocks"  # Keras has a property ``layers``
     imports: ClassVar[Mapping[str, str]] = {
         "functools": "import functools",
         "math": "import math",
@@ -88,7 +89,7 @@ class KerasStyle(Style):
 
     def build(self, info: ModuleInfo, members: Sequence[Member]) -> list[ast.stmt]:
         own = [
-            self._weight(identifier(word, self.reserved), parameter.spec, parameter.trainable)
+            self._weight(self.word(word), parameter.spec, parameter.trainable)
             for word, parameter in info.parameters.items()
             if parameter.alias is None
         ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+
 from ....engine.graph import Graph
 from ..target import Target
 from ..writing.classes import Class
 from ..writing.emitter import Emitter
 from ..writing.export import Export
 from ..writing.prepare import prepare
+from ..writing.style import statement
 from .styles import TorchStyle
 
 _LOAD = '''"""Load the model: ``model = load()``."""
@@ -72,17 +75,26 @@ class TorchEmitter(Emitter):
         return prepare(graph, self.style, channels="first", heads="second")
 
     def render_class(self, cls: Class) -> str:
-        lines = [f"class {cls.name}(nn.Module):{self.place(cls)}"]
+        base, (first, *rest) = _inherited(cls)
+        lines = [f"class {cls.name}({base}):{self.place(cls)}"]
         if cls.build or cls.kept:
             arguments = "".join(f", {word}: {kind}" for word, kind in cls.arguments.items())
-            lines += [f"    def __init__(self{arguments}):", "        super().__init__()"]
+            lines += [f"    def __init__(self{arguments}):", self.statements([first])]
             lines += [f"        self.{word} = {word}" for word in cls.kept]
-            lines += [self.statements(cls.build), ""]
+            lines += [self.statements(rest), ""]
         for word, method in cls.methods.items():
             parameters = ", ".join(["self", *method.signature("torch.Tensor")])
             head = f"    def {word}({parameters}){method.arrow('torch.Tensor')}:"
             lines += [head, self.statements(method.body), ""]
         return "\n".join(lines)
+
+
+def _inherited(cls: Class) -> tuple[str, list[ast.stmt]]:
+    """The base class, and the statements of the constructor from its own constructor's call on."""
+    match cls.build:
+        case [ast.Expr(ast.Call(ast.Attribute(attr="__init__"), [children])), *_]:
+            return "nn.ModuleDict" if isinstance(children, ast.Dict) else "nn.ModuleList", cls.build
+    return "nn.Module", [statement("super().__init__()"), *cls.build]
 
 
 def emit(graph: Graph, target: Target) -> Export:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
+from ..writing.names import identifier
 from ..writing.style import Style, array_literal, attribute, expression, repeated, statement
 from .layers import TORCH
 
@@ -36,6 +38,8 @@ class TorchStyle(Style):
     base: ClassVar[str] = "nn.Module"
     array: ClassVar[str] = "torch.Tensor"
     ties: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
+    items: ClassVar[str] = ""
     updates: ClassVar[bool] = True
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     imports: ClassVar[Mapping[str, str]] = {
@@ -53,12 +57,14 @@ class TorchStyle(Style):
         zeros = expression(f"torch.zeros(0{dtype})")
         zeros.args = [literal(spec.shape, "size") or ast.Constant(None)]
         if trainable:
-            stmt = statement(f"self.{word} = nn.Parameter()")
-            stmt.value.args.append(zeros)  # type: ignore[attr-defined]
+            value = expression("nn.Parameter()")
+            value.args.append(zeros)
+            if not _is_attribute(word):
+                return [_register("self.register_parameter(0, 0)", word, value)]
+            stmt = super().assign(word, value)
         else:
             keep = "" if persistent else ", persistent=False"
-            stmt = statement(f'self.register_buffer("{word}", 0{keep})')
-            stmt.value.args[1] = zeros  # type: ignore[attr-defined]
+            stmt = _register(f"self.register_buffer(0, 0{keep})", word, zeros)
         assert floating or not trainable
         return [stmt]
 
@@ -66,17 +72,38 @@ class TorchStyle(Style):
         return [ast.Expr(ast.Call(attribute(target, "requires_grad_"), [ast.Constant(False)], []))]
 
     def update(self, owner: ast.expr, word: str, value: ast.expr) -> ast.stmt:
-        return ast.Assign([ast.Attribute(owner, word, ast.Store())], value)
+        if _is_attribute(word):
+            return ast.Assign([ast.Attribute(owner, word, ast.Store())], value)
+        return ast.Expr(ast.Call(ast.Name("setattr", ast.Load()), [owner, ast.Constant(word), value], []))
 
     def dropout(self, layer: ast.expr) -> ast.expr:
         tree = expression("layer.p if self.training else 0.0")
         tree.body.value = layer
         return tree
 
+    def word(self, source: str) -> str:
+        return identifier(source, self.reserved) if _is_attribute(source) else source
+
+    def member(self, owner: ast.expr, word: str) -> ast.expr:
+        if _is_attribute(word):
+            return attribute(owner, word)
+        return ast.Call(ast.Name("getattr", ast.Load()), [owner, ast.Constant(word)], [])
+
+    def parameter(self, owner: ast.expr, word: str, *, trainable: bool, layer: str | None = None) -> ast.expr:
+        return self.member(owner, word)
+
+    def assign(self, word: str, child: ast.expr) -> ast.stmt:
+        return super().assign(word, child) if _is_attribute(word) else _register("self.add_module(0, 0)", word, child)
+
+    def own_list(self, items: Mapping[Any, ast.expr]) -> ast.stmt:
+        made = self.module_list(items)
+        assert isinstance(made, ast.Call)
+        return ast.Expr(ast.Call(expression("super().__init__"), made.args, []))
+
     def device(self, array: ast.expr) -> ast.expr | None:
         return attribute(array, "device")
 
-    def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
+    def module_list(self, items: Mapping[Any, ast.expr]) -> ast.expr:
         if list(items) == list(range(len(items))):
             return ast.Call(expression("nn.ModuleList"), [repeated(list(items.values()))], [])
         keys: list[ast.expr | None] = [ast.Constant(str(index)) for index in items]
@@ -90,4 +117,20 @@ class TorchStyle(Style):
 
     def tie(self, target: ast.expr, word: str, owner: ast.expr) -> ast.stmt:
         """The statement that makes an array of a layer another name of its owner."""
-        return ast.Assign([ast.Attribute(target, word, ast.Store())], owner)
+        if _is_attribute(word):
+            return ast.Assign([ast.Attribute(target, word, ast.Store())], owner)
+        stmt = _register("self.register_parameter(0, 0)", word, owner)
+        stmt.value.func.value = target  # type: ignore[attr-defined]
+        return stmt
+
+
+def _is_attribute(word: str) -> bool:
+    """Whether a name of the source can stand behind a dot; PyTorch itself takes any name without one."""
+    return word.isidentifier() and not keyword.iskeyword(word)
+
+
+def _register(call: str, word: str, value: ast.expr) -> ast.stmt:
+    """The call with a name and a value in its first two places."""
+    stmt = statement(call)
+    stmt.value.args[:2] = [ast.Constant(word), value]  # type: ignore[attr-defined]
+    return stmt

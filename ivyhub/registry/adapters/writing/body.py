@@ -104,11 +104,15 @@ def write_method(
     return _Writer(graph, function, style, paths, callees).write()
 
 
-def _roll(function: Function, uses: Mapping[Value, int], callees: Mapping[int, Callee] | None) -> list[Step | _Loop]:
+def _roll(
+    function: Function, uses: Mapping[Value, int], places: Mapping[str, ast.expr], callees: Mapping[int, Callee] | None
+) -> list[Step | _Loop]:
     steps: list[Step | _Loop] = []
     position = 0
     while position < len(function.steps):
         runs = _chain(function.steps, position, uses)
+        if runs and not isinstance(places[runs[0].function.module], ast.Subscript):
+            runs = []  # members with numbers for names, not items of a list
         if callees is not None:  # nothing but the item may differ between the calls
             first = callees[runs[0].function.call] if runs else None
             same = itertools.takewhile(
@@ -134,12 +138,12 @@ def _chain(steps: Sequence[Step], position: int, uses: Mapping[Value, int]) -> l
     first = steps[position]
     if not isinstance(first, Run):
         return []
-    parent, _, index = first.function.module.rpartition(".")
+    parent, dot, index = first.function.module.rpartition(".")
     runs = [first]
     for step in steps[position + 1 :]:
         if not index.isdigit() or not isinstance(step, Run):
             break
-        if step.function.module != f"{parent}.{int(index) + len(runs)}" or not _continues(runs, step, uses):
+        if step.function.module != f"{parent}{dot}{int(index) + len(runs)}" or not _continues(runs, step, uses):
             break
         runs.append(step)
     return runs
@@ -201,7 +205,7 @@ class _Writer:
     def write(self) -> Method:
         for value in self.function.inputs.values():
             self.values[value] = self._placeholder(value)
-        for step in _roll(self.function, self.uses, self.callees if self.style.functional else None):
+        for step in _roll(self.function, self.uses, self.paths, self.callees if self.style.functional else None):
             if isinstance(step, _Loop):
                 self._loop(step)
             elif isinstance(step, Run):
@@ -210,7 +214,7 @@ class _Writer:
                 self._node(step)
         for path, value in self.function.updates.items():
             module, _, word = path.rpartition(".")
-            buffer = self.paths[module], identifier(word, self.style.reserved)
+            buffer = self.paths[module], self.style.word(word)
             self.statements.append(_Assign([], self.values[value], buffer=buffer))
         self.statements.append(_Assign([], self._result()))
         return _Namer(self).method()
@@ -305,7 +309,7 @@ class _Writer:
         if row is not None:
             word, steps = row.weights(SimpleNamespace(**info.config))[word]
         else:
-            word = identifier(word, self.style.reserved)
+            word = self.style.word(word)
         tree = self.style.parameter(self.paths[module], word, trainable=parameter.trainable, layer=info.layer)
         spec = parameter.spec
         for step in reversed(steps):
@@ -368,12 +372,16 @@ class _Writer:
         return self.style.call(target, callee, args, keywords)
 
     def _loop(self, loop: _Loop) -> None:
-        parent, _, first = loop.runs[0].function.module.rpartition(".")
-        siblings = self.graph.children(parent)
-        container = self.paths[parent]
-        start, stop = int(first), int(first) + len(loop.runs)
-        iterable = container if len(siblings) == len(loop.runs) else _slice(container, start, stop, len(siblings))
-        item = f"\0item{singular(parent.rpartition('.')[2])}"
+        parent = loop.runs[0].function.module.rpartition(".")[0]
+        container, first = _item(self.paths[loop.runs[0].function.module])
+        keys = [_item(self.paths[run.function.module])[1] for run in loop.runs]
+        if isinstance(first, int):
+            kept = [self.paths[child.path] for child in self.graph.children(parent) if child.path in self.paths]
+            iterable = _slice(container, first, first + len(keys), 1 + max(int(_item(place)[1]) for place in kept))
+            word = singular(parent.rpartition(".")[2])
+        else:
+            iterable, word = ast.Tuple([ast.Constant(key) for key in keys], ast.Load()), "key"
+        item = f"\0item{word}"
         carried: list[tuple[Value, Value]] = []
         initials: list[ast.expr] = []
         for position, operand in enumerate(loop.operands):
@@ -387,7 +395,8 @@ class _Writer:
         before = dict(self.values)
         for operand, final in carried:
             self.values[operand] = self.values[final]  # inside, the initial and the final value have one name
-        body = self._call(loop.runs[0], name(item))
+        child = name(item) if isinstance(first, int) else ast.Subscript(container, name(item), ast.Load())
+        body = self._call(loop.runs[0], child)
         self.values = before
         self.statements.append(_Assign(list(loop.outputs), body, loop=(item, iterable, carried)))
 
@@ -430,7 +439,16 @@ class _Writer:
         return self.values[tree] if isinstance(tree, Value) else literal(tree) or ast.Constant(None)
 
 
+def _item(place: ast.expr) -> tuple[ast.expr, Any]:
+    """The list that an item stands in, and its position or key there."""
+    assert isinstance(place, ast.Subscript)
+    assert isinstance(place.slice, ast.Constant)
+    return place.value, place.slice.value
+
+
 def _slice(container: ast.expr, start: int, stop: int, count: int) -> ast.expr:
+    if stop - start == count:
+        return container
     low = ast.Constant(start) if start else None
     high = ast.Constant(stop) if stop < count else None
     return ast.Subscript(container, ast.Slice(low, high), ast.Load())
@@ -500,8 +518,9 @@ class _Namer:
     def _suggest(self, value: Value, tree: ast.expr) -> str:
         """A name for a value that the source never named: what it is the result of."""
         node = value.node
-        if node is not None and node.op == "call":
-            return node.attributes["module"].rpartition(".")[2]
+        module = node.attributes["module"].rpartition(".")[2] if node is not None and node.op == "call" else ""
+        if module and not module.isdigit():
+            return module
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) and _starts_at_self(tree.func):
             return tree.func.attr
         operand = (

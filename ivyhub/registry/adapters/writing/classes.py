@@ -123,6 +123,7 @@ class _Planner:
         self.built: set[str] = set()  # the modules that have a method ``build``
         self.constructions: dict[str, ast.expr] = {}  # path -> how the module is constructed
         self.records: dict[str, tuple[str, ...]] = {}
+        self.words: dict[str, str] = {}  # path -> the name of the module in its parent
 
     # -- the module tree -----------------------------------------------------------------------------------------
 
@@ -131,24 +132,37 @@ class _Planner:
         return path in self.kept
 
     def _is_list(self, path: str) -> bool:
-        info = self.graph.modules[path]
-        children = self.children[path]
-        return (
-            bool(path and children)
-            and not info.parameters
-            and path not in self.functions
-            and all(child.path.rpartition(".")[2].isdigit() for child in children)
-        )
+        """Whether a module is nothing but a list of others, or a dictionary where the style has such."""
+        if not path or path in self.functions or not self.children[path] or self.graph.modules[path].parameters:
+            return False
+        return self._is_numbered(path) or (self.style.keyed and self.graph.modules[path].class_name == "ModuleDict")
+
+    def _owns_list(self, path: str) -> bool:
+        """Whether a module has code of its own, and besides is a list of others."""
+        return self._is_numbered(path) and not self.graph.modules[path].parameters and not self._is_list(path)
+
+    def _is_numbered(self, path: str) -> bool:
+        names = [child.path.rpartition(".")[2] for child in self.children[path]]
+        return bool(names) and all(word.isdigit() for word in names)
 
     def _member(self, path: str) -> str:
-        return identifier(path.rpartition(".")[2], self.style.reserved)
+        """The name of a child in its parent; two that the source tells apart by what is no letter get numbers."""
+        parent = path.rpartition(".")[0]
+        if path not in self.words:
+            taken = [self.style.word(word) for word in self.graph.modules[parent].parameters]
+            for child in self.children[parent]:
+                taken.append(numbered(self.style.word(child.path.rpartition(".")[2]), taken))
+                self.words[child.path] = taken[-1]
+        return self.words[path]
 
     def _item(self, parent: str, path: str) -> str | int:
         """How a child is found in its parent: an attribute name, or the key of a list."""
-        if not self._is_list(parent):
+        word = path.rpartition(".")[2]
+        if not self._is_list(parent) and not self._owns_list(parent):
             return self._member(path)
-        indices = [int(child.path.rpartition(".")[2]) for child in self.children[parent]]
-        return self.style.list_index(indices, int(path.rpartition(".")[2]))
+        if not self._is_numbered(parent):
+            return word
+        return self.style.list_index([int(c.path.rpartition(".")[2]) for c in self.children[parent]], int(word))
 
     def _reach(self, base: str, path: str) -> ast.expr:
         """The expression for a module below another one, from its ``self``."""
@@ -157,7 +171,9 @@ class _Planner:
         for part in path[len(base) :].strip(".").split(".") if path != base else ():
             child = f"{current}.{part}" if current else part
             item = self._item(current, child)
-            if self._is_list(current):
+            if self._owns_list(current) and self.style.items:
+                tree = attribute(tree, self.style.items)
+            if self._is_list(current) or self._owns_list(current):
                 tree = ast.Subscript(tree, ast.Constant(item), ast.Load())
             else:
                 tree = self.style.member(tree, str(item))
@@ -170,6 +186,8 @@ class _Planner:
         while path:
             parent = path.rpartition(".")[0]
             parts.append(self._item(parent, path))
+            if self._owns_list(parent) and self.style.items:
+                parts.append(self.style.items)
             path = parent
         return parts[::-1]
 
@@ -234,7 +252,7 @@ class _Planner:
         return _Written(path, [] if self.style.functional else self._build(path), methods)
 
     def _members(self, base: str, path: str) -> tuple[Member, ...]:
-        return tuple(
+        found = tuple(
             Member(
                 self._reach(base, child.path),
                 child,
@@ -244,6 +262,10 @@ class _Planner:
             for child in self.children[path]
             if child.layer is not None or self._is_list(child.path) or child.path in self.built
         )
+        if not found or not self._owns_list(path):
+            return found
+        word = self.style.items
+        return (Member(attribute(self._reach(base, path), word), ModuleInfo(f"{path}.{word}", word), found),)
 
     def _below(self, prefix: str, path: str, other: str) -> bool:
         return other == path or (other.startswith(prefix) and self._is_kept(other))
@@ -255,16 +277,22 @@ class _Planner:
             if parameter.alias is not None and not self.style.ties:
                 continue  # read off its owner
             out += self.style.declare(
-                identifier(word, self.style.reserved),
+                self.style.word(word),
                 parameter.spec,
                 trainable=parameter.trainable,
                 persistent=parameter.persistent,
             )
-        for child in self.children[path]:
-            target = attribute(name("self"), self._member(child.path))
-            target.ctx = ast.Store()
-            out.append(ast.Assign([target], self._construct(child.path)))
+        if self._owns_list(path):
+            out.append(self.style.own_list(self._items(path)))
+        else:
+            out += [self.style.assign(self._member(c.path), self._construct(c.path)) for c in self.children[path]]
         return [*out, *self._ties(path), *self._frozen(path, path)]
+
+    def _items(self, path: str) -> dict[int | str, ast.expr]:
+        """The constructions of a list's children, by their names in the source."""
+        words = [child.path.rpartition(".")[2] for child in self.children[path]]
+        keys = [int(word) for word in words] if self._is_numbered(path) else words
+        return {key: self._construct(child.path) for key, child in zip(keys, self.children[path], strict=True)}
 
     def _frozen(self, base: str, path: str) -> Iterator[ast.stmt]:
         """Statements that keep the frozen arrays of leaf layers from being trained; own ones are no parameters."""
@@ -294,8 +322,8 @@ class _Planner:
                 if parameter.alias is None or self._meeting(full, parameter.alias) != path:
                     continue
                 owner, _, owned = parameter.alias.rpartition(".")
-                source = attribute(self._reach(path, owner), identifier(owned, self.style.reserved))
-                out.append(self.style.tie(self._reach(path, module.path), word, source))
+                source = self.style.parameter(self._reach(path, owner), self.style.word(owned), trainable=True)
+                out.append(self.style.tie(self._reach(path, module.path), self.style.word(word), source))
         return out
 
     def _meeting(self, first: str, second: str) -> str:
@@ -317,8 +345,7 @@ class _Planner:
             values = {key: literal(value, key) for key, value in row.values(info.config).items()}
             return self.style.adopt(row.build.fill(values))
         if self._is_list(path):
-            items = {int(c.path.rpartition(".")[2]): self._construct(c.path) for c in self.children[path]}
-            return self.style.module_list(items)
+            return self.style.module_list(self._items(path))
         return copy_tree(self.constructions[path])
 
     def _share(self, group: list[_Written]) -> None:
@@ -377,7 +404,7 @@ class _Planner:
                 if parameter.alias is not None or not self.style.stores(parameter):
                     continue
                 if table is None:
-                    place: tuple[str, tuple[Step, ...]] | None = (identifier(word, self.style.reserved), ())
+                    place: tuple[str, tuple[Step, ...]] | None = (self.style.word(word), ())
                 else:
                     place = table.get(word)
                 if place is not None:

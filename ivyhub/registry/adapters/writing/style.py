@@ -15,6 +15,7 @@ from ....engine.graph import ModuleInfo, Parameter
 from ....engine.spec import Spec
 from ....engine.template import literal
 from .layers import Leaves
+from .names import identifier
 from .render import definitions
 
 
@@ -102,6 +103,8 @@ class Style:
     training: ClassVar[str | None] = None  # the argument that carries train mode through calls, if any
     instance: ClassVar[str] = "self"  # what holds a module's arrays and children in its code
     functional: ClassVar[bool] = False  # whether modules are functions of their arrays, without constructors
+    keyed: ClassVar[bool] = False  # whether a list of modules may have names for keys
+    items: ClassVar[str] = "layers"  # the list of the children with numbers for names; "" where it is the module itself
 
     version: Version | None = None
     support: set[str] = field(default_factory=set)
@@ -115,9 +118,17 @@ class Style:
         """What a class of the source is called here."""
         return word
 
+    def word(self, source: str) -> str:
+        """What an array or a child of the source is called here."""
+        return identifier(source, self.reserved)
+
     def member(self, owner: ast.expr, word: str) -> ast.expr:
         """A child of a module."""
         return attribute(owner, word)
+
+    def assign(self, word: str, child: ast.expr) -> ast.stmt:
+        """The constructor's statement that makes a child."""
+        return ast.Assign([ast.Attribute(name(self.instance), word, ast.Store())], child)
 
     def setting(self, word: str, *, building: bool) -> ast.expr:
         """Reading a number that differs between the instances of a class, in the constructor or in a method."""
@@ -160,13 +171,17 @@ class Style:
         """Where an array lies, for operations that make new ones, in frameworks that must be told."""
         return None
 
-    def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
-        """A list of modules by their index in the source."""
+    def module_list(self, items: Mapping[Any, ast.expr]) -> ast.expr:
+        """A list of modules by their index in the source, or by their names where the style is ``keyed``."""
         raise NotImplementedError
 
     def list_index(self, indices: Sequence[int], index: int) -> Any:
         """How an item of such a list is found: its key or its position."""
         return indices.index(index)
+
+    def own_list(self, items: Mapping[Any, ast.expr]) -> ast.stmt:
+        """The constructor's statement of a module whose children all have numbers for names: they are a list of it."""
+        return self.assign(self.items, self.module_list(items))
 
     def tie(self, target: ast.expr, word: str, owner: ast.expr) -> ast.stmt:
         """The statement that makes an array of a layer another name of its owner, where the flavour has ``ties``."""

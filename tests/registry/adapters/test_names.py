@@ -1,0 +1,149 @@
+"""Names of the source in the export: PyTorch keeps every one, the others give each its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import ivyhub
+from ivyhub.engine.graph import tree_leaves
+from ivyhub.errors import NoLoweringError
+from ivyhub.registry import api
+from tests.registry.adapters.parity import assert_same
+
+TARGETS = ("torch", "jax", "flax.linen", "tensorflow", "numpy")
+
+
+class Block(nn.Module):
+    """A child with code of its own, so that a row of them is a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.linear(x)) + x
+
+
+class Skips(nn.ModuleList):
+    """A list with code of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self:
+            x = block(x) * 0.5 + x
+        return x
+
+
+class Keyed(nn.Module):
+    """Names that no attribute can have, of modules and of arrays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({"left": nn.Linear(4, 4), "1": Block()})
+        self.gains = nn.ParameterList([nn.Parameter(torch.randn(4)) for _ in range(3)])
+        self.add_module("0", Block())
+        self.add_module("1", Block())
+        self.add_module("lambda", Block())
+        self.register_parameter("3", nn.Parameter(torch.randn(4)))
+        self.register_buffer("2", torch.randn(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.heads["left"](x) - self.heads["1"](x)
+        x = getattr(self, "lambda")(x) * getattr(self, "3") + getattr(self, "1")(getattr(self, "0")(x)) * getattr(
+            self, "2"
+        )
+        return x * self.gains[0] + self.gains[2]
+
+
+class Punctuated(nn.Module):
+    """Names that are alike but for what is no letter; a graph with such is not kept, only transpiled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({"a-b": nn.Linear(4, 4), "a_b": Block()})
+        self.shifts = nn.ParameterDict({"x+y": nn.Parameter(torch.randn(4))})
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.heads["a-b"](x) - self.heads["a_b"](x) + self.shifts["x+y"]
+
+
+class Counts(nn.Module):
+    """A buffer of such a name that calls change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.register_buffer("0", torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        setattr(self, "0", getattr(self, "0") * 0.5 + x.mean(0).detach())
+        return self.linear(x) + getattr(self, "0")
+
+
+def _tied() -> nn.Module:
+    module = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+    module[2].weight = module[0].weight
+    return module
+
+
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "flat": lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 4)),
+    "nested": lambda: nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.Tanh()), nn.Sequential(Block(), nn.Linear(4, 2))),
+    "blocks": lambda: nn.Sequential(*[Block() for _ in range(3)]),
+    "blocks with gaps": lambda: nn.Sequential(nn.ReLU(), Block(), Block(), Block(), nn.ReLU(), Block(), Block()),
+    "nested blocks with gaps": lambda: nn.Sequential(nn.Tanh(), nn.Sequential(nn.ReLU(), Block(), Block(), nn.ReLU())),
+    "list with code": lambda: Skips([Block(), Block()]),
+    "lists with code": lambda: nn.Sequential(Skips([Block(), Block()]), nn.Tanh(), Skips([Block(), Block(), Block()])),
+    "keyed": Keyed,
+    "punctuated": Punctuated,
+    "counts": Counts,
+    "tied": _tied,
+}
+
+
+def _input(module: nn.Module) -> str:
+    return "input" if type(module) is nn.Sequential else "x"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "punctuated"])
+def test_the_tensors_of_a_torch_export_load_into_the_original(name: str, tmp_path: Path) -> None:
+    module, fresh = MODULES[name](), MODULES[name]()
+    ivyhub.push(module, "mine", args=(torch.randn(2, 4),), dynamic={_input(module): {0: "batch"}})
+    api.pull_package("mine", framework="torch", to=tmp_path / "mine")
+    tensors = load_file(tmp_path / "mine" / "model.safetensors")
+    if name == "tied":  # a file has it once
+        tensors["2.weight"] = tensors["0.weight"]
+    fresh.load_state_dict(tensors, strict=True)
+    assert all(torch.equal(tensor, module.state_dict()[key]) for key, tensor in fresh.state_dict().items())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_of_numbers_and_odd_names_is_the_same_everywhere(
+    name: str, target: str, rng: np.random.Generator
+) -> None:
+    if name == "counts" and target in ("tensorflow", "numpy"):
+        with pytest.raises(NoLoweringError):  # they keep nothing that a call changes
+            ivyhub.transpile(Counts(), target, (torch.randn(2, 4),))
+        return
+    torch.manual_seed(int(rng.integers(2**31)))
+    module = MODULES[name]()
+    native = assert_same(module, (torch.randn(2, 4),), dynamic={_input(module): {0: "batch"}}, to=target, rng=rng)
+    if target == "torch":
+        assert native.state_dict().keys() == module.state_dict().keys()
+
+
+def test_a_sequential_reads_as_a_list() -> None:
+    module = nn.Sequential(*[Block() for _ in range(3)])
+    source = ivyhub.trace(module, torch.randn(2, 4)).emit("torch").source
+    assert "class Sequential(nn.ModuleList):" in source
+    assert "for block in self:" in source
+    assert [path for path, _ in tree_leaves(ivyhub.transpile(module, "numpy", (torch.randn(2, 4),)).params)] == [
+        *module.state_dict()
+    ]
