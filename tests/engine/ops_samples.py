@@ -254,7 +254,6 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
             "relu6",
             "sigmoid",
             "log_sigmoid",
-            "softplus",
             "silu",
             "mish",
             "selu",

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+from ...errors import ShapeError
+from ..dims import Size
 from ..op import Array, op
-from ..spec import floating_specs, same_as_first
-from .elementwise import abs, clip, erf, exp, expm1, log1p, maximum, tanh, where
-from .reduction import logsumexp, max, sum
+from ..spec import Spec, floating_specs, normalize_axis, same_as_first, spec_of
+from .creation import arange, created
+from .elementwise import abs, astype, clip, erf, exp, expm1, log1p, maximum, rsqrt, sqrt, square, tanh, where
+from .indexing import sort
+from .reduction import cumulative_sum, logsumexp, max, mean, sum
+from .shape import reshape, split
 
 _ROOT_HALF = 0.7071067811865476  # √½
 _ROOT_2_OVER_PI = 0.7978845608028654  # √(2/π)
@@ -50,13 +57,27 @@ log_sigmoid.lower("jax", "jax.nn.log_sigmoid({x})").lower("tensorflow", "tf.math
 
 
 @op(rule=floating_specs)
-def softplus(x: Array, /) -> Array:
-    """log(1 + exp(x)), without overflow."""
-    return maximum(x, 0) + log1p(exp(-abs(x)))
+def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """log(1 + exp(beta · x)) / beta, without overflow.
+
+    Where beta · x is above the threshold it is x; from 20 on the two differ by less than 2.1e-9 / beta, and what is
+    computed is the framework's choice.
+
+    Source: torch.nn.functional.softplus; the others have beta = 1 and no threshold.
+    """
+    scaled = x if beta == 1 else x * float(beta)
+    y = maximum(scaled, 0) + log1p(exp(-abs(scaled)))
+    y = y if beta == 1 else y / float(beta)
+    return y if threshold >= 20 else where(scaled > threshold, x, y)
 
 
-softplus.lower("torch", "F.softplus({x})").lower("jax", "jax.nn.softplus({x})")
-softplus.lower("tensorflow", "tf.nn.softplus({x})").lower("numpy", "np.logaddexp({x}, 0)")
+def _smooth(n: SimpleNamespace) -> bool:
+    return n.beta == 1 and n.threshold >= 20
+
+
+softplus.lower("torch", "F.softplus({x}, beta={beta:1.0}, threshold={threshold:20.0})")
+softplus.lower("jax", "jax.nn.softplus({x})", when=_smooth)
+softplus.lower("tensorflow", "tf.nn.softplus({x})", when=_smooth).lower("numpy", "np.logaddexp({x}, 0)", when=_smooth)
 
 
 @op(rule=floating_specs)
@@ -199,6 +220,184 @@ def log_softmax(x: Array, /, *, axis: int = -1) -> Array:
 log_softmax.lower("torch", "F.log_softmax({x}, dim={axis})")
 log_softmax.lower("jax", "jax.nn.log_softmax({x}, axis={axis:-1})")
 log_softmax.lower("tensorflow", "tf.nn.log_softmax({x}, axis={axis:-1})")
+
+
+@op(rule=floating_specs)
+def softmin(x: Array, /, *, axis: int = -1) -> Array:
+    """exp(-x) / Σ exp(-x) over an axis. Source: torch.nn.functional.softmin."""
+    return softmax(-x, axis=axis)
+
+
+softmin.lower("torch", "F.softmin({x}, dim={axis})")
+
+
+@op(rule=floating_specs)
+def sparsemax(x: Array, /, *, axis: int = -1) -> Array:
+    """The point of the probability simplex that is nearest to x: a softmax whose small entries are 0.
+
+    Source: Martins & Astudillo 2016, arXiv:1602.02068.
+    """
+    from .nn import stop_gradient
+
+    spec = spec_of(x)
+    axis = normalize_axis(axis, spec.ndim)
+    fixed = stop_gradient(x)
+    fixed = fixed - max(fixed, axis=axis, keepdims=True)
+    ordered = sort(fixed, axis=axis, descending=True)
+    size = spec.shape[axis]
+    ranks = created(arange, x, start=1, stop=size + 1, dtype="int32")
+    ranks = astype(reshape(ranks, shape=(size, *(1,) * (spec.ndim - axis - 1))), dtype=spec.dtype)
+    total = cumulative_sum(ordered, axis=axis)
+    kept = 1 + ranks * ordered > total
+    lowest = -max(where(kept, -ordered, -float("inf")), axis=axis, keepdims=True)
+    chosen = fixed >= lowest
+    count = sum(astype(chosen, dtype=spec.dtype), axis=axis, keepdims=True)
+    shift = (sum(where(chosen, x, 0), axis=axis, keepdims=True) - 1) / count
+    return where(chosen, x - shift, 0)
+
+
+# -- of one number ---------------------------------------------------------------------------------------------------
+
+
+@op(rule=floating_specs)
+def threshold(x: Array, /, *, threshold: float, value: float) -> Array:
+    """x where it is above the threshold, else a value. Source: torch.nn.functional.threshold."""
+    return where(x > threshold, x, float(value))
+
+
+threshold.lower("torch", "F.threshold({x}, {threshold}, {value})")
+
+
+@op(rule=floating_specs)
+def hardshrink(x: Array, /, *, threshold: float = 0.5) -> Array:
+    """x where |x| is above the threshold, else 0. Source: torch.nn.functional.hardshrink."""
+    return where(abs(x) > threshold, x, 0.0)
+
+
+hardshrink.lower("torch", "F.hardshrink({x}, {threshold:0.5})")
+
+
+@op(rule=floating_specs)
+def softshrink(x: Array, /, *, threshold: float = 0.5) -> Array:
+    """x moved towards 0 by the threshold, and 0 where it is nearer. Source: torch.nn.functional.softshrink."""
+    return maximum(x - threshold, 0) - maximum(-x - threshold, 0)
+
+
+softshrink.lower("torch", "F.softshrink({x}, {threshold:0.5})")
+
+
+@op(rule=floating_specs)
+def tanhshrink(x: Array, /) -> Array:
+    """x - tanh(x). Source: torch.nn.functional.tanhshrink."""
+    return x - tanh(x)
+
+
+tanhshrink.lower("torch", "F.tanhshrink({x})")
+
+
+@op(rule=floating_specs)
+def rrelu(x: Array, /, *, lower: float = 1 / 8, upper: float = 1 / 3) -> Array:
+    """x above zero, (lower + upper) / 2 · x below: the randomised leaky unit as it evaluates.
+
+    Source: Xu et al. 2015, arXiv:1505.00853; torch.nn.functional.rrelu.
+    """
+    return leaky_relu(x, negative_slope=(lower + upper) / 2)
+
+
+rrelu.lower("torch", "F.rrelu({x}, {lower}, {upper})")
+
+
+@op(rule=floating_specs)
+def squareplus(x: Array, /, *, b: float = 4.0) -> Array:
+    """(x + √(x² + b)) / 2. Source: Barron 2021, arXiv:2112.11687; jax.nn.squareplus."""
+    return 0.5 * (x + sqrt(square(x) + b))
+
+
+squareplus.lower("jax", "jax.nn.squareplus({x}, {b:4})")
+
+
+@op(rule=floating_specs)
+def sparse_plus(x: Array, /) -> Array:
+    """0 below -1, (x + 1)² / 4 up to 1, x above: softplus with a true zero. Source: jax.nn.sparse_plus."""
+    return where(x >= 1, x, 0.25 * square(clip(x, min=-1, max=1) + 1))
+
+
+sparse_plus.lower("jax", "jax.nn.sparse_plus({x})", since="0.5")
+
+
+@op(rule=floating_specs)
+def sparse_sigmoid(x: Array, /) -> Array:
+    """0 below -1, (x + 1) / 2 up to 1, 1 above: the derivative of `sparse_plus`. Source: jax.nn.sparse_sigmoid."""
+    return 0.5 * clip(x + 1.0, min=0, max=2)
+
+
+sparse_sigmoid.lower("jax", "jax.nn.sparse_sigmoid({x})", since="0.5")
+
+
+# -- of several ------------------------------------------------------------------------------------------------------
+
+
+def _prelu_spec(x: Spec, weight: Spec, *, channel_axis: int = 1) -> Spec:
+    if weight.shape not in ((), (1,)) and weight.shape != (_channels(x, channel_axis),):
+        raise ShapeError(f"expected one slope, or one for each channel of {x}, received {weight}")
+    return floating_specs(x)
+
+
+def _channels(x: Spec, channel_axis: int) -> Size | None:
+    """How many channels there are; None for a vector, which has none."""
+    return x.shape[normalize_axis(channel_axis, x.ndim)] if x.ndim > 1 else None
+
+
+@op(rule=_prelu_spec, promotes=("x", "weight"))
+def prelu(x: Array, weight: Array, /, *, channel_axis: int = 1) -> Array:
+    """x above zero, weight · x below.
+
+    Args:
+        x: any shape with channels on ``channel_axis``.
+        weight: (channels,), or one slope for all: (1,) or ().
+        channel_axis: where the channels are.
+
+    Source: He et al. 2015, arXiv:1502.01852; torch.nn.functional.prelu.
+    """
+    ndim, slopes = spec_of(x).ndim, spec_of(weight).shape
+    if slopes not in ((), (1,)):
+        weight = reshape(weight, shape=(*slopes, *(1,) * (ndim - 1 - normalize_axis(channel_axis, ndim))))
+    return where(x > 0, x, weight * x)
+
+
+prelu.lower("torch", "F.prelu({x}, {weight})", when=lambda n: n.x.ndim < 2 or n.channel_axis in (1, 1 - n.x.ndim))
+
+
+def _glu_spec(x: Spec, *, axis: int = -1) -> Spec:
+    axis = normalize_axis(axis, x.ndim)
+    size = x.shape[axis]
+    if isinstance(size, int) and size % 2:
+        raise ShapeError(f"expected an even size on axis {axis}, received {x}")
+    return floating_specs(x).with_shape(*x.shape[:axis], size // 2, *x.shape[axis + 1 :])
+
+
+@op(rule=_glu_spec)
+def glu(x: Array, /, *, axis: int = -1) -> Array:
+    """a · sigmoid(b), with a and b the halves of x along an axis.
+
+    Source: Dauphin et al. 2016, arXiv:1612.08083; torch.nn.functional.glu, jax.nn.glu.
+    """
+    half = spec_of(x).shape[axis] // 2
+    first, second = split(x, sizes=(half, half), axis=axis)
+    return first * sigmoid(second)
+
+
+glu.lower("torch", "F.glu({x}, dim={axis:-1})").lower("jax", "jax.nn.glu({x}, axis={axis:-1})")
+
+
+@op(rule=floating_specs)
+def standardize(x: Array, /, *, axis: int | tuple[int, ...] = -1, eps: float = 1e-5) -> Array:
+    """(x - mean(x)) / √(var(x) + eps), with the biased variance. Source: jax.nn.standardize."""
+    centred = x - mean(x, axis=axis, keepdims=True)
+    return centred * rsqrt(mean(square(centred), axis=axis, keepdims=True) + eps)
+
+
+standardize.lower("jax", "jax.nn.standardize({x}, axis={axis:-1}, epsilon={eps:1e-05})")
 
 
 def _below_zero(x: Array) -> Array:
