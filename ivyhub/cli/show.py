@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -50,14 +52,21 @@ def command(output: Output, name: str, view: str | None) -> None:
     }
     for label, value in facts.items():
         output.line(f"{label:<11}{value}")
-    for title, section in (("signature", details.signature), ("configuration", details.config)):
+    for title, section in (*details.signature.items(), ("configuration", details.config or {})):
         output.line(f"\n{title}")
-        for key, value in (section or {}).items():
-            output.line(f"  {key}: {value if isinstance(value, str) else json.dumps(value, default=str)}")
+        for line in _aligned(section if isinstance(section, dict) else {"": section}):
+            output.line(f"  {line}")
     for framework, certificate in (details.certificates or {}).items():
         output.line(f"\ncertificate for {framework}")
         for line in certificate_lines(certificate):
             output.line(f"  {line}")
+
+
+def _aligned(section: Mapping[str, Any]) -> list[str]:
+    """Names and what they hold, in two columns."""
+    width = max(map(len, section), default=0)
+    texts = {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in section.items()}
+    return [f"{key:<{width}}  {text}".lstrip() for key, text in texts.items()]
 
 
 def _print(output: Output, text: str, language: str | None) -> None:
