@@ -2,65 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tests.engine.draw import BATCH, Draw, Sample
-
-
-def torch_oracle(path: str, *fixed: Any, rename: Mapping[str, str] | None = None, **others: Any) -> Callable[..., Any]:
-    """A function of PyTorch over NumPy arrays; attributes go by other names where ``rename`` says so."""
-
-    def compute(*args: Any, **attributes: Any) -> Any:
-        import torch
-
-        function: Any = torch
-        for name in path.split("."):
-            function = getattr(function, name)
-        named = {(rename or {}).get(name, name): value for name, value in attributes.items()}
-        return _as_numpy(function(*_as_torch(args), *fixed, **others, **named))
-
-    return compute
-
-
-def _as_torch(value: Any) -> Any:
-    import torch
-
-    if isinstance(value, np.ndarray):
-        return torch.tensor(value)
-    return type(value)(map(_as_torch, value)) if isinstance(value, list | tuple) else value
-
-
-def _as_numpy(value: Any) -> Any:
-    return tuple(each.numpy() for each in value) if isinstance(value, tuple | list) else value.numpy()
-
-
-def jax_oracle(function: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
-    """A function of JAX or Optax over NumPy arrays in float64."""
-
-    def compute(*args: Any, **attributes: Any) -> Any:
-        import jax
-
-        with jax.enable_x64(True):
-            return np.asarray(function()(*args, **attributes))
-
-    return compute
-
-
-def keras_oracle(path: str, **fixed: Any) -> Callable[..., Any]:
-    """A function of Keras over NumPy arrays in float64."""
-
-    def compute(*args: Any, **attributes: Any) -> Any:
-        import keras
-
-        function: Any = keras
-        for name in path.split("."):
-            function = getattr(function, name)
-        return keras.ops.convert_to_numpy(function(*map(keras.ops.convert_to_tensor, args), **fixed, **attributes))
-
-    return compute
+from tests.engine.oracles import jax_oracle, torch_oracle
 
 
 def jax_nn(name: str) -> Callable[..., Any]:

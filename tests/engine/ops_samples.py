@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.engine import nn_samples
+from tests.engine import loss_samples, nn_samples
 from tests.engine.draw import BATCH, FULL, Draw, Sample
 
 
@@ -466,6 +466,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     ],
     "attention": attention,
     **nn_samples.SAMPLES,
+    **loss_samples.SAMPLES,
 }
 
 _BINARY = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "pow": "power"}
@@ -580,5 +581,6 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "einsum": lambda operands, *, equation: np.einsum(equation, *operands),
     "stop_gradient": lambda x: x,
     **nn_samples.ORACLES,
+    **loss_samples.ORACLES,
 }
 """What a primitive is compared with, in float64; other operations are compared with their decomposition."""

@@ -16,6 +16,7 @@ from ivyhub.engine.dims import Dim
 from ivyhub.engine.graph import tree_map
 from ivyhub.engine.op import OPS, Op
 from ivyhub.engine.spec import Spec, spec_of
+from tests.engine import loss_samples
 from tests.engine.draw import BATCH, Draw, Sample
 from tests.engine.ops_samples import ORACLES, SAMPLES
 
@@ -25,7 +26,7 @@ VALUES, GRADIENTS = 1e-5, 5e-5
 # float64, but PyTorch rounds some constants of its functions (1/6 of hardswish, places of interpolate) to float32.
 EXACT = 1e-6
 # What PyTorch, the oracle, has no derivative for.
-CONSTANT = {"floor_divide": (0, 1), "batch_norm": (1, 2)}
+CONSTANT = {"floor_divide": (0, 1), "batch_norm": (1, 2), **loss_samples.CONSTANT}
 
 NAMES = sorted(OPS)
 # NumPy warns where logsumexp takes the logarithm of 0, as it must for nothing but -inf.

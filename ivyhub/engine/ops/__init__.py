@@ -17,9 +17,14 @@ from .attention import *
 from .conv import *
 from .creation import *
 from .elementwise import *
+from .fourier import *
 from .indexing import *
 from .linalg import *
+from .losses import *
+from .margin_losses import *
+from .matrices import *
 from .nn import *
+from .parts import *
 from .pooling import *
 from .reduction import *
 from .resizing import *
