@@ -6,7 +6,7 @@ and `engine.stateful.Module` do. Everything else is a leaf: arrays, and Python v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import optree
@@ -90,34 +90,50 @@ def is_array(leaf: object) -> bool:
     return framework_of(leaf) is not None or getattr(leaf, "__traced__", False) is True
 
 
-def split(
-    tree: Tree, chosen: Callable[[Any], bool] = is_array
-) -> tuple[list[Any], Callable[[Sequence[Any]], Tree], tuple[Any, ...]]:
-    """The chosen leaves of a tree, and how to put it together with others in their places.
+class Split:
+    """A tree as its arrays and the rest.
 
-    Returns:
-        The leaves, a function from as many values to a tree, and what is the same for trees that differ in those
-        leaves alone: the structure and the other leaves.
+    Attributes:
+        arrays: the chosen leaves, in order; arrays of any framework by default.
+        structure: how the tree is built.
+        rest: the other leaves, None in the places of the chosen ones.
 
     Example:
         >>> import numpy as np
-        >>> arrays, restore, _ = split({"x": np.ones(2), "mode": "same"})
-        >>> restore(["X"])
-        {'x': 'X', 'mode': 'same'}
+        >>> parts = Split({"x": np.ones(2), "mode": "same"})
+        >>> parts.joined(["X"]), parts.alone(["X"])
+        ({'x': 'X', 'mode': 'same'}, {'x': 'X', 'mode': None})
     """
-    flat, structure = flatten(tree)
-    places = [i for i, leaf in enumerate(flat) if chosen(leaf)]
-    rest: list[Any] = list(flat)
-    for place in places:
-        rest[place] = None
 
-    def restore(values: Sequence[Any]) -> Tree:
-        filled = list(rest)
-        for place, value in zip(places, values, strict=True):
-            filled[place] = value
-        return structure.unflatten(filled)
+    __slots__ = ("arrays", "places", "rest", "structure")
 
-    return [flat[place] for place in places], restore, (structure, *rest)
+    def __init__(self, tree: Tree, chosen: Callable[[Any], bool] = is_array) -> None:
+        self.rest, self.structure = flatten(tree)
+        self.places = [place for place, leaf in enumerate(self.rest) if chosen(leaf)]
+        self.arrays = [self.rest[place] for place in self.places]
+        for place in self.places:
+            self.rest[place] = None
+
+    def joined(self, values: Iterable[Any]) -> Tree:
+        """The tree with other values in the places of the chosen leaves."""
+        return self._filled(list(self.rest), values)
+
+    def alone(self, values: Iterable[Any]) -> Tree:
+        """The same with None in the places of the rest."""
+        return self._filled([None] * len(self.rest), values)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What trees have in common that differ in their arrays alone, to be compared and hashed.
+
+        Equal leaves of different types are told apart, and 0.0 from -0.0.
+        """
+        return (self.structure, *((type(leaf), leaf or repr(leaf)) for leaf in self.rest))
+
+    def _filled(self, leaves: list[Any], values: Iterable[Any]) -> Tree:
+        for place, value in zip(self.places, values, strict=True):
+            leaves[place] = value
+        return self.structure.unflatten(leaves)
 
 
-__all__ = ["NAMESPACE", "Tree", "broadcast", "flatten", "is_array", "leaves", "register", "split", "tree_map"]
+__all__ = ["NAMESPACE", "Split", "Tree", "broadcast", "flatten", "is_array", "leaves", "register", "tree_map"]
