@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..running import Arrays, leaves
+from .programs import Programs, descent, projection
 
 Variables = dict[str, Any]
 
@@ -20,29 +21,22 @@ class LinenRunner:
     trains = True
 
     def __init__(self, model: tuple[Any, Variables]) -> None:
-        import jax
-
         self.module, self.variables = model
         self._takes_mode = "deterministic" in inspect.signature(self.module.__call__).parameters
-        self._compiled = jax.jit(self._apply, static_argnames="train")
-        self._differentiated = jax.jit(jax.value_and_grad(self._loss, has_aux=True), static_argnames="train")
+        self._programs = Programs()
 
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
-        results, changed = self._compiled(self.variables, _native(inputs), train=train)
-        self.variables.update(changed)
-        return [np.asarray(leaf) for leaf in results]
+        return [np.asarray(leaf) for leaf in self._run(self._results, inputs, train)]
 
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
-        _, gradients = self._differentiate(inputs, weights, train)
+        _, gradients = self._run(self._differentiated, inputs, train, list(weights))
         return tensors({"params": gradients})
 
     def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
-        import jax
-
+        step = descent(rate)
         losses = []
         for _ in range(steps):
-            loss, gradients = self._differentiate(inputs, weights, True)
-            step = functools.partial(jax.tree.map, lambda p, g: p - (rate * g).astype(p.dtype))
+            loss, gradients = self._run(self._differentiated, inputs, True, list(weights))
             self.variables["params"] = step(self.variables["params"], gradients)
             losses.append(float(loss))
         return losses
@@ -53,41 +47,46 @@ class LinenRunner:
         others = {name: tree for name, tree in self.variables.items() if name != "params"}
         return {name: array for name, array in tensors(others).items() if jnp.issubdtype(array.dtype, jnp.floating)}
 
-    def _differentiate(self, inputs: Arrays, weights: Sequence[np.ndarray | None], train: bool) -> Any:
+    def _run(self, function: Callable[..., Any], inputs: Arrays, train: bool, *more: Any) -> Any:
+        """What a function of the model gives; what the model changes in its variables is changed."""
+        import jax.numpy as jnp
+
         others = {name: tree for name, tree in self.variables.items() if name != "params"}
+        arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
         params = self.variables.get("params", {})
-        (loss, changed), gradients = self._differentiated(params, others, _native(inputs), list(weights), train=train)
+        name = function.__name__, train
+        found, changed = self._programs.run(name, functools.partial(function, train), params, others, arrays, *more)
         self.variables.update(changed)
-        return loss, gradients
+        return found
 
-    def _loss(
-        self, params: Any, others: Variables, inputs: dict[str, Any], weights: list[Any], train: bool
-    ) -> tuple[Any, Variables]:
-        results, changed = self._apply({"params": params, **others}, inputs, train)
-        pairs = zip(results, weights, strict=True)
-        return sum((leaf * weight.astype(leaf.dtype)).sum() for leaf, weight in pairs if weight is not None), changed
-
-    def _apply(self, variables: Variables, inputs: dict[str, Any], train: bool) -> tuple[list[Any], Variables]:
+    def _results(self, train: bool, params: Any, others: Variables, inputs: dict[str, Any]) -> tuple[list[Any], Any]:
+        """The arrays that a call gives, and the variables that it changes."""
         import jax
         from flax import linen
 
         mode = {"deterministic": not train} if self._takes_mode else {}
-        mutable = [name for name in variables if name != "params"]
         with linen.intercept_methods(_without_dropout):
-            result, changed = self.module.apply(variables, **inputs, **mode, mutable=mutable)
+            result, changed = self.module.apply({"params": params, **others}, **inputs, **mode, mutable=list(others))
         return [leaf for leaf in leaves(result) if isinstance(leaf, jax.Array)], changed
+
+    def _differentiated(
+        self, train: bool, params: Any, others: Variables, inputs: dict[str, Any], weights: list[Any]
+    ) -> Any:
+        """The projection of the results with its gradients, and the variables that the call changes."""
+        import jax
+
+        def loss(params: Any) -> tuple[Any, Any]:
+            results, changed = self._results(train, params, others, inputs)
+            return projection(results, weights), changed
+
+        (value, changed), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+        return (value, gradients), changed
 
 
 def _without_dropout(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
     from flax import linen
 
     return args[0] if isinstance(context.module, linen.Dropout) else call(*args, **kwargs)
-
-
-def _native(inputs: Arrays) -> dict[str, Any]:
-    import jax.numpy as jnp
-
-    return {name: jnp.asarray(array) for name, array in inputs.items()}
 
 
 def tensors(variables: Variables) -> dict[str, np.ndarray]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ....errors import UnknownDeviceError
 from ..running import Arrays, leaves
 from . import linen_run
+from .programs import Programs, descent, projection
 
 
 class NnxRunner:
@@ -21,29 +23,27 @@ class NnxRunner:
         from flax import nnx
 
         self.model = model
-        self._compiled = nnx.jit(_results)
-        self._differentiated = nnx.jit(nnx.value_and_grad(_loss, argnums=nnx.DiffState(0, nnx.Param)))
+        self._programs = Programs()
         model.set_attributes(nnx.Dropout, rate=0.0, raise_if_not_found=False)
 
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
-        return [np.asarray(leaf) for leaf in self._compiled(self._mode(train), _arrays(inputs))]
+        return [np.asarray(leaf) for leaf in self._run(_results, inputs, train)]
 
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
         from flax import nnx
 
-        _, gradients = self._differentiate(inputs, weights, train)
+        _, gradients = self._run(_differentiated, inputs, train, list(weights))
         flat = nnx.to_flat_state(gradients)
         return {".".join(map(str, place)): np.asarray(variable[...]) for place, variable in flat}
 
     def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
-        import jax
         from flax import nnx
 
+        step = descent(rate)
         losses = []
         for _ in range(steps):
-            loss, gradients = self._differentiate(inputs, weights, True)
-            parameters = nnx.state(self.model, nnx.Param)
-            nnx.update(self.model, jax.tree.map(lambda p, g: p - (rate * g).astype(p.dtype), parameters, gradients))
+            loss, gradients = self._run(_differentiated, inputs, True, list(weights))
+            nnx.update(self.model, step(nnx.state(self.model, nnx.Param), gradients))
             losses.append(float(loss))
         return losses
 
@@ -58,29 +58,40 @@ class NnxRunner:
             if jnp.issubdtype(variable.dtype, jnp.floating)
         }
 
-    def _mode(self, train: bool) -> Any:
+    def _run(self, function: Callable[..., Any], inputs: Arrays, train: bool, *more: Any) -> Any:
+        """What a function of the model gives; what the model changes in itself is changed."""
+        import jax.numpy as jnp
+        from flax import nnx
+
         self.model.train() if train else self.model.eval()
-        return self.model
-
-    def _differentiate(self, inputs: Arrays, weights: Sequence[np.ndarray | None], train: bool) -> Any:
-        return self._differentiated(self._mode(train), _arrays(inputs), list(weights))
-
-
-def _arrays(inputs: Arrays) -> dict[str, Any]:
-    import jax.numpy as jnp
-
-    return {name: jnp.asarray(array) for name, array in inputs.items()}
+        graph, *state = nnx.split(self.model, nnx.Param, ...)
+        arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
+        name = function.__name__, train
+        found, changed = self._programs.run(name, functools.partial(function, graph), *state, arrays, *more)
+        nnx.update(self.model, changed)
+        return found
 
 
-def _results(model: Any, inputs: dict[str, Any]) -> list[Any]:
+def _results(graph: Any, params: Any, others: Any, inputs: dict[str, Any]) -> tuple[list[Any], Any]:
+    """The arrays that a call gives, and the state that it leaves, without the parameters."""
+    import jax
+    from flax import nnx
+
+    model = nnx.merge(graph, *jax.tree.map(lambda array: array, (params, others)))  # variables of this trace's own
+    results = [leaf for leaf in leaves(model(**inputs)) if isinstance(leaf, jax.Array)]
+    return results, nnx.state(model, nnx.Not(nnx.Param))
+
+
+def _differentiated(graph: Any, params: Any, others: Any, inputs: dict[str, Any], weights: list[Any]) -> Any:
+    """The projection of the results with its gradients, and the state that the call leaves."""
     import jax
 
-    return [leaf for leaf in leaves(model(**inputs)) if isinstance(leaf, jax.Array)]
+    def loss(params: Any) -> tuple[Any, Any]:
+        results, changed = _results(graph, params, others, inputs)
+        return projection(results, weights), changed
 
-
-def _loss(model: Any, inputs: dict[str, Any], weights: list[Any]) -> Any:
-    pairs = zip(_results(model, inputs), weights, strict=True)
-    return sum((leaf * weight.astype(leaf.dtype)).sum() for leaf, weight in pairs if weight is not None)
+    (value, changed), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+    return (value, gradients), changed
 
 
 def device(text: str) -> Any:
