@@ -188,7 +188,7 @@ def framework_of(array: object) -> str | None:
             found = next((row.name for row in FRAMEWORKS.values() if root in row.packages), None)
             if found:
                 break
-        if found is not None and not hasattr(array, "shape"):
+        if not (hasattr(array, "shape") and hasattr(array, "dtype")):  # np.dtype has a shape
             found = None
         _FRAMEWORK_OF[kind] = found
         return found

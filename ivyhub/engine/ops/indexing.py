@@ -323,3 +323,22 @@ def topk(x: Array, /, *, k: Size, axis: int = -1) -> tuple[Array, Array]:
 
 topk.lower("torch", "{x}.topk({k}, dim={axis:-1})")
 topk.lower("jax", "lax.top_k({x}, {k})", when=lambda n: n.axis in (-1, n.x.ndim - 1))
+
+
+def _searchsorted_spec(x1: Spec, x2: Spec, *, side: str) -> Spec:
+    if x1.ndim != 1:
+        raise ShapeError(f"expected a sorted vector, received {x1}")
+    if side not in ("left", "right"):
+        raise ShapeError(f"expected side 'left' or 'right', received {side!r}")
+    return Spec(x2.shape, "int64")
+
+
+@op(rule=_searchsorted_spec, primitive=True, promotes=("x1", "x2"))
+def searchsorted(x1: Array, x2: Array, /, *, side: str = "left") -> Array:
+    """Where each number of x2 belongs in the sorted vector x1, as int64: before its equals, or after ("right")."""
+
+
+searchsorted.lower("torch", "torch.searchsorted({x1}, {x2}, side={side:'left'})")
+searchsorted.lower("numpy", "np.searchsorted({x1}, {x2}, side={side:'left'})")
+searchsorted.lower("jax", "jnp.searchsorted({x1}, {x2}, side={side:'left'})")
+searchsorted.lower("tensorflow", "support.searchsorted({x1}, {x2}, side={side:'left'})")

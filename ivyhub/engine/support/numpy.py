@@ -206,3 +206,101 @@ def at_add(x: np.ndarray, indices: Sequence[np.ndarray | None], values: np.ndarr
 
 def _key(indices: Sequence[np.ndarray | None]) -> tuple:
     return tuple(slice(None) if each is None else each for each in indices)
+
+
+def eig(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors, complex also where all are real."""
+    values, vectors = np.linalg.eig(x)
+    dtype = np.result_type(x.dtype, np.complex64)
+    return values.astype(dtype), vectors.astype(dtype)
+
+
+def eigvals(x: np.ndarray) -> np.ndarray:
+    """Eigenvalues, complex also where all are real."""
+    return np.linalg.eigvals(x).astype(np.result_type(x.dtype, np.complex64))
+
+
+def threefry(key: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two random words for each 64-bit count: Threefry-2x32 with 20 rounds (Salmon et al. 2011)."""
+    keys = [key[..., 0], key[..., 1], key[..., 0] ^ key[..., 1] ^ np.uint32(0x1BD11BDA)]
+    count = np.asarray(count).astype(np.uint64)[...]
+    high, low = (count >> np.uint64(32)).astype(np.uint32) + keys[0], count.astype(np.uint32) + keys[1]
+    for i in range(5):
+        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
+            high = high + low
+            low = (low << np.uint32(turn) | low >> np.uint32(32 - turn)) ^ high
+        high, low = high + keys[(i + 1) % 3], low + keys[(i + 2) % 3] + np.uint32(i + 1)
+    return high, low
+
+
+def random_bits(key: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Random uint32 of a shape."""
+    high, low = threefry(key, np.arange(math.prod(shape)))
+    return (high ^ low).reshape(shape)
+
+
+def random_split(key: np.ndarray, num: int) -> np.ndarray:
+    """New keys."""
+    return np.stack(threefry(key, np.arange(num)), axis=-1)
+
+
+def random_fold_in(key: np.ndarray, data: np.ndarray | int) -> np.ndarray:
+    """A new key from a key and the low 32 bits of an integer."""
+    return np.concatenate(threefry(key, np.reshape(data, 1).astype(np.uint32)))
+
+
+def random_uniform(
+    key: np.ndarray, shape: Sequence[int], dtype: type[np.floating], low: float = 0.0, high: float = 1.0
+) -> np.ndarray:
+    """Random numbers, low <= x < high: as many bits as the dtype has digits."""
+    width, digits = {"float16": (16, 10), "bfloat16": (8, 7), "float32": (32, 23), "float64": (64, 52)}[
+        np.dtype(dtype).name
+    ]
+    first, second = threefry(key, np.arange(math.prod(shape)))
+    if width == 64:
+        bits = first.astype(np.uint64) << np.uint64(32) | second
+    else:
+        bits = (first ^ second) & np.uint32(2**width - 1)
+    unit = (bits >> bits.dtype.type(width - digits)).astype(dtype) * np.asarray(2.0**-digits, dtype)
+    low, high = np.asarray(low, dtype), np.asarray(high, dtype)
+    return np.maximum(unit * (high - low) + low, low).reshape(shape)
+
+
+def random_integers(key: np.ndarray, shape: Sequence[int], low: int, high: int) -> np.ndarray:
+    """Random int32, low <= x < high: 64 bits for each, so that every number is as likely."""
+    keys, span = random_split(key, 2), np.uint32(high - low)
+    factor = np.uint32(2**16 % (high - low)) * np.ones((), np.uint32)
+    factor = factor * factor % span
+    upper, lower = random_bits(keys[0], shape), random_bits(keys[1], shape)
+    offset = (upper % span * factor + lower % span) % span
+    return (offset.astype(np.int64) + low).astype(np.int32)
+
+
+def erfinv(x: np.ndarray) -> np.ndarray:
+    """The inverse of the error function, to the precision of x's dtype.
+
+    Source: Giles 2010, "Approximating the erfinv function"; for float64 two Newton steps on erf follow.
+    """
+    wide = np.asarray(x, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        w = -np.log1p(-wide * wide)
+        near = np.polyval(
+            [
+                *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087),
+                *(-0.00125372503, -0.00417768164, 0.246640727, 1.50140941),
+            ],
+            w - 2.5,
+        )
+        far = np.polyval(
+            [
+                *(-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773),
+                *(-0.0076224613, 0.00943887047, 1.00167406, 2.83297682),
+            ],
+            np.sqrt(w) - 3.0,
+        )
+        y = np.where(w < 5.0, near, far) * wide
+        if np.dtype(x.dtype) == np.float64:
+            for _ in range(2):
+                y = y - (erf(y) - wide) * np.exp(y * y) * (math.sqrt(math.pi) / 2)
+        y = np.where(np.abs(wide) == 1, np.copysign(np.inf, wide), y)
+    return y.astype(x.dtype)

@@ -26,18 +26,25 @@ def attention(
     scores. A query that attends to no key gets zeros. ``dropout`` is applied to the attention weights.
     """
     factor: float = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = tf.einsum("bqnh,bknh->bnqk", query * factor, key)
+    query, key, value = (tf.transpose(each, (0, 2, 1, 3)) for each in (query * factor, key, value))
+    scores = tf.matmul(query, key, transpose_b=True)
     if causal:
-        mask = tf.range(tf.shape(query)[1])[:, None] >= tf.range(tf.shape(key)[1])
-    if mask is None:
-        weights = tf.nn.softmax(scores)
-    else:
+        mask = tf.range(tf.shape(query)[2])[:, None] >= tf.range(tf.shape(key)[2])
+    if mask is not None:
         attends, bias = (mask, tf.zeros((), scores.dtype)) if mask.dtype == tf.bool else (mask != -float("inf"), mask)
-        bias = tf.where(attends, bias, scores.dtype.min / 2)
-        weights = tf.where(tf.reduce_any(attends, -1, keepdims=True), tf.nn.softmax(scores + bias), 0)
+        scores += tf.where(attends, bias, scores.dtype.min / 2)
+    weights = tf.nn.softmax(scores)
     if dropout is not None:
         weights = dropout(weights)
-    return tf.einsum("bnqk,bknh->bqnh", weights, value)
+    result = tf.matmul(weights, value)
+    if mask is not None:
+        result = tf.where(tf.reduce_any(attends, -1, keepdims=True), result, 0)
+    return tf.transpose(result, (0, 2, 1, 3))
+
+
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """x times the normal distribution's cumulative density at x, by erf: `tf.nn.gelu` calls erfc, which is slower."""
+    return x * (0.5 * (1 + tf.math.erf(x * 0.5**0.5)))
 
 
 def index(x: tf.Tensor, indices: Sequence[tf.Tensor | None]) -> tf.Tensor:
@@ -97,3 +104,203 @@ def _wrapped(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 def stop_gradient_where(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """x, with no gradient to the rows where ``mask`` is True: padding that is not learned."""
     return tf.where(tf.expand_dims(mask, -1), tf.stop_gradient(x), x)
+
+
+def complex_(real: tf.Tensor, imag: tf.Tensor) -> tf.Tensor:
+    """real + i · imag, broadcast."""
+    shape = tf.broadcast_dynamic_shape(tf.shape(real), tf.shape(imag))
+    return tf.complex(tf.broadcast_to(real, shape), tf.broadcast_to(imag, shape))
+
+
+_BITS = {2: tf.int16, 4: tf.int32, 8: tf.int64}
+
+
+def signbit(x: tf.Tensor) -> tf.Tensor:
+    """Whether the sign bit of floating-point numbers is set."""
+    return tf.bitcast(x, _BITS[x.dtype.size]) < 0
+
+
+def nextafter(x1: tf.Tensor, x2: tf.Tensor) -> tf.Tensor:
+    """The number next to x1 in the direction of x2."""
+    shape = tf.broadcast_dynamic_shape(tf.shape(x1), tf.shape(x2))
+    x1, x2 = tf.broadcast_to(x1, shape), tf.broadcast_to(x2, shape)
+    dtype = _BITS[x1.dtype.size]
+    bits = tf.bitcast(x1, dtype)
+    step = tf.where((x1 < x2) == (bits >= 0), tf.ones((), dtype), -tf.ones((), dtype))
+    least = tf.where(tf.bitcast(x2, dtype) < 0, tf.constant(dtype.min + 1, dtype), tf.ones((), dtype))
+    found = tf.bitcast(tf.where(x1 == 0, least, bits + step), x1.dtype)
+    found = tf.where(x1 == x2, x2, found)
+    return tf.where(tf.math.is_nan(x1) | tf.math.is_nan(x2), x1 + x2, found)
+
+
+def searchsorted(x1: tf.Tensor, x2: tf.Tensor, side: str = "left") -> tf.Tensor:
+    """Where each number of x2 belongs in the sorted vector x1."""
+    flat = tf.searchsorted(x1, tf.reshape(x2, [-1]), side=side, out_type=tf.int64)
+    return tf.reshape(flat, tf.shape(x2))
+
+
+def diagonal(x: tf.Tensor, offset: int = 0) -> tf.Tensor:
+    """The elements on a diagonal of the last two axes."""
+    rows, columns = x.shape[-2:]
+    size = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    positions = tf.range(size) * (columns + 1) + (offset if offset >= 0 else -offset * columns)
+    flat = tf.reshape(x, tf.concat([tf.shape(x)[:-2], [rows * columns]], 0))
+    return tf.gather(flat, positions, axis=-1)
+
+
+def svd(x: tf.Tensor, full_matrices: bool = True) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """U, S and Vᴴ."""
+    s, u, v = tf.linalg.svd(x, full_matrices=full_matrices)
+    return u, s, tf.linalg.adjoint(v)
+
+
+def eigh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Eigenvalues, which are real, and eigenvectors of Hermitian matrices."""
+    values, vectors = tf.linalg.eigh(x)
+    return tf.math.real(values), vectors
+
+
+def eigvalsh(x: tf.Tensor) -> tf.Tensor:
+    """Eigenvalues, which are real, of Hermitian matrices."""
+    return tf.math.real(tf.linalg.eigvalsh(x))
+
+
+def solve(x1: tf.Tensor, x2: tf.Tensor) -> tf.Tensor:
+    """y with x1 y = x2, for a vector or for the columns of matrices; leading axes broadcast."""
+    if x2.shape.rank == 1:
+        return solve(x1, x2[:, None])[..., 0]
+    batch = tf.broadcast_dynamic_shape(tf.shape(x1)[:-2], tf.shape(x2)[:-2])
+    x1 = tf.broadcast_to(x1, tf.concat([batch, tf.shape(x1)[-2:]], 0))
+    return tf.linalg.solve(x1, tf.broadcast_to(x2, tf.concat([batch, tf.shape(x2)[-2:]], 0)))
+
+
+def slogdet(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The sign of the determinant and the logarithm of its size, which is real."""
+    sign, size = tf.linalg.slogdet(x)
+    return sign, tf.math.real(size)
+
+
+def fft(x: tf.Tensor, n: int | None = None, axis: int = -1, norm: str = "backward") -> tf.Tensor:
+    """The discrete Fourier transform of complex numbers along an axis."""
+    x, size = _resized(_last(x, axis), n)
+    return _last(tf.signal.fft(x) * _norm(size, norm, x.dtype, inverse=False), axis)
+
+
+def ifft(x: tf.Tensor, n: int | None = None, axis: int = -1, norm: str = "backward") -> tf.Tensor:
+    """The inverse transform of complex numbers along an axis."""
+    x, size = _resized(_last(x, axis), n)
+    return _last(tf.signal.ifft(x) * _norm(size, norm, x.dtype, inverse=True), axis)
+
+
+def rfft(x: tf.Tensor, n: int | None = None, axis: int = -1, norm: str = "backward") -> tf.Tensor:
+    """The first n / 2 + 1 numbers of the transform of real ones."""
+    x, size = _resized(_last(x, axis), n)
+    found = tf.signal.rfft(x)
+    return _last(found * _norm(size, norm, found.dtype, inverse=False), axis)
+
+
+def irfft(x: tf.Tensor, n: int | None = None, axis: int = -1, norm: str = "backward") -> tf.Tensor:
+    """The n real numbers whose transform begins with x."""
+    x = _last(x, axis)
+    size = 2 * (tf.shape(x)[-1] - 1) if n is None else n
+    found = tf.signal.irfft(_resized(x, size // 2 + 1)[0], [size])
+    return _last(found * _norm(size, norm, found.dtype, inverse=True), axis)
+
+
+def _last(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """An axis exchanged with the last one."""
+    order = list(range(x.shape.rank))
+    order[axis], order[-1] = order[-1], order[axis]
+    return x if order[axis] == axis % len(order) else tf.transpose(x, order)
+
+
+def _resized(x: tf.Tensor, n: int | None) -> tuple[tf.Tensor, int | tf.Tensor]:
+    """The last axis cut to n, or filled with zeros."""
+    if n is None:
+        return x, tf.shape(x)[-1]
+    x = x[..., :n]
+    missing = n - tf.shape(x)[-1]
+    return tf.pad(x, [[0, 0]] * (x.shape.rank - 1) + [[0, missing]]), n
+
+
+def _norm(size: int | tf.Tensor, norm: str, dtype: tf.DType, *, inverse: bool) -> tf.Tensor:
+    """What a transform of TensorFlow, which divides the inverse by n, is multiplied with."""
+    size = tf.cast(size, dtype.real_dtype)
+    if norm == "ortho":
+        factor = tf.sqrt(size) if inverse else 1 / tf.sqrt(size)
+    else:
+        factor = {"backward": tf.ones_like(size), "forward": size if inverse else 1 / size}[norm]
+    return tf.cast(factor, dtype)
+
+
+def threefry(key: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Two random words for each 64-bit count: Threefry-2x32 with 20 rounds (Salmon et al. 2011).
+
+    The words are int64, as few devices have arithmetic of uint32.
+    """
+    mask = tf.constant(2**32 - 1, tf.int64)
+    first, second = tf.unstack(tf.cast(key, tf.int64), axis=-1)
+    keys = [first, second, first ^ second ^ tf.constant(0x1BD11BDA, tf.int64)]
+    high, low = (tf.bitwise.right_shift(count, tf.constant(32, tf.int64)) + first) & mask, (count + second) & mask
+    for i in range(5):
+        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
+            high = (high + low) & mask
+            left, right = tf.constant(turn, tf.int64), tf.constant(32 - turn, tf.int64)
+            low = (tf.bitwise.left_shift(low, left) & mask | tf.bitwise.right_shift(low, right)) ^ high
+        high, low = (high + keys[(i + 1) % 3]) & mask, (low + keys[(i + 2) % 3] + (i + 1)) & mask
+    return high, low
+
+
+def random_words(key: tf.Tensor, shape: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Two random words for each element of a shape."""
+    shape = tf.cast(tf.stack(shape) if len(shape) else tf.zeros((0,)), tf.int64)
+    high, low = threefry(key, tf.range(tf.reduce_prod(shape)))
+    return tf.reshape(high, shape), tf.reshape(low, shape)
+
+
+def random_bits(key: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """Random uint32 of a shape."""
+    high, low = random_words(key, shape)
+    return tf.cast(high ^ low, tf.uint32)
+
+
+def random_split(key: tf.Tensor, num: int) -> tf.Tensor:
+    """New keys."""
+    return tf.cast(tf.stack(random_words(key, (num,)), axis=-1), tf.uint32)
+
+
+def random_fold_in(key: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
+    """A new key from a key and the low 32 bits of an integer."""
+    data = tf.cast(data, tf.int64) & tf.constant(2**32 - 1, tf.int64)
+    return tf.cast(tf.stack(threefry(key, data)), tf.uint32)
+
+
+def random_uniform(
+    key: tf.Tensor, shape: Sequence[int], dtype: tf.DType, low: float = 0.0, high: float = 1.0
+) -> tf.Tensor:
+    """Random numbers, low <= x < high: as many bits as the dtype has digits."""
+    width, digits = {
+        tf.float16: (16, 10),
+        tf.bfloat16: (8, 7),
+        tf.float32: (32, 23),
+        tf.float64: (64, 52),
+    }[dtype]
+    first, second = random_words(key, shape)
+    if width == 64:
+        bits = first * 2**20 + second // 2**12
+    else:
+        bits = (first ^ second) % 2**width // 2 ** (width - digits)
+    unit = tf.cast(bits, dtype) * tf.constant(2.0**-digits, dtype)
+    low, high = tf.constant(low, dtype), tf.constant(high, dtype)
+    return tf.maximum(unit * (high - low) + low, low)
+
+
+def random_integers(key: tf.Tensor, shape: Sequence[int], low: int, high: int) -> tf.Tensor:
+    """Random int32, low <= x < high: 64 bits for each, so that every number is as likely."""
+    span = high - low
+    factor = (2**16 % span) ** 2 % 2**32
+    upper, lower = (
+        first ^ second for first, second in (random_words(each, shape) for each in tf.unstack(random_split(key, 2)))
+    )
+    offset = (upper % span * (factor % span) + lower % span) % 2**32 % span
+    return tf.cast(offset + low, tf.int32)

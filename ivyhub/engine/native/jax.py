@@ -1,0 +1,82 @@
+"""Eager arrays of JAX. See `ivyhub.engine.native`."""
+
+# pyright: basic
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...errors import UnknownDeviceError
+
+DEFAULTS = {"bool": "bool", "int": "int64", "float": "float64", "complex": "complex128"}
+"""Where 64-bit types are off, the 32-bit ones of the same kind."""
+
+
+def dtype(name: str) -> np.dtype:
+    return jnp.dtype(name)
+
+
+def canonical(name: str) -> str:
+    return jax.dtypes.canonicalize_dtype(name).name
+
+
+def asarray(host: np.ndarray, name: str, copy: bool | None) -> jax.Array:
+    return jnp.array(host, dtype=jax.dtypes.canonicalize_dtype(name), copy=bool(copy))
+
+
+def copied(x: jax.Array) -> jax.Array:
+    return x
+
+
+def getitem(x: jax.Array, key: Any) -> jax.Array:
+    return x[key]
+
+
+def setitem(x: jax.Array, key: Any, value: Any) -> jax.Array:
+    return x.at[key].set(value)
+
+
+def device(x: jax.Array) -> Any:
+    return x.device
+
+
+def to_device(x: jax.Array, device: Any) -> jax.Array:
+    if isinstance(device, str):
+        platform, _, number = device.partition(":")
+        try:
+            device = jax.devices(platform)[int(number or 0)]
+        except (RuntimeError, IndexError, ValueError):
+            raise UnknownDeviceError(f"jax has no device {device!r}", hint=f"it has {jax.devices()}") from None
+    return jax.device_put(x, device)
+
+
+def devices() -> tuple[Any, ...]:
+    return tuple(jax.devices())
+
+
+def default_device() -> Any:
+    return jax.devices()[0]
+
+
+def from_dlpack(x: Any) -> jax.Array:
+    return jnp.from_dlpack(x)
+
+
+def nonzero(x: jax.Array) -> tuple[jax.Array, ...]:
+    return jnp.nonzero(x)
+
+
+def to_numpy(x: jax.Array, dtype: Any, copy: bool | None) -> np.ndarray:
+    return np.array(x, dtype=dtype, copy=copy)
+
+
+def dlpack(x: jax.Array, **options: Any) -> Any:
+    return x.__dlpack__(**options)
+
+
+def dlpack_device(x: jax.Array) -> tuple[Any, int]:
+    return x.__dlpack_device__()

@@ -1,0 +1,127 @@
+"""Eager arrays of TensorFlow. See `ivyhub.engine.native`."""
+
+# pyright: basic
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...errors import UnknownDeviceError
+from ..support.tensorflow import index
+
+DEFAULTS = {"bool": "bool", "int": "int64", "float": "float32", "complex": "complex64"}
+
+
+def dtype(name: str) -> tf.DType:
+    return tf.as_dtype(name)
+
+
+def canonical(name: str) -> str:
+    return name
+
+
+def asarray(host: np.ndarray, name: str, copy: bool | None) -> tf.Tensor:
+    return tf.cast(tf.convert_to_tensor(host), dtype(name))
+
+
+def copied(x: tf.Tensor) -> tf.Tensor:
+    return x
+
+
+def getitem(x: tf.Tensor, key: Any) -> tf.Tensor:
+    items = key if type(key) is tuple else (key,)
+    if not any(hasattr(item, "dtype") or isinstance(item, bool) for item in items):
+        return x[key]
+    basic, arrays = _parted(items, x.shape.rank)
+    return index(x[basic], arrays)
+
+
+def setitem(x: tf.Tensor, key: Any, value: Any) -> tf.Tensor:
+    positions = getitem(tf.reshape(tf.range(tf.size(x)), tf.shape(x)), key)
+    value = tf.cast(tf.convert_to_tensor(value, None if hasattr(value, "dtype") else x.dtype), x.dtype)
+    value = tf.reshape(tf.broadcast_to(value, tf.shape(positions)), [-1])
+    flat = tf.tensor_scatter_nd_update(tf.reshape(x, [-1]), tf.reshape(positions, [-1, 1]), value)
+    return tf.reshape(flat, tf.shape(x))
+
+
+def _parted(items: tuple[Any, ...], rank: int) -> tuple[tuple[Any, ...], list[tf.Tensor | None]]:
+    """A key as a basic one, and arrays of positions on the axes that it leaves (None: taken whole).
+
+    An integer beside arrays is one of them, a mask is the positions where it holds, as in NumPy.
+    """
+    used = sum(_axes(item) for item in items)
+    basic: list[Any] = []
+    arrays: list[tf.Tensor | None] = []
+    for item in items:
+        if item is Ellipsis:
+            basic += [slice(None)] * (rank - used)
+            arrays += [None] * (rank - used)
+        elif item is None or isinstance(item, slice):
+            basic.append(item)
+            arrays.append(None)
+        elif isinstance(item, bool) or getattr(item, "dtype", None) == tf.bool:
+            mask = tf.convert_to_tensor(item)
+            if mask.shape.rank == 0:  # an axis of one element, kept or not
+                basic.append(None)
+                arrays.append(tf.reshape(tf.where(tf.reshape(mask, [1])), [-1]))
+                continue
+            basic += [slice(None)] * mask.shape.rank
+            arrays += tf.unstack(tf.where(mask), axis=1, num=mask.shape.rank)
+        else:
+            basic.append(slice(None))
+            arrays.append(tf.convert_to_tensor(item))
+    return tuple(basic), arrays
+
+
+def _axes(item: Any) -> int:
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    return item.shape.rank if getattr(item, "dtype", None) == tf.bool else 1
+
+
+def device(x: tf.Tensor) -> str:
+    return x.device.rpartition("/device:")[2]
+
+
+def to_device(x: tf.Tensor, device: Any) -> tf.Tensor:
+    try:
+        with tf.device(device):
+            return tf.identity(x)
+    except (ValueError, tf.errors.InvalidArgumentError, RuntimeError):
+        raise UnknownDeviceError(f"tensorflow has no device {device!r}", hint=f"it has {devices()}") from None
+
+
+def devices() -> tuple[str, ...]:
+    return tuple(
+        each.name.rpartition("/device:")[2]
+        for each in tf.config.list_logical_devices()
+        if each.device_type in ("CPU", "GPU", "TPU")
+    )
+
+
+def default_device() -> str:
+    return device(tf.zeros(()))
+
+
+def from_dlpack(x: Any) -> tf.Tensor:
+    return tf.experimental.dlpack.from_dlpack(x.__dlpack__())
+
+
+def nonzero(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    truth = x if x.dtype == tf.bool else tf.not_equal(x, tf.zeros((), x.dtype))
+    return tuple(tf.unstack(tf.where(truth), axis=1, num=x.shape.rank))
+
+
+def to_numpy(x: tf.Tensor, dtype: Any, copy: bool | None) -> np.ndarray:
+    return np.array(x.numpy(), dtype=dtype, copy=copy)
+
+
+def dlpack(x: tf.Tensor, **options: Any) -> Any:
+    return x.__dlpack__(**options)
+
+
+def dlpack_device(x: tf.Tensor) -> tuple[Any, int]:
+    return x.__dlpack_device__()

@@ -1,0 +1,122 @@
+"""Eager arrays of PyTorch. See `ivyhub.engine.native`."""
+
+# pyright: basic
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...errors import UnknownDeviceError
+
+DEFAULTS = {"bool": "bool", "int": "int64", "float": "float32", "complex": "complex64"}
+
+
+def dtype(name: str) -> torch.dtype:
+    return getattr(torch, name)
+
+
+def canonical(name: str) -> str:
+    return name
+
+
+def asarray(host: np.ndarray, name: str, copy: bool | None) -> torch.Tensor:
+    if not host.flags.writeable or any(stride < 0 for stride in host.strides):
+        host = host.copy()
+    found = torch.from_numpy(host).to(dtype(name))
+    return found.clone() if copy else found
+
+
+def copied(x: torch.Tensor) -> torch.Tensor:
+    return x.clone()
+
+
+def getitem(x: torch.Tensor, key: Any) -> torch.Tensor:
+    items = key if type(key) is tuple else (key,)
+    if any(type(item) is slice and item.step is not None and item.step < 0 for item in items):
+        key, flipped = _forwards(items, x.shape)
+        return x[key].flip(flipped)
+    return x[_positions(items)]
+
+
+def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:
+    items = key if type(key) is tuple else (key,)
+    key, flipped = _forwards(items, x.shape)
+    if isinstance(value, torch.Tensor):
+        value = value.to(x.dtype)
+        if flipped:
+            value = value.expand(x[key].shape).flip(flipped)
+    x[key] = value
+    return x
+
+
+def _positions(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Integer arrays as int64: PyTorch reads uint8 as a mask, and knows no other unsigned ones."""
+    return tuple(
+        item.to(torch.int64) if isinstance(item, torch.Tensor) and item.dtype != torch.bool else item for item in items
+    )
+
+
+def _forwards(items: tuple[Any, ...], shape: Any) -> tuple[tuple[Any, ...], list[int]]:
+    """A key whose slices go forwards, as PyTorch wants them, and the axes of its result to turn."""
+    out: list[Any] = []
+    flipped: list[int] = []
+    axis = place = 0
+    rest = sum(item is not None and item is not Ellipsis for item in items)
+    for item in _positions(items):
+        if item is Ellipsis:
+            axis, place = len(shape) - rest, place + len(shape) - rest - axis
+        elif item is None:
+            place += 1
+        elif isinstance(item, slice):
+            positions = range(*item.indices(shape[axis]))
+            if positions.step < 0:
+                turned = positions[::-1]
+                item = slice(turned.start, turned.stop, turned.step) if len(turned) else slice(0, 0)
+                flipped.append(place)
+            axis, rest, place = axis + 1, rest - 1, place + 1
+        else:
+            axis, rest = axis + (item.ndim if getattr(item, "dtype", None) == torch.bool else 1), rest - 1
+        out.append(item)
+    return tuple(out), flipped
+
+
+def device(x: torch.Tensor) -> torch.device:
+    return x.device
+
+
+def to_device(x: torch.Tensor, device: Any) -> torch.Tensor:
+    try:
+        return x.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise UnknownDeviceError(f"torch has no device {device!r}: {error}") from None
+
+
+def devices() -> tuple[torch.device, ...]:
+    return (torch.device("cpu"), *(torch.device("cuda", i) for i in range(torch.cuda.device_count())))
+
+
+def default_device() -> torch.device:
+    return torch.get_default_device()
+
+
+def from_dlpack(x: Any) -> torch.Tensor:
+    return torch.from_dlpack(x)
+
+
+def nonzero(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return torch.nonzero(x if x.dtype == torch.bool else x != 0, as_tuple=True)
+
+
+def to_numpy(x: torch.Tensor, dtype: Any, copy: bool | None) -> np.ndarray:
+    return np.array(x.detach().cpu().resolve_conj().resolve_neg().numpy(), dtype=dtype, copy=copy)
+
+
+def dlpack(x: torch.Tensor, **options: Any) -> Any:
+    return x.detach().__dlpack__(**options)
+
+
+def dlpack_device(x: torch.Tensor) -> tuple[Any, int]:
+    return x.__dlpack_device__()

@@ -1,0 +1,89 @@
+"""What the functions of the standard share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import DTypeError
+from .. import native, ops
+from ..backends import dtype_name, framework_of, is_floating, is_integer
+from ..op import Array
+from ..promotion import kind_of, result_dtype
+from ..spec import spec_of
+
+SCALARS = (bool, int, float, complex)
+
+
+def owner_of(*arrays: Any) -> str:
+    """The framework of the first array. Raises `DTypeError` where there is none."""
+    for x in arrays:
+        found = framework_of(x)
+        if found:
+            return found
+    raise DTypeError(f"expected an array, received {', '.join(type(x).__name__ for x in arrays) or 'nothing'}")
+
+
+def dtype_of(x: Array) -> str:
+    """The dtype of an array, by ivyhub's name."""
+    return dtype_name(x.dtype)
+
+
+def cast(x: Array, name: str) -> Array:
+    """x in a dtype; x itself where it has it."""
+    return x if dtype_of(x) == name else ops.astype(x, dtype=name)
+
+
+def scalar_like(value: Any, x: Array) -> Array:
+    """A number as an array without axes, of the dtype of the array beside it."""
+    dtype = result_dtype([spec_of(x), value])
+    owner = framework_of(x)
+    if owner is None:  # in a trace
+        return ops.full(shape=(), fill_value=value, dtype=dtype)
+    functions = native.module(owner)
+    return functions.asarray(np.array(value, np.dtype(dtype)), dtype, None)
+
+
+def arrays(x1: Any, x2: Any) -> tuple[Array, Array]:
+    """Both operands as arrays of one dtype."""
+    if isinstance(x1, SCALARS):
+        return scalar_like(x1, x2), x2
+    if isinstance(x2, SCALARS):
+        return x1, scalar_like(x2, x1)
+    first, second = dtype_of(x1), dtype_of(x2)
+    if first != second:
+        dtype = result_dtype([spec_of(x1), spec_of(x2)])
+        return cast(x1, dtype), cast(x2, dtype)
+    return x1, x2
+
+
+def is_complex(dtype: str) -> bool:
+    """Whether a dtype is a complex type."""
+    return dtype.startswith("complex")
+
+
+def is_inexact(dtype: str) -> bool:
+    """Whether a dtype is real or complex floating-point."""
+    return is_floating(dtype) or is_complex(dtype)
+
+
+REAL_OF = {"complex64": "float32", "complex128": "float64"}
+COMPLEX_OF = {"float32": "complex64", "float64": "complex128", "float16": "complex64", "bfloat16": "complex64"}
+
+
+__all__ = [
+    "COMPLEX_OF",
+    "REAL_OF",
+    "SCALARS",
+    "arrays",
+    "cast",
+    "dtype_of",
+    "is_complex",
+    "is_floating",
+    "is_inexact",
+    "is_integer",
+    "kind_of",
+    "owner_of",
+    "scalar_like",
+]

@@ -1,0 +1,189 @@
+"""Elementwise functions of the standard.
+
+Most are operations as they are. What stands here adds the letter: integers that rounding leaves alone, Python numbers
+beside arrays, special values of division.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import ops
+from ..op import Array, Op
+from ..spec import broadcast_shapes
+from ._common import SCALARS, arrays, cast, dtype_of, is_complex, is_floating, scalar_like
+from .creation import full_like, zeros_like
+
+# -- rounding --------------------------------------------------------------------------------------------------------
+
+
+def _rounding(op: Op) -> Callable[[Array], Array]:
+    def function(x: Array, /) -> Array:
+        return op(x) if is_floating(dtype_of(x)) else ops.positive(x)
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"{op.__doc__} Integers stay."
+    return function
+
+
+ceil, floor, round, trunc = (_rounding(op) for op in (ops.ceil, ops.floor, ops.round, ops.trunc))
+
+# -- tests -----------------------------------------------------------------------------------------------------------
+
+
+def isnan(x: Array, /) -> Array:
+    """Whether x, or one part of it, is not a number."""
+    name = dtype_of(x)
+    if is_complex(name):
+        return ops.isnan(ops.real(x)) | ops.isnan(ops.imag(x))
+    return ops.isnan(x) if is_floating(name) else zeros_like(x, dtype="bool")
+
+
+def isinf(x: Array, /) -> Array:
+    """Whether x, or one part of it, is infinite."""
+    name = dtype_of(x)
+    if is_complex(name):
+        return ops.isinf(ops.real(x)) | ops.isinf(ops.imag(x))
+    return ops.isinf(x) if is_floating(name) else zeros_like(x, dtype="bool")
+
+
+def isfinite(x: Array, /) -> Array:
+    """Whether x, or both parts of it, are neither infinite nor nan."""
+    name = dtype_of(x)
+    if is_complex(name):
+        return ops.isfinite(ops.real(x)) & ops.isfinite(ops.imag(x))
+    return ops.isfinite(x) if is_floating(name) else full_like(x, True, dtype="bool")
+
+
+def signbit(x: Array, /) -> Array:
+    """Whether the sign of x is negative, that of -0.0 and of a negative nan among them."""
+    return ops.signbit(x)
+
+
+# -- arithmetic ------------------------------------------------------------------------------------------------------
+
+
+def abs(x: Array, /) -> Array:
+    """The absolute value; the modulus of a complex number."""
+    return ops.positive(x) if dtype_of(x).startswith("u") else ops.abs(x)
+
+
+def sign(x: Array, /) -> Array:
+    """-1, 0 or 1 as the sign of x; x / |x| of a complex number, 0 for 0; nan for nan."""
+    if not is_complex(dtype_of(x)):
+        return ops.sign(x)
+    size = ops.abs(x)
+    zero = ops.equal(size, 0)
+    return ops.where(zero, zeros_like(x), ops.divide(x, cast(ops.where(zero, zeros_like(size), size), dtype_of(x))))
+
+
+def floor_divide(x1: Array, x2: Array, /) -> Array:
+    """The largest integer at most x1 / x2; infinity and zero as they follow from the division."""
+    x1, x2 = arrays(x1, x2)
+    if not is_floating(dtype_of(x1)):
+        return ops.floor_divide(x1, x2)
+    quotient = ops.floor_divide(x1, x2)
+    plain = ops.divide(x1, x2)
+    # An infinite dividend or divisor of zero: the division is exact. An infinite divisor: its sign alone counts.
+    quotient = ops.where(ops.isfinite(plain) & ops.not_equal(plain, 0), quotient, plain)
+    return ops.where(ops.isinf(x2) & ops.isfinite(x1), ops.floor(_slope(x1, x2, plain)), quotient)
+
+
+def _slope(x1: Array, x2: Array, plain: Array) -> Array:
+    """The quotient by an infinite number: a zero of its sign where x1 is zero or signs agree, else -1."""
+    against = ops.not_equal(x1, 0) & ops.not_equal(ops.signbit(x1), ops.signbit(x2))
+    return ops.where(against, full_like(plain, -1), plain)
+
+
+def remainder(x1: Array, x2: Array, /) -> Array:
+    """x1 - x2 · floor(x1 / x2): the sign is that of x2, of a zero, too."""
+    x1, x2 = arrays(x1, x2)
+    found = ops.remainder(x1, x2)
+    if not is_floating(dtype_of(found)):
+        return found
+    apart = ops.isinf(x2) & ops.isfinite(x1)
+    same = ops.equal(x1, 0) | ops.equal(ops.signbit(x1), ops.signbit(x2))
+    found = ops.where(apart, ops.where(same, x1 + zeros_like(found), x2 + zeros_like(found)), found)
+    return ops.where(ops.equal(found, 0), ops.copysign(found, x2 + zeros_like(found)), found)
+
+
+def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
+    """x between two bounds, each a number, an array or None; the dtype stays that of x."""
+    name = dtype_of(x)
+    shapes = [tuple(x.shape), *(tuple(bound.shape) for bound in (min, max) if hasattr(bound, "shape"))]
+    found = x if len({*shapes}) == 1 else ops.broadcast_to(x, shape=broadcast_shapes(*shapes))
+    if min is not None:
+        found = ops.maximum(found, _bound(min, x, name))
+    if max is not None:
+        found = ops.minimum(found, _bound(max, x, name))
+    return ops.positive(found) if found is x else found
+
+
+def _bound(bound: Any, x: Array, name: str) -> Array:
+    return scalar_like(bound, x) if isinstance(bound, SCALARS) else cast(bound, name)
+
+
+def _binary(op: Op) -> Callable[[Any, Any], Array]:
+    """An operation whose rows take arrays, for Python numbers too."""
+
+    def function(x1: Array, x2: Array, /) -> Array:
+        if isinstance(x1, SCALARS) or isinstance(x2, SCALARS):
+            x1, x2 = arrays(x1, x2)
+        return op(x1, x2)
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = op.__doc__
+    return function
+
+
+atan2, copysign, hypot, logaddexp, nextafter = (
+    _binary(op) for op in (ops.atan2, ops.copysign, ops.hypot, ops.logaddexp, ops.nextafter)
+)
+maximum, minimum, pow, divide = (_binary(op) for op in (ops.maximum, ops.minimum, ops.pow, ops.divide))
+
+
+def _bits(integers: Op, truths: Op) -> Callable[[Any, Any], Array]:
+    def function(x1: Array, x2: Array, /) -> Array:
+        x1, x2 = arrays(x1, x2)
+        return (truths if dtype_of(x1) == "bool" else integers)(x1, x2)
+
+    function.__name__ = function.__qualname__ = integers.name
+    function.__doc__ = f"{integers.__doc__} Of truth values: {truths.__doc__}"
+    return function
+
+
+bitwise_and = _bits(ops.bitwise_and, ops.logical_and)
+bitwise_or = _bits(ops.bitwise_or, ops.logical_or)
+bitwise_xor = _bits(ops.bitwise_xor, ops.logical_xor)
+bitwise_left_shift, bitwise_right_shift = (_binary(op) for op in (ops.bitwise_left_shift, ops.bitwise_right_shift))
+
+
+def bitwise_invert(x: Array, /) -> Array:
+    """Every bit turned; whether a truth value does not hold."""
+    return (ops.logical_not if dtype_of(x) == "bool" else ops.bitwise_invert)(x)
+
+
+# -- complex numbers -------------------------------------------------------------------------------------------------
+
+
+def conj(x: Array, /) -> Array:
+    """The complex conjugate; x where it is real."""
+    return ops.conj(x) if is_complex(dtype_of(x)) else ops.positive(x)
+
+
+def real(x: Array, /) -> Array:
+    """The real part; x where it is real."""
+    return ops.real(x) if is_complex(dtype_of(x)) else ops.positive(x)
+
+
+PLAIN = (
+    *(abs, atan2, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, ceil),
+    *(clip, conj, copysign, divide, floor, floor_divide, hypot, isfinite, isinf, isnan, logaddexp, maximum, minimum),
+    *(nextafter, pow, real, remainder, round, sign, signbit, trunc),
+    *(ops.acos, ops.acosh, ops.add, ops.asin, ops.asinh, ops.atan, ops.atanh, ops.cos, ops.cosh, ops.equal, ops.exp),
+    *(ops.expm1, ops.greater, ops.greater_equal, ops.imag, ops.less, ops.less_equal, ops.log, ops.log10, ops.log1p),
+    *(ops.log2, ops.logical_and, ops.logical_not, ops.logical_or, ops.logical_xor, ops.multiply, ops.negative),
+    *(ops.not_equal, ops.positive, ops.reciprocal, ops.sin, ops.sinh, ops.sqrt, ops.square, ops.subtract, ops.tan),
+    ops.tanh,
+)

@@ -1,0 +1,110 @@
+"""A namespace of the standard from the table of its functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from .. import native
+from ..array import Array, wrap
+from ..backends import framework_of
+from ..standard import creation, dtypes, elementwise, fft, linalg, manipulation, statistical
+from ..standard.info import Info
+
+_OWNED = (*creation.OWNED, *dtypes.OWNED)
+_MAIN = (
+    *(*creation.PLAIN, *dtypes.PLAIN, *elementwise.PLAIN, *manipulation.PLAIN),
+    *(*linalg.MAIN, *statistical.PLAIN),
+)
+_RAW = {"broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"}
+
+
+def build(framework: str) -> dict[str, Any]:
+    """The attributes of a framework's namespace."""
+    functions = native.module(framework)
+    attributes: dict[str, Any] = {
+        "__array_api_version__": "2025.12",
+        "__array_namespace_info__": functools.wraps(_array_namespace_info)(lambda: Info(framework)),
+        "e": math.e,
+        "inf": math.inf,
+        "nan": math.nan,
+        "newaxis": None,
+        "pi": math.pi,
+        **{name: functions.dtype(name) for name in _DTYPES},
+    }
+    for function in _MAIN:
+        attributes[_name(function)] = over_arrays(function)
+    for function in _OWNED:
+        attributes[_name(function)] = over_arrays(_bound(function, framework))
+    attributes["linalg"] = SimpleNamespace(**{_name(f): over_arrays(f) for f in linalg.EXTENSION})
+    attributes["fft"] = SimpleNamespace(
+        **{_name(f): over_arrays(f) for f in fft.PLAIN},
+        **{_name(f): over_arrays(_bound(f, framework)) for f in fft.OWNED},
+    )
+    return attributes
+
+
+_DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64", "complex64", "complex128"),
+)
+
+
+def _array_namespace_info() -> Info:  # pyright: ignore[reportReturnType] its signature and documentation
+    """The inspection functions of the namespace."""
+
+
+def _name(function: Any) -> str:
+    return function.__name__
+
+
+def _bound(function: Callable[..., Any], framework: str) -> Callable[..., Any]:
+    bound: Any = functools.partial(function, framework)
+    bound.__name__, bound.__doc__ = function.__name__, function.__doc__
+    return bound
+
+
+def over_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of native arrays as one of `Array`."""
+    parameters = inspect.signature(function).parameters
+    if _name(function) not in _RAW and list(parameters) == ["x"]:
+
+        def unary(x: Array, /) -> Any:
+            return wrap(function(x.native)) if plain else _wrapped(function(x.native))
+
+        plain = inspect.signature(function).return_annotation == "Array"
+        wrapped: Any = unary
+    elif list(parameters) == ["x1", "x2"]:
+
+        def binary(x1: Array | Any, x2: Array | Any, /) -> Any:
+            return wrap(function(x1.native if type(x1) is Array else x1, x2.native if type(x2) is Array else x2))
+
+        wrapped = binary
+    else:
+
+        def general(*args: Any, **options: Any) -> Any:
+            found = function(*map(_native, args), **{name: _native(value) for name, value in options.items()})
+            return found if raw else _wrapped(found)
+
+        raw = _name(function) in _RAW
+        wrapped = general
+    return functools.update_wrapper(wrapped, function)
+
+
+def _native(value: Any) -> Any:
+    if type(value) is Array:
+        return value.native
+    if isinstance(value, list | tuple):
+        return type(value)(map(_native, value)) if not hasattr(value, "_fields") else value
+    return value
+
+
+def _wrapped(result: Any) -> Any:
+    if isinstance(result, tuple):
+        items = map(_wrapped, result)
+        return type(result)(*items) if hasattr(result, "_fields") else tuple(items)
+    return wrap(result) if framework_of(result) else result
