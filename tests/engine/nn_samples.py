@@ -31,6 +31,46 @@ def _simplex(x: np.ndarray, *, axis: int = -1) -> np.ndarray:
     return np.maximum(x - low, 0)
 
 
+def _places(d: Draw, size: int, count: int, *lead: int) -> np.ndarray:
+    """Places below a size, none twice."""
+    return np.stack([d.rng.permutation(size)[:count] for _ in range(int(np.prod(lead)))]).reshape(*lead, count)
+
+
+def channels_first(oracle: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes channels on axis 1, for either place of theirs."""
+
+    def compute(*args: Any, channel_axis: int = 1, **attributes: Any) -> Any:
+        result = oracle(*(np.moveaxis(x, channel_axis, 1) for x in args), **attributes)
+        several = result if isinstance(result, tuple) else (result,)
+        moved = tuple(np.moveaxis(each, 1, channel_axis) for each in several)
+        return moved if isinstance(result, tuple) else moved[0]
+
+    return compute
+
+
+def torch_pool(name: str) -> Callable[..., Any]:
+    """PyTorch's pooling of that many axes."""
+
+    def compute(x: np.ndarray, *operands: np.ndarray, **attributes: Any) -> Any:
+        words = {"kernel": "kernel_size", "strides": "stride", "p": "norm_type", "size": "output_size"}
+        if attributes.get("padding"):
+            attributes["padding"] = tuple(before for before, _ in attributes["padding"])
+        function = torch_oracle(f"nn.functional.{name}{x.ndim - 2}d", rename=words)
+        for key in ("kernel", "strides") if name == "lp_pool" and x.ndim == 3 else ():
+            attributes[key] = attributes[key][0]
+        extra = {"return_indices": True} if name == "max_pool" else {}
+        return function(x, *operands, **attributes, **extra)
+
+    return channels_first(compute)
+
+
+def _unpooled(x: np.ndarray, indices: np.ndarray, *, size: tuple[int, ...]) -> np.ndarray:
+    result = np.zeros((*x.shape[:2], int(np.prod(size))))
+    flat = (*x.shape[:2], -1)
+    np.put_along_axis(result, indices.reshape(flat), x.reshape(flat), axis=2)
+    return result.reshape(*x.shape[:2], *size)
+
+
 def kinked(*options: dict[str, Any]) -> Callable[[Draw], list[Sample]]:
     """Numbers away from the kinks of activations, where frameworks differ in the derivative they choose."""
     return lambda d: [((d.apart(BATCH, 16),), each) for each in ({}, *options)]
@@ -58,6 +98,32 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.f(BATCH, 4, 3),), {"axis": 1, "eps": 1e-3}),
         ((d.f(BATCH, 4, 3),), {"axis": (1, 2)}),
     ],
+    "max_pool_with_indices": lambda d: [
+        ((d.apart(BATCH, 2, 9),), {"kernel": (3,), "strides": (2,), "dilation": (2,)}),
+        ((d.apart(BATCH, 2, 8, 7),), {"kernel": (3, 2), "padding": ((1, 1), (0, 0)), "ceil_mode": True}),
+        ((d.apart(2, 2, 4, 4, 4),), {"kernel": (2, 2, 2)}),
+        ((d.apart(BATCH, 8, 7, 2),), {"kernel": (3, 2), "strides": (2, 2), "channel_axis": -1}),
+    ],
+    "max_unpool": lambda d: [
+        ((d.f(BATCH, 2, 3), _places(d, 9, 3, BATCH, 2)), {"size": (9,)}),
+        ((d.f(BATCH, 2, 2, 2), _places(d, 12, 4, BATCH, 2).reshape(BATCH, 2, 2, 2)), {"size": (4, 3)}),
+        (
+            (d.f(2, 2, 2, 3), np.moveaxis(_places(d, 12, 4, 2, 3).reshape(2, 3, 2, 2), 1, -1)),
+            {"size": (4, 3), "channel_axis": -1},
+        ),
+    ],
+    "lp_pool": lambda d: [
+        ((d.f(BATCH, 2, 9, low=0.5),), {"p": 2.0, "kernel": (3,), "strides": (2,)}),
+        ((d.f(BATCH, 2, 8, 7, low=0.5),), {"p": 3.0, "kernel": (3, 2), "ceil_mode": True}),
+        ((d.f(BATCH, 2, 4, 4, 4, low=0.5),), {"p": 1.0, "kernel": (2, 2, 2)}),
+        ((d.f(BATCH, 8, 7, 2, low=0.5),), {"p": 2.0, "kernel": (3, 2), "channel_axis": -1}),
+    ],
+    "adaptive_max_pool": lambda d: [
+        ((d.apart(BATCH, 2, 9),), {"size": (4,)}),
+        ((d.apart(BATCH, 2, 8, 6),), {"size": (1, 3)}),
+        ((d.apart(2, 2, 4, 4, 4),), {"size": (1, 1, 1)}),
+        ((d.apart(BATCH, 8, 6, 2),), {"size": (2, 6), "channel_axis": -1}),
+    ],
 }
 
 ORACLES: dict[str, Callable[..., Any]] = {
@@ -75,5 +141,9 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **{name: jax_nn(name) for name in ("squareplus", "sparse_plus", "sparse_sigmoid")},
     "standardize": lambda x, *, axis=-1, eps=1e-5: jax_nn("standardize")(x, axis=axis, epsilon=eps),
     "sparsemax": _simplex,
+    "max_pool_with_indices": torch_pool("max_pool"),
+    "max_unpool": channels_first(_unpooled),
+    "lp_pool": torch_pool("lp_pool"),
+    "adaptive_max_pool": torch_pool("adaptive_max_pool"),
 }
 """What a primitive is compared with, in float64."""

@@ -100,6 +100,15 @@ def convolution(d: Draw) -> list[Sample]:
         sample((BATCH, 9, 4), (6, 2, 3), False, ((1, 1),), channel_axis=-1, groups=2),
         sample((BATCH, 8, 7, 3), (3, 1, 3, 3), True, one2, channel_axis=-1, groups=3),
         sample((BATCH, 8, 7, 3), (3, 1, 3, 3), False, one2, channel_axis=-1, groups=3, strides=(2, 2)),
+        sample((BATCH, 8, 7, 3), (4, 3, 3, 2), True, one2, channel_axis=-1, strides=(2, 1), dilation=(1, 2)),
+        sample((BATCH, 3, 8, 7), (4, 3, 3, 2), True, "SAME", strides=(2, 1)),
+        sample((BATCH, 8, 7, 3), (4, 3, 3, 2), False, "SAME", channel_axis=-1, strides=(3, 1)),
+        sample((BATCH, 3, 9), (4, 3, 4), True, "VALID"),
+        *(
+            sample((BATCH, 3, 8, 7), (4, 3, 3, 2), True, ((1, 1), (2, 0)), padding_mode=mode, strides=(2, 1))
+            for mode in ("reflect", "edge", "wrap")
+        ),
+        ((d.f(BATCH, 3, 8, 7), d.f(4, 3, 3, 2)), {}),
     ]
 
 
@@ -115,6 +124,8 @@ def transposed_convolution(d: Draw) -> list[Sample]:
         sample((BATCH, 4, 6, 4), (4, 3, 1, 2), 3, False, ((1, 1), (0, 0)), dilation=(1, 2)),
         sample((2, 2, 3, 3, 4), (2, 3, 2, 2, 2), 3, True, ((0, 0), (0, 0), (0, 0)), strides=(2, 1, 1)),
         sample((BATCH, 6, 4, 4), (4, 3, 3, 2), 3, True, ((1, 1), (0, 0)), strides=(2, 1), channel_axis=-1),
+        sample((BATCH, 4, 6), (4, 3, 3), 3, False, ((1, 1),), strides=(3,), output_padding=(2,)),
+        ((d.f(BATCH, 4, 6), d.f(4, 3, 3)), {}),
     ]
 
 
@@ -130,12 +141,21 @@ def pooling(d: Draw, *, average: bool) -> list[Sample]:
             {"kernel": (3, 3), "strides": (2, 2), "padding": ((1, 1), (0, 1)), "channel_axis": -1},
         ),
     ]
+    samples += [
+        ((d.apart(BATCH, 2, 8, 7),), {"kernel": (3, 2)}),
+        ((d.apart(BATCH, 2, 8, 9),), {"kernel": (3, 2), "padding": ((1, 1), (0, 0)), "ceil_mode": True}),
+        ((d.apart(2, 8, 9, 2),), {"kernel": (2, 2), "strides": (3, 3), "ceil_mode": True, "channel_axis": -1}),
+        ((d.apart(BATCH, 2, 8, 7),), {"kernel": (3, 3), "strides": (2, 2), "padding": "SAME"}),
+        ((d.apart(BATCH, 8, 7, 2),), {"kernel": (3, 3), "strides": (2, 2), "padding": "SAME", "channel_axis": -1}),
+    ]
     if average:
         options = {"kernel": (3, 3), "strides": (2, 2), "padding": ((1, 1), (1, 1))}
         return [
             *samples,
             ((d.f(BATCH, 2, 8, 7),), options | {"count_include_pad": False}),
             ((d.f(BATCH, 2, 8, 7),), options | {"divisor": 7}),
+            ((d.f(BATCH, 2, 8, 8),), options | {"divisor": 7, "ceil_mode": True}),
+            ((d.f(BATCH, 2, 8, 8),), options | {"count_include_pad": False, "ceil_mode": True}),
         ]
     return [*samples, ((d.apart(BATCH, 2, 9),), {"kernel": (3,), "strides": (2,), "dilation": (2,)})]
 

@@ -16,12 +16,17 @@ from ..op import Array, op
 from ..spec import Spec, normalize_axis, spec_of
 from ._spatial import (
     Ints,
+    Padding,
+    all_pads,
     channels_first,
     channels_last,
     check_lengths,
+    lower_settled,
     moved_axis,
     numpy_windows,
     one_or_all,
+    ones_or,
+    pairs,
     spatial_axes,
     windows,
 )
@@ -36,14 +41,18 @@ def _conv_spec(
     weight: Spec,
     bias: Spec | None = None,
     *,
-    strides: Ints,
-    padding: Pairs,
-    dilation: Ints,
+    strides: Ints | None = None,
+    padding: Padding = None,
+    dilation: Ints | None = None,
     groups: int = 1,
     channel_axis: int = 1,
+    **_: Any,
 ) -> Spec:
     axes = spatial_axes(x.ndim, channel_axis)
-    check_lengths(x, len(axes), strides=strides, padding=padding, dilation=dilation, kernel=weight.shape[2:])
+    strides, dilation = ones_or(strides, len(axes)), ones_or(dilation, len(axes))
+    check_lengths(x, len(axes), strides=strides, dilation=dilation, kernel=weight.shape[2:])
+    padding = pairs(padding, [x.shape[axis] for axis in axes], weight.shape[2:], strides, dilation)
+    check_lengths(x, len(axes), padding=padding)
     channels = normalize_axis(channel_axis, x.ndim)
     if x.shape[channels] != weight.shape[1] * groups:
         raise ShapeError(f"expected {weight.shape[1] * groups} channels for {weight} in {groups} groups, received {x}")
@@ -63,11 +72,12 @@ def conv(
     bias: Array | None = None,
     /,
     *,
-    strides: Ints,
-    padding: Pairs,
-    dilation: Ints,
+    strides: Ints | None = None,
+    padding: Padding = None,
+    dilation: Ints | None = None,
     groups: int = 1,
     channel_axis: int = 1,
+    padding_mode: str = "constant",
 ) -> Array:
     """Cross-correlation of x with a kernel, plus a bias for each channel.
 
@@ -75,16 +85,25 @@ def conv(
         x: (batch, channels, ...) or, with ``channel_axis=-1``, (batch, ..., channels).
         weight: (out channels, channels / groups, *kernel), in either layout of x.
         bias: (out channels,) or None.
-        strides: one for each spatial axis.
-        padding: zeros (before, after) each spatial axis.
-        dilation: the distance of kernel elements along each spatial axis.
+        strides: one for each spatial axis; 1 where None.
+        padding: (before, after) each spatial axis, "SAME" (as many windows as strides fit into the axis, with the
+            odd zero after), or "VALID" or None (nothing).
+        dilation: the distance of kernel elements along each spatial axis; 1 where None.
         groups: how many parts the channels make, each with its own kernel.
         channel_axis: where the channels are, in x and in the result.
+        padding_mode: what is padded, in the words of `pad`: "constant" (zeros), "reflect", "edge" or "wrap".
 
-    Source: torch.nn.functional.conv1d, conv2d and conv3d.
+    Source: torch.nn.functional.conv1d, conv2d and conv3d; torch.nn.Conv2d for the modes, jax.lax.conv for the words.
     """
     spec = spec_of(x)
-    options: dict[str, Any] = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+    axes = spatial_axes(spec.ndim, channel_axis)
+    strides, dilation = ones_or(strides, len(axes)), ones_or(dilation, len(axes))
+    padding = pairs(padding, [spec.shape[axis] for axis in axes], spec_of(weight).shape[2:], strides, dilation)
+    options: dict[str, Any] = {"strides": strides, "dilation": dilation, "groups": groups}
+    if padding_mode != "constant":
+        x = pad(x, padding=all_pads(padding, axes, spec.ndim), mode=padding_mode)
+        return conv(x, weight, bias, channel_axis=channel_axis, **options)
+    options["padding"] = padding
     if spatial_axes(spec.ndim, channel_axis).start == 2:
         return moved_axis(conv(moved_axis(x, 1, -1), weight, bias, channel_axis=-1, **options), -1, 1)
     out, size, *kernel = spec_of(weight).shape
@@ -133,33 +152,38 @@ def _jax_conv(n: SimpleNamespace) -> Mapping[str, Any]:
     }
 
 
+def _zeros(n: SimpleNamespace) -> bool:
+    return n.padding_mode == "constant"
+
+
 for _count in (1, 2, 3):
 
     def _is(n: SimpleNamespace, ndim: int = _count + 2) -> bool:
-        return n.x.ndim == ndim and channels_first(n)
+        return _zeros(n) and n.x.ndim == ndim and channels_first(n)
 
-    def _is_even(n: SimpleNamespace, ndim: int = _count + 2) -> bool:
-        return n.x.ndim == ndim and channels_first(n) and all(before == after for before, after in n.padding)
+    def _is_even(n: SimpleNamespace, fits: Any = _is) -> bool:
+        return fits(n) and all(before == after for before, after in n.padding)
 
     _rest = "{weight}, {bias}, stride={strides:1}, padding={padding:0}, dilation={dilation:1}, groups={groups:1})"
-    conv.lower("torch", f"F.conv{_count}d({{x}}, {_rest}", when=_is_even, derive=_torch_conv)
-    conv.lower("torch", f"F.conv{_count}d(F.pad({{x}}, {{pads}}), {_rest}", when=_is, derive=_torch_conv)
+    lower_settled(conv, "torch", f"F.conv{_count}d({{x}}, {_rest}", _is_even, _torch_conv)
+    lower_settled(conv, "torch", f"F.conv{_count}d(F.pad({{x}}, {{pads}}), {_rest}", _is, _torch_conv)
 
 _JAX_CONV = (
     "lax.conv_general_dilated({x}, {weight}, {strides}, {padding}, rhs_dilation={dilation},"
     " dimension_numbers={layout}, feature_group_count={groups:1})"
 )
-conv.lower("jax", _JAX_CONV, when=lambda n: n.bias is None, derive=_jax_conv)
-conv.lower("jax", f"{_JAX_CONV} + {{bias}}", when=channels_last, derive=_jax_conv)
-conv.lower("jax", f"{_JAX_CONV} + {{bias}}.reshape({{channels}})", derive=_jax_conv)
+lower_settled(conv, "jax", _JAX_CONV, lambda n: _zeros(n) and n.bias is None, _jax_conv)
+lower_settled(conv, "jax", f"{_JAX_CONV} + {{bias}}", lambda n: _zeros(n) and channels_last(n), _jax_conv)
+lower_settled(conv, "jax", f"{_JAX_CONV} + {{bias}}.reshape({{channels}})", _zeros, _jax_conv)
 
 
-conv.lower(
+lower_settled(
+    conv,
     "numpy",
     "support.conv({x}, {weight}, {bias}, strides={strides:1}, padding={padding:0}, dilation={dilation:1},"
     " groups={groups:1})",
-    when=channels_first,
-    derive=numpy_windows,
+    lambda n: _zeros(n) and channels_first(n),
+    numpy_windows,
 )
 
 
@@ -173,7 +197,8 @@ def _tf_conv(n: SimpleNamespace) -> Mapping[str, Any]:
 
 
 def _ungrouped(n: SimpleNamespace) -> bool:
-    return channels_last(n) and n.groups == 1  # TensorFlow has no gradient of grouped convolutions on a CPU
+    """What tf.nn.convolution has: strides or dilation, and no gradient of groups on a CPU."""
+    return _zeros(n) and channels_last(n) and n.groups == 1 and 1 in (max(n.strides), max(n.dilation))
 
 
 def _valid(n: SimpleNamespace) -> bool:
@@ -194,7 +219,8 @@ def _without_bias(n: SimpleNamespace) -> bool:
 def _depthwise(n: SimpleNamespace) -> bool:
     """One kernel a channel, in the cases that tf.nn.depthwise_conv2d has."""
     alone = n.groups == n.weight.shape[0] and n.weight.shape[1] == 1 and n.x.ndim == 4
-    return channels_last(n) and alone and len(set(n.strides)) == 1 and (set(n.strides) == {1} or set(n.dilation) == {1})
+    able = len(set(n.strides)) == 1 and 1 in (max(n.strides), max(n.dilation))
+    return _zeros(n) and channels_last(n) and alone and able
 
 
 _TF_DEPTHWISE = (
@@ -207,12 +233,13 @@ def _tf_depthwise(n: SimpleNamespace) -> Mapping[str, Any]:
     return {**_tf_conv(n), "steps": (1, *n.strides, 1)}
 
 
-conv.lower("tensorflow", _TF_DEPTHWISE, when=lambda n: _depthwise(n) and _without_bias(n), derive=_tf_depthwise)
-conv.lower("tensorflow", f"{_TF_DEPTHWISE} + {{bias}}", when=_depthwise, derive=_tf_depthwise)
-conv.lower("tensorflow", _TF_CONV, when=lambda n: _valid(n) and _without_bias(n), derive=_tf_conv)
-conv.lower("tensorflow", f"{_TF_CONV} + {{bias}}", when=_valid, derive=_tf_conv)
-conv.lower("tensorflow", _TF_PADDED, when=lambda n: _ungrouped(n) and _without_bias(n), derive=_tf_conv)
-conv.lower("tensorflow", f"{_TF_PADDED} + {{bias}}", when=_ungrouped, derive=_tf_conv)
+for _form, _case, _values in (
+    (_TF_DEPTHWISE, _depthwise, _tf_depthwise),
+    (_TF_CONV, _valid, _tf_conv),
+    (_TF_PADDED, _ungrouped, _tf_conv),
+):
+    lower_settled(conv, "tensorflow", _form, lambda n, case=_case: case(n) and _without_bias(n), _values)
+    lower_settled(conv, "tensorflow", f"{_form} + {{bias}}", _case, _values)
 
 
 def _conv_transpose_spec(
@@ -220,13 +247,16 @@ def _conv_transpose_spec(
     weight: Spec,
     bias: Spec | None = None,
     *,
-    strides: Ints,
-    padding: Pairs,
-    dilation: Ints,
+    strides: Ints | None = None,
+    padding: Pairs | None = None,
+    output_padding: Ints | None = None,
+    dilation: Ints | None = None,
     groups: int = 1,
     channel_axis: int = 1,
 ) -> Spec:
     axes = spatial_axes(x.ndim, channel_axis)
+    strides, dilation = ones_or(strides, len(axes)), ones_or(dilation, len(axes))
+    padding = _cut(padding, output_padding, len(axes))
     check_lengths(x, len(axes), strides=strides, padding=padding, dilation=dilation, kernel=weight.shape[2:])
     channels = normalize_axis(channel_axis, x.ndim)
     if x.shape[channels] != weight.shape[0]:
@@ -239,6 +269,13 @@ def _conv_transpose_spec(
     return x.with_shape(*shape)
 
 
+def _cut(padding: Pairs | None, output_padding: Ints | None, count: int) -> Pairs:
+    """What is cut off before and after each axis; less after where the output is padded."""
+    sides = ((0, 0),) * count if padding is None else padding
+    extra = (0,) * count if output_padding is None else output_padding
+    return tuple((before, after - more) for (before, after), more in zip(sides, extra, strict=True))
+
+
 @op(rule=_conv_transpose_spec)
 def conv_transpose(
     x: Array,
@@ -246,9 +283,10 @@ def conv_transpose(
     bias: Array | None = None,
     /,
     *,
-    strides: Ints,
-    padding: Pairs,
-    dilation: Ints,
+    strides: Ints | None = None,
+    padding: Pairs | None = None,
+    output_padding: Ints | None = None,
+    dilation: Ints | None = None,
     groups: int = 1,
     channel_axis: int = 1,
 ) -> Array:
@@ -258,19 +296,22 @@ def conv_transpose(
         x: (batch, channels, ...) or, with ``channel_axis=-1``, (batch, ..., channels).
         weight: (channels, out channels / groups, *kernel).
         bias: (out channels,) or None.
-        strides: one for each spatial axis.
-        padding: what is cut off (before, after) each spatial axis of the result; negative adds zeros.
-        dilation: the distance of kernel elements along each spatial axis.
+        strides: one for each spatial axis; 1 where None.
+        padding: what is cut off (before, after) each spatial axis of the result; negative adds zeros, None is nothing.
+        output_padding: how much less is cut off after each spatial axis; 0 where None.
+        dilation: the distance of kernel elements along each spatial axis; 1 where None.
         groups: how many parts the channels make.
         channel_axis: where the channels are, in x and in the result.
 
-    Source: torch.nn.functional.conv_transpose2d, whose ``output_padding`` lessens the second number of each pair.
+    Source: torch.nn.functional.conv_transpose1d, conv_transpose2d and conv_transpose3d.
     """
     from .shape import concat, flip
 
     spec = spec_of(x)
     size, out, *kernel = spec_of(weight).shape
     axes = spatial_axes(spec.ndim, channel_axis)
+    strides, dilation = ones_or(strides, len(axes)), ones_or(dilation, len(axes))
+    padding = _cut(padding, output_padding, len(axes))
     for axis, stride in zip(axes, strides, strict=True):  # zeros between the elements of x
         shape = spec_of(x).shape
         spread = reshape(x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
@@ -302,7 +343,15 @@ def conv_transpose(
     )
 
 
+def _transposed(n: SimpleNamespace) -> SimpleNamespace:
+    """A call with its strides, padding and dilation written out."""
+    count = n.x.ndim - 2
+    found = {"strides": ones_or(n.strides, count), "dilation": ones_or(n.dilation, count)}
+    return SimpleNamespace(**{**vars(n), **found, "padding": _cut(n.padding, n.output_padding, count)})
+
+
 def _torch_transposed(n: SimpleNamespace) -> Mapping[str, Any]:
+    n = _transposed(n)
     return {
         "padding": one_or_all(before for before, _ in n.padding),
         "extra": one_or_all(before - after for before, after in n.padding),
@@ -314,6 +363,7 @@ def _torch_transposed(n: SimpleNamespace) -> Mapping[str, Any]:
 for _count in (1, 2, 3):
 
     def _fits(n: SimpleNamespace, ndim: int = _count + 2) -> bool:
+        n = _transposed(n)
         steps = zip(n.padding, n.strides, n.dilation, strict=True)
         return (
             n.x.ndim == ndim and channels_first(n) and all(0 <= a - b < max(s, d) and b >= 0 for (a, b), s, d in steps)
@@ -326,3 +376,35 @@ for _count in (1, 2, 3):
         when=_fits,
         derive=_torch_transposed,
     )
+
+
+def _jax_transposed(n: SimpleNamespace) -> Mapping[str, Any]:
+    found = _jax_conv(_transposed(n))
+    n = _transposed(n)
+    data, kernel, _ = found["layout"]
+    reach = [d * (k - 1) for k, d in zip(n.weight.shape[2:], n.dilation, strict=True)]
+    return {
+        **found,
+        "layout": (data, kernel.replace("OI", "IO"), data),
+        "flipped": tuple(range(2, n.weight.ndim)),
+        "ones": (1,) * len(reach),
+        "strides": n.strides,
+        "padding": tuple((r - before, r - after) for r, (before, after) in zip(reach, n.padding, strict=True)),
+    }
+
+
+def _one_group(n: SimpleNamespace) -> bool:
+    return n.groups == 1
+
+
+_JAX_TRANSPOSED = (
+    "lax.conv_general_dilated({x}, jnp.flip({weight}, {flipped}), {ones}, {padding}, lhs_dilation={strides},"
+    " rhs_dilation={dilation}, dimension_numbers={layout})"
+)
+conv_transpose.lower("jax", _JAX_TRANSPOSED, when=lambda n: _one_group(n) and _without_bias(n), derive=_jax_transposed)
+conv_transpose.lower(
+    "jax", f"{_JAX_TRANSPOSED} + {{bias}}", when=lambda n: _one_group(n) and channels_last(n), derive=_jax_transposed
+)
+conv_transpose.lower(
+    "jax", f"{_JAX_TRANSPOSED} + {{bias}}.reshape({{channels}})", when=_one_group, derive=_jax_transposed
+)

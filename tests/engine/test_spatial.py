@@ -1,0 +1,54 @@
+"""Paddings by name and by mode, against the frameworks that have the words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ivyhub.engine import ops
+from tests.engine.test_ops import VALUES, as_numpy, native
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 4)])
+def test_same_is_that_of_jax(
+    framework: str, strides: tuple[int, int], kernel: tuple[int, int], rng: np.random.Generator
+) -> None:
+    import jax
+
+    x, weight = rng.normal(size=(2, 3, 8, 7)).astype("f4"), rng.normal(size=(4, 3, *kernel)).astype("f4")
+    found = ops.conv(native(framework, x), native(framework, weight), strides=strides, padding="SAME")
+    wanted = jax.lax.conv_general_dilated(x, weight, strides, "SAME")
+    np.testing.assert_allclose(as_numpy(found), wanted, rtol=0, atol=VALUES * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("reflect", "reflect"), ("edge", "replicate"), ("wrap", "circular")])
+def test_modes_are_those_of_torch(framework: str, ours: str, theirs: str, rng: np.random.Generator) -> None:
+    import torch
+
+    module = torch.nn.Conv2d(3, 4, 3, stride=2, padding=(2, 1), padding_mode=theirs)
+    x = rng.normal(size=(2, 3, 8, 7)).astype("f4")
+    wanted = module(torch.tensor(x)).detach().numpy()
+    found = ops.conv(
+        *(native(framework, each) for each in (x, module.weight.detach().numpy(), module.bias.detach().numpy())),
+        strides=(2, 2),
+        padding=((2, 2), (1, 1)),
+        padding_mode=ours,
+    )
+    np.testing.assert_allclose(as_numpy(found), wanted, rtol=0, atol=VALUES * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3)])
+def test_pooling_of_same_is_that_of_tensorflow(
+    framework: str, strides: tuple[int, int], rng: np.random.Generator
+) -> None:
+    """TensorFlow averages over what is there."""
+    import tensorflow as tf
+
+    x = rng.normal(size=(2, 8, 7, 3)).astype("f4")
+    options = {"kernel": (3, 2), "strides": strides, "padding": "SAME", "channel_axis": -1}
+    largest = ops.max_pool(native(framework, x), **options)
+    np.testing.assert_array_equal(as_numpy(largest), tf.nn.max_pool(x, (3, 2), strides, "SAME").numpy())
+    average = ops.avg_pool(native(framework, x), count_include_pad=False, **options)
+    wanted = tf.nn.avg_pool(x, (3, 2), strides, "SAME").numpy()
+    np.testing.assert_allclose(as_numpy(average), wanted, rtol=0, atol=VALUES)
