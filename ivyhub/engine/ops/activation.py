@@ -114,7 +114,8 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
 
 gelu.lower("torch", 'F.gelu({x}, approximate="tanh")', when=lambda n: n.approximate).lower("torch", "F.gelu({x})")
 gelu.lower("jax", "jax.nn.gelu({x}, approximate={approximate:True})")
-gelu.lower("tensorflow", "tf.nn.gelu({x}, approximate={approximate:False})")
+gelu.lower("tensorflow", "tf.nn.gelu({x}, approximate=True)", when=lambda n: n.approximate)
+gelu.lower("tensorflow", "support.gelu({x})")
 gelu.lower("numpy", "support.gelu({x}, approximate={approximate:False})")
 
 

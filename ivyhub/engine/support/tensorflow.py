@@ -69,6 +69,16 @@ def at_add(x: tf.Tensor, indices: Sequence[tf.Tensor | None], values: tf.Tensor)
     return _scattered(tf.tensor_scatter_nd_add, x, indices, values)
 
 
+def at_max(x: tf.Tensor, indices: Sequence[tf.Tensor | None], values: tf.Tensor) -> tf.Tensor:
+    """x with ``x[indices]`` replaced by the largest of it and the values that go there."""
+    return _scattered(tf.tensor_scatter_nd_max, x, indices, values)
+
+
+def at_min(x: tf.Tensor, indices: Sequence[tf.Tensor | None], values: tf.Tensor) -> tf.Tensor:
+    """x with ``x[indices]`` replaced by the smallest of it and the values that go there."""
+    return _scattered(tf.tensor_scatter_nd_min, x, indices, values)
+
+
 def _scattered(
     scatter: Callable[..., tf.Tensor], x: tf.Tensor, indices: Sequence[tf.Tensor | None], values: tf.Tensor
 ) -> tf.Tensor:
