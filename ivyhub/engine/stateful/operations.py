@@ -1,0 +1,229 @@
+"""Operations as modules: activations, pooling and losses, each an operation of `engine.ops` with its settings.
+
+``Softmax(axis=1)(x)`` is ``ops.softmax(x, axis=1)``. In a graph they are their operations, without a scope.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ...errors import EngineError
+from .. import ops
+from ..op import Op
+from .leaves import Padding, each, pads
+from .module import Module
+
+
+class Operation(Module):
+    """Base of the modules of operations.
+
+    Attributes:
+        op: the operation.
+        settings: its attributes, as they were given.
+    """
+
+    inlined: ClassVar[bool] = True
+    op: ClassVar[Op]
+
+    def __init__(self, **settings: Any) -> None:
+        self.op.bind(settings)
+        self.settings = settings
+
+    def forward(self, *arrays: Any) -> Any:
+        return self.op(*arrays, **self.settings)
+
+    def _settings(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+
+
+def operation(name: str, op: Op) -> type[Operation]:
+    """The module of an operation.
+
+    Example:
+        >>> operation("Softmax", ops.softmax)(axis=1)
+        Softmax(axis=1)
+    """
+    cls = type(name, (Operation,), {"op": op, "__doc__": op.__doc__, "__module__": __name__})
+    keywords = [p for p in inspect.signature(op.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    cls.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    return cls
+
+
+# -- activations -----------------------------------------------------------------------------------------------------
+
+CELU = operation("CELU", ops.celu)
+ELU = operation("ELU", ops.elu)
+GELU = operation("GELU", ops.gelu)
+GLU = operation("GLU", ops.glu)
+Hardshrink = operation("Hardshrink", ops.hardshrink)
+Hardsigmoid = operation("Hardsigmoid", ops.hardsigmoid)
+Hardswish = operation("Hardswish", ops.hardswish)
+Hardtanh = operation("Hardtanh", ops.hardtanh)
+LeakyReLU = operation("LeakyReLU", ops.leaky_relu)
+LogSigmoid = operation("LogSigmoid", ops.log_sigmoid)
+LogSoftmax = operation("LogSoftmax", ops.log_softmax)
+Mish = operation("Mish", ops.mish)
+ReLU = operation("ReLU", ops.relu)
+ReLU6 = operation("ReLU6", ops.relu6)
+SELU = operation("SELU", ops.selu)
+Sigmoid = operation("Sigmoid", ops.sigmoid)
+SiLU = operation("SiLU", ops.silu)
+Softmax = operation("Softmax", ops.softmax)
+Softmin = operation("Softmin", ops.softmin)
+Softplus = operation("Softplus", ops.softplus)
+Softshrink = operation("Softshrink", ops.softshrink)
+Softsign = operation("Softsign", ops.softsign)
+SparsePlus = operation("SparsePlus", ops.sparse_plus)
+Squareplus = operation("Squareplus", ops.squareplus)
+Tanh = operation("Tanh", ops.tanh)
+Tanhshrink = operation("Tanhshrink", ops.tanhshrink)
+Threshold = operation("Threshold", ops.threshold)
+
+# -- losses ----------------------------------------------------------------------------------------------------------
+
+MSELoss = operation("MSELoss", ops.mse_loss)
+L1Loss = operation("L1Loss", ops.l1_loss)
+HuberLoss = operation("HuberLoss", ops.huber_loss)
+SmoothL1Loss = operation("SmoothL1Loss", ops.smooth_l1_loss)
+LogCoshLoss = operation("LogCoshLoss", ops.log_cosh_loss)
+PoissonNLLLoss = operation("PoissonNLLLoss", ops.poisson_nll_loss)
+GaussianNLLLoss = operation("GaussianNLLLoss", ops.gaussian_nll_loss)
+KLDivLoss = operation("KLDivLoss", ops.kl_div)
+NLLLoss = operation("NLLLoss", ops.nll_loss)
+CrossEntropyLoss = operation("CrossEntropyLoss", ops.cross_entropy)
+BCELoss = operation("BCELoss", ops.binary_cross_entropy)
+BCEWithLogitsLoss = operation("BCEWithLogitsLoss", ops.binary_cross_entropy_with_logits)
+SigmoidFocalLoss = operation("SigmoidFocalLoss", ops.sigmoid_focal_loss)
+TverskyLoss = operation("TverskyLoss", ops.tversky_loss)
+DiceLoss = operation("DiceLoss", ops.dice_loss)
+CTCLoss = operation("CTCLoss", ops.ctc_loss)
+CosineSimilarity = operation("CosineSimilarity", ops.cosine_similarity)
+PairwiseDistance = operation("PairwiseDistance", ops.pairwise_distance)
+HingeLoss = operation("HingeLoss", ops.hinge_loss)
+SquaredHingeLoss = operation("SquaredHingeLoss", ops.squared_hinge_loss)
+CategoricalHingeLoss = operation("CategoricalHingeLoss", ops.categorical_hinge_loss)
+SoftMarginLoss = operation("SoftMarginLoss", ops.soft_margin_loss)
+HingeEmbeddingLoss = operation("HingeEmbeddingLoss", ops.hinge_embedding_loss)
+MarginRankingLoss = operation("MarginRankingLoss", ops.margin_ranking_loss)
+CosineEmbeddingLoss = operation("CosineEmbeddingLoss", ops.cosine_embedding_loss)
+TripletMarginLoss = operation("TripletMarginLoss", ops.triplet_margin_loss)
+MultiMarginLoss = operation("MultiMarginLoss", ops.multi_margin_loss)
+MultiLabelMarginLoss = operation("MultiLabelMarginLoss", ops.multilabel_margin_loss)
+MultiLabelSoftMarginLoss = operation("MultiLabelSoftMarginLoss", ops.multilabel_soft_margin_loss)
+
+
+# -- pooling ---------------------------------------------------------------------------------------------------------
+
+
+class _Pool(Operation):
+    rank: ClassVar[int]
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: Padding = 0,
+        dilation: int | Sequence[int] = 1,
+        **settings: Any,
+    ) -> None:
+        kernel, spread = each(kernel_size, self.rank), each(dilation, self.rank)
+        settings |= {
+            "kernel": kernel,
+            "strides": kernel if stride is None else each(stride, self.rank),
+            "padding": pads(padding, kernel, spread),
+        }
+        if "dilation" in self.op.attributes:
+            settings["dilation"] = spread
+        elif set(spread) != {1}:
+            raise EngineError(f"{self.op.name} has no dilation, received {dilation}")
+        super().__init__(**settings)
+
+
+class _AdaptivePool(Operation):
+    rank: ClassVar[int]
+
+    def __init__(self, size: int | Sequence[int], **settings: Any) -> None:
+        super().__init__(size=each(size, self.rank), **settings)
+
+
+def _ranked(name: str, base: type[Operation], op: Op, rank: int) -> Any:
+    return type(name, (base,), {"op": op, "rank": rank, "__doc__": op.__doc__, "__module__": __name__})
+
+
+MaxPool1d, MaxPool2d, MaxPool3d = (_ranked(f"MaxPool{rank}d", _Pool, ops.max_pool, rank) for rank in (1, 2, 3))
+AvgPool1d, AvgPool2d, AvgPool3d = (_ranked(f"AvgPool{rank}d", _Pool, ops.avg_pool, rank) for rank in (1, 2, 3))
+AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = (
+    _ranked(f"AdaptiveAvgPool{rank}d", _AdaptivePool, ops.adaptive_avg_pool, rank) for rank in (1, 2, 3)
+)
+
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CELU",
+    "CTCLoss",
+    "CategoricalHingeLoss",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
+    "CrossEntropyLoss",
+    "DiceLoss",
+    "ELU",
+    "GELU",
+    "GLU",
+    "GaussianNLLLoss",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "HingeEmbeddingLoss",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "LeakyReLU",
+    "LogCoshLoss",
+    "LogSigmoid",
+    "LogSoftmax",
+    "MSELoss",
+    "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "Mish",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "Operation",
+    "PairwiseDistance",
+    "PoissonNLLLoss",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "SiLU",
+    "Sigmoid",
+    "SigmoidFocalLoss",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
+    "Softmax",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "SparsePlus",
+    "SquaredHingeLoss",
+    "Squareplus",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "TripletMarginLoss",
+    "TverskyLoss",
+    "operation",
+]

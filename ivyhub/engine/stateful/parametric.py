@@ -1,0 +1,128 @@
+"""Layers with parameters that are no leaf layers of graphs: a graph holds their formulas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ...errors import EngineError
+from .. import ops
+from ..op import Array
+from . import initialisers
+from .leaves import Padding, each, pads
+from .module import Module, Parameter
+
+
+def within(fan_in: int) -> initialisers.Uniform:
+    """Uniform numbers within ±1 / √fan_in, as PyTorch's layers start."""
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    return initialisers.Uniform(-bound, bound)
+
+
+class Bilinear(Module):
+    """y = x1ᵀ W x2 + b over the last axes.
+
+    Source: torch.nn.Bilinear.
+    """
+
+    weight: Array  # (out, in1, in2)
+    bias: Array | None
+
+    def __init__(self, in1_features: int, in2_features: int, out_features: int, use_bias: bool = True) -> None:
+        start = within(in1_features)
+        self.weight = Parameter((out_features, in1_features, in2_features), start)
+        self.bias = Parameter((out_features,), start) if use_bias else None
+
+    def forward(self, x1: Array, x2: Array) -> Array:
+        y = ops.einsum([x1, self.weight, x2], equation="...i,oij,...j->...o")
+        return y if self.bias is None else y + self.bias
+
+
+class PReLU(Module):
+    """max(x, 0) + weight · min(x, 0), with one weight or one a channel.
+
+    Source: He et al. 2015, arXiv:1502.01852; torch.nn.PReLU.
+    """
+
+    weight: Array  # (num_parameters,)
+
+    def __init__(self, num_parameters: int = 1, *, initial: float = 0.25, channel_axis: int = 1) -> None:
+        self.channel_axis = channel_axis
+        self.weight = Parameter((num_parameters,), initialisers.Constant(initial))
+
+    def forward(self, x: Array) -> Array:
+        return ops.prelu(x, self.weight, channel_axis=self.channel_axis)
+
+
+class RMSNorm(Module):
+    """x / √(mean(x²) + eps) · weight over the last axes.
+
+    Source: Zhang & Sennrich 2019, arXiv:1910.07467; torch.nn.RMSNorm.
+    """
+
+    weight: Array | None
+
+    def __init__(self, normalized_shape: int | Sequence[int], eps: float = 1e-6, use_weight: bool = True) -> None:
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.axis, self.eps = tuple(range(-len(shape), 0)), eps
+        self.weight = Parameter(shape, initialisers.ones) if use_weight else None
+
+    def forward(self, x: Array) -> Array:
+        return ops.rms_norm(x, self.weight, axis=self.axis, eps=self.eps)
+
+
+class _ConvTransposeOfRank(Module):
+    rank: ClassVar[int]
+    weight: Array  # (in, out / groups, *kernel)
+    bias: Array | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: Padding = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        use_bias: bool = True,
+        channel_axis: int = 1,
+    ) -> None:
+        if in_channels % groups or out_channels % groups:
+            raise EngineError(f"expected channels in {groups} equal groups, received {in_channels} and {out_channels}")
+        kernel, spread = each(kernel_size, self.rank), each(dilation, self.rank)
+        self.settings: dict[str, Any] = {
+            "strides": each(stride, self.rank),
+            "padding": pads(padding, kernel, spread),
+            "dilation": spread,
+            "groups": groups,
+            "channel_axis": channel_axis,
+        }
+        start = within(out_channels // groups * math.prod(kernel))
+        self.weight = Parameter((in_channels, out_channels // groups, *kernel), start)
+        self.bias = Parameter((out_channels,), start) if use_bias else None
+
+    def forward(self, x: Array) -> Array:
+        return ops.conv_transpose(x, self.weight, self.bias, **self.settings)
+
+
+class ConvTranspose1d(_ConvTransposeOfRank):
+    """The transpose of `Conv1d` as a linear map. Source: torch.nn.ConvTranspose1d."""
+
+    rank = 1
+
+
+class ConvTranspose2d(_ConvTransposeOfRank):
+    """The transpose of `Conv2d` as a linear map. Source: torch.nn.ConvTranspose2d."""
+
+    rank = 2
+
+
+class ConvTranspose3d(_ConvTransposeOfRank):
+    """The transpose of `Conv3d` as a linear map. Source: torch.nn.ConvTranspose3d."""
+
+    rank = 3
+
+
+__all__ = ["Bilinear", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "PReLU", "RMSNorm"]
