@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.engine import loss_samples, nn_samples
+from tests.engine import loss_samples, nn_samples, random_samples, scatter_samples
 from tests.engine.draw import BATCH, FULL, Draw, Sample
 
 
@@ -487,6 +487,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "attention": attention,
     **nn_samples.SAMPLES,
     **loss_samples.SAMPLES,
+    **scatter_samples.SAMPLES,
+    **random_samples.SAMPLES,
 }
 
 _BINARY = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "pow": "power"}
@@ -602,5 +604,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "stop_gradient": lambda x: x,
     **nn_samples.ORACLES,
     **loss_samples.ORACLES,
+    **scatter_samples.ORACLES,
+    **random_samples.ORACLES,
 }
 """What a primitive is compared with, in float64; other operations are compared with their decomposition."""

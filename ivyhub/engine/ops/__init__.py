@@ -26,8 +26,10 @@ from .matrices import *
 from .nn import *
 from .parts import *
 from .pooling import *
+from .random import *
 from .reduction import *
 from .resizing import *
+from .scatter import *
 from .shape import *
 
 __all__ = list(OPS)  # pyright: ignore[reportUnsupportedDunderAll] the table of operations is the list

@@ -121,7 +121,7 @@ index.lower(("torch", "jax", "numpy"), "{x}[{indices}]")
 index.lower("tensorflow", "support.index({x}, [*{indices}])")
 
 
-def _index_put_spec(x: Spec, indices: Sequence[Spec | None], values: Any) -> Spec:
+def put_spec(x: Spec, indices: Sequence[Spec | None], values: Any) -> Spec:
     shape = _index_shape(x.shape, indices)
     if isinstance(values, Spec):
         if values.dtype != x.dtype:
@@ -131,12 +131,12 @@ def _index_put_spec(x: Spec, indices: Sequence[Spec | None], values: Any) -> Spe
     return x
 
 
-@op(rule=_index_put_spec, primitive=True)
+@op(rule=put_spec, primitive=True)
 def at_set(x: Array, indices: Sequence[Array | None], values: Array, /) -> Array:
     """x with ``x[indices]`` replaced. Where a position comes twice, which value stays is not defined."""
 
 
-@op(rule=_index_put_spec, primitive=True)
+@op(rule=put_spec, primitive=True)
 def at_add(x: Array, indices: Sequence[Array | None], values: Array, /) -> Array:
     """x with values added to ``x[indices]``; where a position comes twice, both are added."""
 
@@ -177,7 +177,7 @@ take_along_axis.lower("numpy", "np.take_along_axis({x}, {indices}, axis={axis})"
 take_along_axis.lower("tensorflow", "tf.experimental.numpy.take_along_axis({x}, {indices}, axis={axis})")
 
 
-def _grid(indices: Array, axis: int) -> list[Array]:
+def line_grid(indices: Array, axis: int) -> list[Array]:
     """Positions on every axis, so that ``x[grid]`` is ``take_along_axis(x, indices, axis)``."""
     spec = spec_of(indices)
     axis = normalize_axis(axis, spec.ndim)
@@ -192,7 +192,7 @@ def _grid(indices: Array, axis: int) -> list[Array]:
 @op(rule=same_as_first)
 def set_along_axis(x: Array, indices: Array, values: Array, /, *, axis: int) -> Array:
     """x with the elements of `take_along_axis` replaced. Source: numpy.put_along_axis, torch.scatter."""
-    return at_set(x, _grid(indices, axis), values)
+    return at_set(x, line_grid(indices, axis), values)
 
 
 set_along_axis.lower(
@@ -205,7 +205,7 @@ set_along_axis.lower(
 @op(rule=same_as_first)
 def add_along_axis(x: Array, indices: Array, values: Array, /, *, axis: int) -> Array:
     """x with values added to the elements of `take_along_axis`. Source: torch.scatter_add."""
-    return at_add(x, _grid(indices, axis), values)
+    return at_add(x, line_grid(indices, axis), values)
 
 
 add_along_axis.lower(

@@ -204,6 +204,20 @@ def at_add(x: np.ndarray, indices: Sequence[np.ndarray | None], values: np.ndarr
     return result
 
 
+def at_max(x: np.ndarray, indices: Sequence[np.ndarray | None], values: np.ndarray | float) -> np.ndarray:
+    """x with ``x[indices]`` replaced by the largest of it and the values that go there."""
+    result = x.copy()
+    np.maximum.at(result, _key(indices), values)
+    return result
+
+
+def at_min(x: np.ndarray, indices: Sequence[np.ndarray | None], values: np.ndarray | float) -> np.ndarray:
+    """x with ``x[indices]`` replaced by the smallest of it and the values that go there."""
+    result = x.copy()
+    np.minimum.at(result, _key(indices), values)
+    return result
+
+
 def _key(indices: Sequence[np.ndarray | None]) -> tuple:
     return tuple(slice(None) if each is None else each for each in indices)
 
@@ -269,8 +283,7 @@ def random_uniform(
 def random_integers(key: np.ndarray, shape: Sequence[int], low: int, high: int) -> np.ndarray:
     """Random int32, low <= x < high: 64 bits for each, so that every number is as likely."""
     keys, span = random_split(key, 2), np.uint32(high - low)
-    factor = np.uint32(2**16 % (high - low)) * np.ones((), np.uint32)
-    factor = factor * factor % span
+    factor = np.uint32((2**16 % (high - low)) ** 2 % 2**32 % (high - low))
     upper, lower = random_bits(keys[0], shape), random_bits(keys[1], shape)
     offset = (upper % span * factor + lower % span) % span
     return (offset.astype(np.int64) + low).astype(np.int32)

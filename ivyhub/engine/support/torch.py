@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,3 +23,91 @@ def at_add(x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torc
     everything = torch.arange(x.numel(), device=x.device).reshape(x.shape)[key]
     values = torch.as_tensor(values, dtype=x.dtype, device=x.device).expand(everything.shape)
     return x.flatten().index_add(0, everything.flatten(), values.flatten()).reshape(x.shape)
+
+
+def at_max(x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torch.Tensor | float) -> torch.Tensor:
+    """x with ``x[indices]`` replaced by the largest of it and the values that go there."""
+    return _combined(x, indices, values, "amax")
+
+
+def at_min(x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torch.Tensor | float) -> torch.Tensor:
+    """x with ``x[indices]`` replaced by the smallest of it and the values that go there."""
+    return _combined(x, indices, values, "amin")
+
+
+def _combined(
+    x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torch.Tensor | float, reduction: str
+) -> torch.Tensor:
+    key = tuple(slice(None) if each is None else each for each in indices)
+    everything = torch.arange(x.numel(), device=x.device).reshape(x.shape)[key]
+    values = torch.as_tensor(values, dtype=x.dtype, device=x.device).expand(everything.shape)
+    return x.flatten().scatter_reduce(0, everything.flatten(), values.flatten(), reduction).reshape(x.shape)
+
+
+def threefry(key: torch.Tensor, count: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two random words for each 64-bit count: Threefry-2x32 with 20 rounds (Salmon et al. 2011).
+
+    The words are int64, as uint32 has no arithmetic.
+    """
+    mask = 2**32 - 1
+    first, second = key.to(torch.int64).unbind(-1)
+    keys = [first, second, first ^ second ^ 0x1BD11BDA]
+    high, low = ((count >> 32) + first) & mask, (count + second) & mask
+    for i in range(5):
+        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
+            high = (high + low) & mask
+            low = (low << turn & mask | low >> (32 - turn)) ^ high
+        high, low = (high + keys[(i + 1) % 3]) & mask, (low + keys[(i + 2) % 3] + (i + 1)) & mask
+    return high, low
+
+
+def random_words(key: torch.Tensor, shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two random words for each element of a shape."""
+    high, low = threefry(key, torch.arange(math.prod(shape), device=key.device))
+    return high.reshape(shape), low.reshape(shape)
+
+
+def random_bits(key: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Random uint32 of a shape."""
+    high, low = random_words(key, shape)
+    return (high ^ low).to(torch.uint32)
+
+
+def random_split(key: torch.Tensor, num: int) -> torch.Tensor:
+    """New keys."""
+    return torch.stack(random_words(key, (num,)), dim=-1).to(torch.uint32)
+
+
+def random_fold_in(key: torch.Tensor, data: torch.Tensor | int) -> torch.Tensor:
+    """A new key from a key and the low 32 bits of an integer."""
+    data = torch.as_tensor(data, device=key.device).to(torch.int64)
+    return torch.stack(threefry(key, data & 2**32 - 1)).to(torch.uint32)
+
+
+def random_uniform(
+    key: torch.Tensor, shape: Sequence[int], dtype: torch.dtype, low: float = 0.0, high: float = 1.0
+) -> torch.Tensor:
+    """Random numbers, low <= x < high: as many bits as the dtype has digits."""
+    width, digits = {
+        torch.float16: (16, 10),
+        torch.bfloat16: (8, 7),
+        torch.float32: (32, 23),
+        torch.float64: (64, 52),
+    }[dtype]
+    first, second = random_words(key, shape)
+    if width == 64:
+        bits = first << 20 | second >> 12
+    else:
+        bits = ((first ^ second) & (2**width - 1)) >> (width - digits)
+    unit = bits.to(dtype) * 2.0**-digits
+    low, high = torch.tensor([low, high], dtype=dtype, device=key.device)
+    return torch.maximum(unit * (high - low) + low, low)
+
+
+def random_integers(key: torch.Tensor, shape: Sequence[int], low: int, high: int) -> torch.Tensor:
+    """Random int32, low <= x < high: 64 bits for each, so that every number is as likely."""
+    mask, span = 2**32 - 1, high - low
+    factor = (2**16 % span) ** 2 & mask
+    upper, lower = (first ^ second for first, second in (random_words(each, shape) for each in random_split(key, 2)))
+    offset = (upper % span * (factor % span) + lower % span & mask) % span
+    return (offset + low).to(torch.int32)
