@@ -39,6 +39,7 @@ class Framework:
         packages: top-level packages whose types are its arrays.
         namespaces: the short names that row expressions use, each with the module it stands for.
         dtype: the expression of a dtype, with ``{}`` for its name.
+        wider: for dtypes that some kernels lack, one that holds their numbers (of uint64 the bits) and has them.
         flavours: other words for it on the command line (``flax.linen``), each a way of writing modules.
     """
 
@@ -50,6 +51,7 @@ class Framework:
     namespaces: Mapping[str, str]
     dtype: str
     flavours: tuple[str, ...] = ()
+    wider: Mapping[str, str] = field(default_factory=dict[str, str])
     distributions: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -97,6 +99,7 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
                 *("torch", "torch", "torch", "2.4", ("torch",)),
                 {"torch": "torch", "F": "torch.nn.functional", "nn": "torch.nn"},
                 "torch.{}",
+                wider={"uint16": "int32", "uint32": "int64", "uint64": "int64"},
             ),
             Framework(
                 *("jax", "jax", "jax", "0.4.31", ("jax", "jaxlib")),
@@ -109,6 +112,8 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
                 {"tf": "tensorflow", "keras": "keras", "ops": "keras.ops"},
                 "tf.{}",
                 flavours=("keras",),
+                wider={"int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
+                | {"uint32": "int64", "uint64": "int64"},
                 distributions=("tensorflow-cpu", "tensorflow-macos", "tf-nightly"),
             ),
         )

@@ -47,7 +47,7 @@ from typing import Any
 from packaging.version import Version
 
 from ..errors import EngineError, MixedFrameworksError, NoLoweringError
-from .backends import FRAMEWORKS, framework, framework_of, namespace
+from .backends import FRAMEWORKS, dtype_name, framework, framework_of, namespace
 from .promotion import result_dtype
 from .spec import ONE_DTYPE, Spec, spec_of
 from .template import Source, Template, literal
@@ -77,6 +77,7 @@ class Row:
     until: Version | None
     when: Callable[[SimpleNamespace], bool] | None
     derive: Callable[[SimpleNamespace], Mapping[str, Any]] | None
+    dtypes: frozenset[str] | None = None
 
     @property
     def typed(self) -> bool:
@@ -158,6 +159,7 @@ class Op:
         until: str | None = None,
         when: Callable[[SimpleNamespace], bool] | None = None,
         derive: Callable[[SimpleNamespace], Mapping[str, Any]] | None = None,
+        dtypes: Sequence[str] | None = None,
     ) -> Op:
         """Say how a framework writes the operation.
 
@@ -168,6 +170,7 @@ class Op:
             until: the first version in which it no longer does.
             when: a condition over a namespace of attributes and operand specs.
             derive: further placeholder values, from the same namespace.
+            dtypes: the dtypes of the first array (after promotion) for which it holds; all for None.
 
         Rows are tried newest ``since`` first, then in the order of declaration; the first whose condition holds
         wins, so a row without ``when`` comes last. Raises `EngineError` on a duplicate, or on a placeholder that is
@@ -178,12 +181,15 @@ class Op:
         if unknown and derive is None:
             raise EngineError(f"{self.name}: the row {expression!r} names {sorted(unknown)}, which it does not have")
         for each in (framework,) if isinstance(framework, str) else framework:
-            row = Row(each, template, Version(since), None if until is None else Version(until), when, derive)
+            last = None if until is None else Version(until)
+            kinds = None if dtypes is None else frozenset(dtypes)
+            row = Row(each, template, Version(since), last, when, derive, kinds)
             rows = self.rows[each]
-            if any(r.when is None and when is None and r.since == row.since for r in rows):
+            if any(r.when is None and when is None and r.dtypes == kinds and r.since == row.since for r in rows):
                 raise EngineError(f"{self.name}: {each} has a row for version {since} already")
             rows.append(row)
-            rows.sort(key=lambda r: r.since, reverse=True)  # stable: declaration order within a version
+            # Rows for some dtypes go before those for all; stable: declaration order within a version.
+            rows.sort(key=lambda r: (r.dtypes is not None, r.since), reverse=True)
             self._shaped |= row.typed
         self._kernels.clear()
         return self
@@ -200,7 +206,10 @@ class Op:
         try:
             return kernel(*args)
         except Exception as error:
-            raise self._explained(error, args, attributes) from error
+            wide = self._widened(args, attributes)
+            if wide is None:
+                raise self._explained(error, args, attributes) from error
+            return wide
 
     def on(self, owner: str, /, *args: Any, **attributes: Any) -> Any:
         """The operation in a named framework, for calls that have no array to tell it from.
@@ -316,7 +325,11 @@ class Op:
         ``args`` are specs, Python scalars, None, or sequences of those.
         """
         for row in self.rows[owner]:
-            if row.holds(version) and (row.when is None or row.when(self._names(args, attributes))):
+            if (
+                row.holds(version)
+                and (row.dtypes is None or _first_dtype(args) in row.dtypes)
+                and (row.when is None or row.when(self._names(args, attributes)))
+            ):
                 return row
         return None
 
@@ -409,6 +422,51 @@ class Op:
         tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
         return eval(compile(tree, f"<{self.name} in {row.framework}>", "eval"), dict(namespace(row.framework)))
 
+    def _widened(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+        """What a call gives in a wider dtype, where the framework has no kernel for the one it came in; else None.
+
+        The way is kept as the kernel of its signature.
+        """
+        owner = next((found for arg in _leaves(args) if (found := framework_of(arg))), "")
+        if not owner:
+            return None
+        wider = framework(owner).wider
+
+        def target(arg: Any) -> str | None:
+            name = dtype_name(arg.dtype) if framework_of(arg) else ""
+            return None if name == "uint64" and self.name not in _MODULAR else wider.get(name)
+
+        if not any(map(target, _leaves(args))):
+            return None
+
+        def widen(arg: Any) -> Any:
+            if isinstance(arg, tuple | list):
+                return tuple(map(widen, arg))
+            name = target(arg)
+            return arg if name is None else OPS["astype"](arg, dtype=name)
+
+        def narrow(result: Any, spec: Any) -> Any:
+            if isinstance(spec, tuple):
+                return tuple(map(narrow, result, spec))
+            return result if dtype_name(result.dtype) == spec.dtype else OPS["astype"](result, dtype=spec.dtype)
+
+        def kernel(*args: Any) -> Any:
+            operands = tuple(_spec(arg, owner, self.name) for arg in (*args, *self.defaults[len(args) :]))
+            dtype = self._common_dtype(operands)
+            if dtype is not None:
+                operands = tuple(
+                    _retyped(spec, dtype) if name in self.promotes else spec
+                    for name, spec in zip(self.operands, operands, strict=True)
+                )
+            return narrow(self(*map(widen, args), **attributes), self.infer(operands, self.bind(attributes)))
+
+        try:
+            result = kernel(*args)
+            self._kernels[self._key(args, attributes)] = kernel
+        except Exception:  # the caller raises the one of the narrow dtype
+            return None
+        return result
+
     def _explained(self, error: Exception, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Exception:
         """The engine's own error for what a framework refused, where the operation's rule refuses it too."""
         if isinstance(error, EngineError):
@@ -452,6 +510,10 @@ def op(
     return declare if function is None else declare(function)
 
 
+def _first_dtype(args: Sequence[Any]) -> str | None:
+    return next((leaf.dtype for leaf in _leaves(args) if isinstance(leaf, Spec)), None)
+
+
 def _leaves(args: Sequence[Any]) -> Iterator[Any]:
     for arg in args:
         if isinstance(arg, tuple | list):
@@ -459,6 +521,16 @@ def _leaves(args: Sequence[Any]) -> Iterator[Any]:
         else:
             yield arg
 
+
+_MODULAR = frozenset(
+    {
+        *("add", "subtract", "multiply", "negative", "positive", "abs", "square", "pow", "matmul", "tensordot", "sum"),
+        *("prod", "cumulative_sum", "cumulative_prod", "equal", "not_equal", "bitwise_and", "bitwise_or"),
+        *("bitwise_xor", "bitwise_invert", "bitwise_left_shift", "where", "flip", "roll", "tril", "triu", "take"),
+        *("at_set", "index", "repeat", "tile", "diagonal", "outer", "einsum"),
+    }
+)
+"""Operations that give the same bits for numbers with a sign and without: there int64 stands for uint64."""
 
 _KERNELS = 4096  # kernels that one operation keeps: shapes and numbers among the attributes have no end
 
@@ -487,8 +559,8 @@ def _retyped(spec: Any, dtype: str) -> Any:
 
 
 def _spec(arg: Any, owner: str, name: str) -> Any:
-    if arg is None or isinstance(arg, bool | int | float | complex):
-        return arg
+    if arg is None or (isinstance(arg, bool | int | float | complex) and not hasattr(arg, "dtype")):
+        return arg  # np.float64 is a float, too
     if isinstance(arg, tuple | list):
         return tuple(_spec(item, owner, name) for item in arg)
     found = framework_of(arg)

@@ -92,7 +92,7 @@ def result_dtype(operands: Iterable[Any]) -> str:
         raise DTypeError("expected at least one array or dtype, received Python scalars only")
     found = functools.reduce(promote, dtypes)
     for operand in operands:
-        if isinstance(operand, bool | int | float | complex):
+        if isinstance(operand, bool | int | float | complex) and not hasattr(operand, "dtype"):
             kind = type(operand).__name__
             if _KINDS.index(kind) > _KINDS.index(kind_of(found)):
                 raise DTypeError(

@@ -617,3 +617,15 @@ def astype(x: Array, /, *, dtype: DType) -> Array:
 astype.lower("torch", "{x}.to({dtype})")
 astype.lower(("numpy", "jax"), "{x}.astype({dtype})")
 astype.lower("tensorflow", "tf.cast({x}, {dtype})")
+
+# -- uint64 in PyTorch: no order, division or shift of its own ---------------------------------------------------------
+
+_UINT64: Any = {"dtypes": ("uint64",)}
+for _op, _sign in ((less, "<"), (less_equal, "<="), (greater, ">"), (greater_equal, ">=")):
+    _op.lower("torch", f"support.ordered({{x1}}) {_sign} support.ordered({{x2}})", **_UINT64)
+for _op in (maximum, minimum):
+    _call = f"torch.{_op.name}(support.ordered({{x1}}), support.ordered({{x2}}))"
+    _op.lower("torch", f"support.unordered({_call})", **_UINT64)
+floor_divide.lower("torch", "support.floor_divide({x1}, {x2})", **_UINT64)
+remainder.lower("torch", "support.remainder({x1}, {x2})", **_UINT64)
+bitwise_right_shift.lower("torch", "support.right_shift({x1}, {x2})", **_UINT64)

@@ -342,3 +342,8 @@ searchsorted.lower("torch", "torch.searchsorted({x1}, {x2}, side={side:'left'})"
 searchsorted.lower("numpy", "np.searchsorted({x1}, {x2}, side={side:'left'})")
 searchsorted.lower("jax", "jnp.searchsorted({x1}, {x2}, side={side:'left'})")
 searchsorted.lower("tensorflow", "support.searchsorted({x1}, {x2}, side={side:'left'})")
+searchsorted.lower(
+    "torch",
+    "torch.searchsorted(support.ordered({x1}), support.ordered({x2}), side={side:'left'})",
+    dtypes=("uint64",),
+)

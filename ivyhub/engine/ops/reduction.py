@@ -40,7 +40,7 @@ def _sum_spec(x: Spec, *, axis: Axis = None, keepdims: bool = False) -> Spec:
 
 
 def _sum_dtype(dtype: str) -> str:
-    return "int64" if dtype == "bool" or is_integer(dtype) else dtype
+    return "int64" if dtype == "bool" or (is_integer(dtype) and dtype != "uint64") else dtype
 
 
 def _widens(n: SimpleNamespace) -> bool:
@@ -64,7 +64,7 @@ def _lower_reduction(op: Op, method: str, torch: str | None = None, tensorflow: 
 
 @op(rule=_sum_spec, primitive=True)
 def sum(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Σ x; int64 for integers and truth values."""
+    """Σ x; int64 for integers and truth values (uint64 stays)."""
 
 
 sum.lower("tensorflow", "tf.reduce_sum(tf.cast({x}, tf.int64), axis={axis}, keepdims={keepdims:False})", when=_widens)
@@ -74,7 +74,7 @@ _lower_reduction(sum, "sum")
 
 @op(rule=_sum_spec, primitive=True)
 def prod(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
-    """Π x over one axis or all; int64 for integers and truth values."""
+    """Π x over one axis or all; int64 for integers and truth values (uint64 stays)."""
 
 
 prod.lower("tensorflow", "tf.reduce_prod(tf.cast({x}, tf.int64), axis={axis}, keepdims={keepdims:False})", when=_widens)
@@ -95,7 +95,7 @@ def _cumulative_spec(x: Spec, *, axis: int) -> Spec:
 
 @op(rule=_cumulative_spec, primitive=True)
 def cumulative_sum(x: Array, /, *, axis: int) -> Array:
-    """Σ x over everything up to and with each place of an axis; int64 for integers and truth values."""
+    """Σ x over everything up to and with each place of an axis; int64 for integers and truth values (uint64 stays)."""
 
 
 cumulative_sum.lower("torch", "{x}.cumsum(dim={axis})")
@@ -107,7 +107,7 @@ cumulative_sum.lower(("numpy", "jax"), "{x}.cumsum(axis={axis})")
 
 @op(rule=_cumulative_spec, primitive=True)
 def cumulative_prod(x: Array, /, *, axis: int) -> Array:
-    """Π x over everything up to and with each place of an axis; int64 for integers and truth values."""
+    """Π x over everything up to and with each place of an axis; int64 for integers and truth values (uint64 stays)."""
 
 
 cumulative_prod.lower("torch", "{x}.cumprod(dim={axis})")
@@ -245,6 +245,15 @@ def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> A
 
 _lower_arg(argmin, "argmin")
 
+
+_UINT64: Any = {"dtypes": ("uint64",), "derive": _all_axes}
+for _op, _name in ((max, "amax"), (min, "amin")):
+    _call = f"support.ordered({{x}}).{_name}(dim={{axis}}, keepdim={{keepdims:False}})"
+    _op.lower("torch", f"support.unordered({_call})", **_UINT64)
+for _op in (argmax, argmin):
+    _op.lower(
+        "torch", f"support.ordered({{x}}).{_op.name}(dim={{axis}}, keepdim={{keepdims:False}})", dtypes=("uint64",)
+    )
 
 # -- truth -----------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,11 @@ from ..spec import spec_of
 SCALARS = (bool, int, float, complex)
 
 
+def is_number(x: Any) -> bool:
+    """Whether x is a Python number; NumPy's float64 is one by inheritance, but an array by meaning."""
+    return isinstance(x, SCALARS) and not hasattr(x, "dtype")
+
+
 def owner_of(*arrays: Any) -> str:
     """The framework of the first array. Raises `DTypeError` where there is none."""
     for x in arrays:
@@ -47,9 +52,9 @@ def scalar_like(value: Any, x: Array) -> Array:
 
 def arrays(x1: Any, x2: Any) -> tuple[Array, Array]:
     """Both operands as arrays of one dtype."""
-    if isinstance(x1, SCALARS):
+    if is_number(x1):
         return scalar_like(x1, x2), x2
-    if isinstance(x2, SCALARS):
+    if is_number(x2):
         return x1, scalar_like(x2, x1)
     first, second = dtype_of(x1), dtype_of(x2)
     if first != second:
@@ -83,6 +88,7 @@ __all__ = [
     "is_floating",
     "is_inexact",
     "is_integer",
+    "is_number",
     "kind_of",
     "owner_of",
     "scalar_like",

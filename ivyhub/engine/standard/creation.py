@@ -11,7 +11,7 @@ from ...errors import DTypeError, MixedFrameworksError, ShapeError
 from .. import native, ops
 from ..backends import dtype_name, framework_of
 from ..op import Array
-from ._common import SCALARS, cast, dtype_of, kind_of, owner_of
+from ._common import cast, dtype_of, is_number, kind_of, owner_of
 
 Shape = int | tuple[int, ...]
 
@@ -164,7 +164,7 @@ def asarray(framework: str, obj: Any, /, *, dtype: Any = None, device: Any = Non
             f"asarray expected numbers or an array of {framework}, received {type(obj).__module__}.{type(obj).__qualname__}",
             hint="from_dlpack takes arrays of other frameworks",
         )
-    plain = isinstance(obj, (*SCALARS, list, tuple))
+    plain = is_number(obj) or isinstance(obj, list | tuple)
     if copy is False and plain:
         raise ValueError("expected an array that can be shared, received Python numbers, which copy=False cannot take")
     host = _host(obj, None if dtype is None else dtype_name(dtype))

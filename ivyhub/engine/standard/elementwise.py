@@ -12,7 +12,7 @@ from typing import Any
 from .. import ops
 from ..op import Array, Op
 from ..spec import broadcast_shapes
-from ._common import SCALARS, arrays, cast, dtype_of, is_complex, is_floating, scalar_like
+from ._common import arrays, cast, dtype_of, is_complex, is_floating, is_number, scalar_like
 from .creation import full_like, zeros_like
 
 # -- rounding --------------------------------------------------------------------------------------------------------
@@ -121,14 +121,14 @@ def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
 
 
 def _bound(bound: Any, x: Array, name: str) -> Array:
-    return scalar_like(bound, x) if isinstance(bound, SCALARS) else cast(bound, name)
+    return scalar_like(bound, x) if is_number(bound) else cast(bound, name)
 
 
 def _binary(op: Op) -> Callable[[Any, Any], Array]:
     """An operation whose rows take arrays, for Python numbers too."""
 
     def function(x1: Array, x2: Array, /) -> Array:
-        if isinstance(x1, SCALARS) or isinstance(x2, SCALARS):
+        if is_number(x1) or is_number(x2):
             x1, x2 = arrays(x1, x2)
         return op(x1, x2)
 

@@ -9,7 +9,7 @@ from ...errors import ShapeError
 from .. import ops
 from ..op import Array
 from ..spec import spec_of
-from ._common import SCALARS, cast, dtype_of
+from ._common import cast, dtype_of, is_number
 from .elementwise import conj
 from .manipulation import matrix_transpose
 from .statistical import accumulated, sum
@@ -121,12 +121,12 @@ def matrix_rank(x: Array, /, *, rtol: Any = None) -> Array:
 def _tolerance(x: Array, values: Array, rtol: Any) -> Any:
     if rtol is None:
         return ops.rank_tolerance(spec_of(x))
-    return rtol if isinstance(rtol, SCALARS) else ops.reshape(cast(rtol, dtype_of(values)), shape=(*rtol.shape, 1))
+    return rtol if is_number(rtol) else ops.reshape(cast(rtol, dtype_of(values)), shape=(*rtol.shape, 1))
 
 
 def pinv(x: Array, /, *, rtol: Any = None) -> Array:
     """The pseudo-inverse: singular values up to ``rtol`` times the largest count as zero. See `matrix_rank`."""
-    if rtol is None or isinstance(rtol, SCALARS):
+    if rtol is None or is_number(rtol):
         return ops.pinv(x, rtol=rtol)
     u, s, vh = ops.svd(x, full_matrices=False)
     kept = ops.greater(s, ops.max(s, axis=-1, keepdims=True) * _tolerance(x, s, rtol))

@@ -9,7 +9,7 @@ from .. import native, ops
 from ..backends import dtype_name, framework_of
 from ..op import Array, Op
 from ..spec import normalize_axes, normalize_axis
-from ._common import SCALARS, arrays, cast, dtype_of, is_complex, is_integer, owner_of, scalar_like
+from ._common import arrays, cast, dtype_of, is_complex, is_integer, is_number, owner_of, scalar_like
 from .creation import default_dtype, full_like
 
 Axis = int | tuple[int, ...] | None
@@ -157,7 +157,7 @@ def searchsorted(
 
 def where(condition: Array, x1: Any, x2: Any, /) -> Array:
     """x1 where the condition holds, x2 elsewhere; each an array or a number."""
-    if isinstance(x1, SCALARS) and isinstance(x2, SCALARS):
+    if is_number(x1) and is_number(x2):
         kind = type(x1 + x2).__name__ if not (isinstance(x1, bool) and isinstance(x2, bool)) else "bool"
         dtype = default_dtype(owner_of(condition), kind)
         x1 = cast(full_like(condition, x1, dtype=dtype), dtype)

@@ -111,3 +111,43 @@ def random_integers(key: torch.Tensor, shape: Sequence[int], low: int, high: int
     upper, lower = (first ^ second for first, second in (random_words(each, shape) for each in random_split(key, 2)))
     offset = (upper % span * (factor % span) + lower % span & mask) % span
     return (offset + low).to(torch.int32)
+
+
+def ordered(x: torch.Tensor | int) -> torch.Tensor:
+    """uint64, which few kernels take, as int64 in the same order."""
+    return _bits(x) ^ torch.iinfo(torch.int64).min
+
+
+def _bits(x: torch.Tensor | int) -> torch.Tensor:
+    return (x if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.uint64)).view(torch.int64)
+
+
+def unordered(x: torch.Tensor) -> torch.Tensor:
+    """The inverse of `ordered`."""
+    return (x ^ torch.iinfo(torch.int64).min).view(torch.uint64)
+
+
+def floor_divide(x1: torch.Tensor | int, x2: torch.Tensor | int) -> torch.Tensor:
+    """The quotient of uint64 by way of int64: half the dividend first, then what is left."""
+    dividend, divisor = _bits(x1), _bits(x2)
+    above = divisor < 0  # 2⁶³ or more: the quotient is 0 or 1
+    safe = torch.where(above | (divisor == 0), 1, divisor)
+    half = (dividend >> 1) & torch.iinfo(torch.int64).max
+    quotient = (half // safe) << 1
+    left = dividend - quotient * safe
+    quotient = quotient + (ordered(left.view(torch.uint64)) >= ordered(safe.view(torch.uint64)))
+    larger = ordered(dividend.view(torch.uint64)) >= ordered(divisor.view(torch.uint64))
+    quotient = torch.where(above, larger.to(torch.int64), quotient)
+    return torch.where(divisor == 0, 0, quotient).view(torch.uint64)
+
+
+def remainder(x1: torch.Tensor | int, x2: torch.Tensor | int) -> torch.Tensor:
+    """The remainder of uint64."""
+    return (_bits(x1) - _bits(floor_divide(x1, x2)) * _bits(x2)).view(torch.uint64)
+
+
+def right_shift(x1: torch.Tensor | int, x2: torch.Tensor | int) -> torch.Tensor:
+    """uint64 shifted right, zeros from the left."""
+    count = _bits(x2)
+    ones = (torch.ones((), dtype=torch.int64) << (63 - count)) * 2 - 1
+    return ((_bits(x1) >> count) & ones).view(torch.uint64)
