@@ -25,6 +25,7 @@ from .margin_losses import *
 from .matrices import *
 from .nn import *
 from .parts import *
+from .patches import *
 from .pooling import *
 from .random import *
 from .reduction import *
