@@ -149,11 +149,13 @@ def size(count: float | None) -> str:
 
 
 def certificate_lines(certificate: Any) -> list[str]:
-    """The figures of a certificate, one line a check: what was measured, against which tolerance."""
-    return columns(
+    """The figures of a certificate, one line a check: what was measured, against which tolerance, and against what."""
+    rows = columns(
         (
             (row["check"], f"{row['measured']:.1e}", f"<= {row['tolerance']:.0e}", "ok" if row["passed"] else "MISSED")
             for row in certificate["rows"]
         ),
         ("check", "measured", "tolerance", ""),
     )
+    reference = certificate.get("reference")  # an older ivyhub did not say
+    return [*rows, f"compared with {reference}"] if reference else rows

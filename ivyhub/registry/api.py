@@ -358,7 +358,7 @@ def verify(export: str, *, progress: Progress = SILENT, store: Store | None = No
 
     Raises:
         UnknownNameError: no such folder or model, or none of its exports is there.
-        UsageError: the model was kept without a configuration, so no original can be built.
+        FrameworkNotInstalledError: the framework of the export or that of its original is missing.
 
     Example:
         >>> import ivyhub
@@ -400,7 +400,8 @@ def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, 
     version = store.version(digest)
     original = conversion.original_of(store, version, record.dtype)
     model = conversion.cast(versions.get_model(store, version), record.dtype)
-    return conversion.measure(model, emit(model.graph, target), original, folder, device=None, progress=progress)
+    found = conversion.measure(model, emit(model.graph, target), original, folder, device=None, progress=progress)
+    return {**found, "reference": versions.reference(version)}
 
 
 # -- models in memory ------------------------------------------------------------------------------------------------
@@ -472,12 +473,14 @@ def push(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     dynamic: Dynamic | None = None,
+    verify: bool = True,
     store: Store | None = None,
 ) -> Digest:
     """Keep a model in the local registry under a name.
 
     A fine-tuned export, live or as a folder, goes back to the names and layouts of the checkpoint that it came from,
-    as a new version whose parent is that one. Any other ``torch.nn.Module`` is captured with the inputs given.
+    as a new version whose parent is that one. Any other ``torch.nn.Module`` is captured with the inputs given; its
+    PyTorch export is compared with it, and stands for it when other exports are compared with their original later.
 
     Args:
         model: a live export, the folder of one, a ``torch.nn.Module``, or a graph of `trace`.
@@ -485,6 +488,7 @@ def push(
         args: of a module that is no export: example inputs, see `transpile`.
         kwargs: of such a module: example inputs by name.
         dynamic: of such a module: the names of its symbolic sizes.
+        verify: compare such a module with its PyTorch export, and refuse it where they do not agree.
         store: the registry; the user's own by default.
 
     Returns:
@@ -493,6 +497,7 @@ def push(
     Raises:
         UsageError: the name is none, or the model is of no kind that can be kept.
         TensorMismatchError: tensors of the export are missing or have other shapes.
+        VerificationError: the module and its PyTorch export do not agree.
 
     Example:
         >>> import ivyhub
@@ -501,7 +506,7 @@ def push(
     """
     check_name(name)
     store = store or Store()
-    digest = memory.keep(store, model, args, kwargs or {}, dynamic or {}, name=name)
+    digest = memory.keep(store, model, args, kwargs or {}, dynamic or {}, name=name, verify=verify)
     store.refs.set(name, digest, why="push")
     return digest
 

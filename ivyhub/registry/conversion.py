@@ -17,7 +17,7 @@ import msgspec
 
 from ivyhub import __version__
 from ivyhub.engine.backends import FRAMEWORKS, load
-from ivyhub.errors import TargetVersionError, UsageError, VerificationError
+from ivyhub.errors import TargetVersionError, VerificationError
 from ivyhub.registry import certificate as certificates
 from ivyhub.registry import versions
 from ivyhub.registry.adapters import emit
@@ -28,7 +28,7 @@ from ivyhub.registry.divergence import first_difference
 from ivyhub.registry.export import RECORD, card, encode_record, load_package, record_of, write_source, write_weights
 from ivyhub.registry.files import Digest, digest_bytes, digest_hex, storage_errors
 from ivyhub.registry.manifest import ExportRecord, Version, encode, now
-from ivyhub.registry.pipeline import Model, Recipe, cast, floating_dtype, model_of
+from ivyhub.registry.pipeline import Model, Recipe, cast, flat, floating_dtype, model_of
 from ivyhub.registry.progress import Progress
 from ivyhub.registry.source import Source
 from ivyhub.registry.store import Store
@@ -92,7 +92,6 @@ def export_of(
     """
     options = {"dtype": dtype, "ivyhub": __version__}
     version = store.version(digest)
-    verify = verify and version.config is not None
 
     def known() -> ExportRecord | None:
         found = store.find_export(digest, str(target), options)
@@ -121,6 +120,7 @@ def export_of(
             if verify:
                 original = original_of(store, version, dtype)
                 certificate = measure(model, export, original, package, device=device, progress=progress)
+                certificate["reference"] = versions.reference(version)
                 refuse_missed(name, target, certificate)
             record = record_of(
                 export,
@@ -186,12 +186,13 @@ def measure(
     progress: Progress,
 ) -> dict[str, Any]:
     """The certificate of a package, and the first module that differs where it misses."""
+    trainable = any(parameter.trainable for _, parameter in model.graph.parameters())
     found = certificates.certify(
         model,
         original,
         lambda: open_runner(export.target, load_package(package, device=device)),
         export.weights,
-        trains=export.target.framework != "numpy",
+        trains=trainable and export.target.framework != "numpy",
         dtype=floating_dtype(model.graph),
         progress=progress,
     )
@@ -207,21 +208,27 @@ def open_runner(target: Target, model: Any) -> Runner:
 
 
 def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[], Original]:
-    """Opens the original of a version, with its weights, in the library that it comes from.
+    """Opens what the exports of a version are compared with; `versions.reference` says in words which it is.
+
+    With a configuration it is the model of the library that it comes from. A module that was pushed is gone when its
+    exports are made: they are compared with the version's own PyTorch export, which `push` compared with the module.
 
     Raises:
-        UsageError: the version has no configuration from which a library could build it.
+        FrameworkNotInstalledError: PyTorch is missing.
     """
-    if version.config is None:
-        raise UsageError(
-            f"{version.origin.id!r} was kept without a configuration: there is no original to compare with",
-            hint="compare it when it is converted: ivyhub.transpile(module, ..., verify=True)",
-        )
+    load("torch")
+    from ivyhub.registry.adapters.torch.hub import fill, read_folder
+    from ivyhub.registry.adapters.torch.run import TorchRunner, cast_module
+
+    def exported() -> Original:
+        model, target = cast(versions.get_model(store, version), dtype), Target.parse("torch")
+        export = emit(model.graph, target)
+        with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
+            write_source(folder, export)
+            write_weights(folder, export, model.tensors(checkpoint, export.weights))
+            return TorchRunner(load_package(folder), arrange=flat)
 
     def opened() -> Original:
-        from ivyhub.registry.adapters.torch.hub import fill, read_folder
-        from ivyhub.registry.adapters.torch.run import TorchRunner, cast_module
-
         with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
             skeleton = read_folder(versions.configuration(store, version, folder), checkpoint)
             assert skeleton.weights is not None
@@ -229,7 +236,7 @@ def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[
             fill(skeleton.module, ((tensor.info.name, tensor.read()) for tensor in planned))
         return TorchRunner(cast_module(skeleton.module, dtype), skeleton.settings)
 
-    return opened
+    return exported if version.config is None else opened
 
 
 def refuse_missed(name: str, target: Target, certificate: dict[str, Any]) -> None:

@@ -290,7 +290,9 @@ def card(name: str, record: Record, licence: str | None) -> str:
             f"| {row['check']} | {row['measured']:.1e} | {row['tolerance']:.0e}{'' if row['passed'] else ' (missed)'} |"
             for row in record.certificate["rows"]
         ]
-        lines += ["", f"Random inputs of seed {record.certificate['seed']}; `ivyhub verify` measures again.", ""]
+        reference = _plain(record.certificate.get("reference", "its original"))
+        lines += ["", f"Compared with {reference},"]
+        lines += [f"on random inputs of seed {record.certificate['seed']}; `ivyhub verify` measures again.", ""]
     return "\n".join(lines)
 
 

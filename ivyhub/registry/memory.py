@@ -22,6 +22,7 @@ from ivyhub.registry import conversion, versions
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.running import Original
 from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.adapters.writing.export import Export
 from ivyhub.registry.export import (
     Record,
     call_load,
@@ -41,8 +42,8 @@ from ivyhub.registry.weights import Checkpoint, Entry, MemoryCheckpoint, Planned
 
 Dynamic = Mapping[str, Mapping[int, str]]
 
-#: The arrays of the modules that graphs were traced from, for as long as the graph is alive.
-_ARRAYS: weakref.WeakKeyDictionary[Graph, dict[str, Any]] = weakref.WeakKeyDictionary()
+#: The modules that graphs were traced from and their arrays, for as long as the graph is alive.
+_TRACED: weakref.WeakKeyDictionary[Graph, tuple[Any, dict[str, Any]]] = weakref.WeakKeyDictionary()
 
 
 def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Graph:
@@ -50,7 +51,7 @@ def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic
     if _is_torch(function):
         found = _capture(function, args, kwargs, dynamic)
         graph = simplify(found.graph)
-        _ARRAYS[graph] = found.tensors
+        _TRACED[graph] = function, found.tensors
         return graph
     if not callable(function):
         raise UsageError(
@@ -81,12 +82,9 @@ def transpile(
     with tempfile.TemporaryDirectory(prefix="ivyhub-") as name:
         folder = Path(name) / export.entry.lower()
         folder.mkdir()
-        write_source(folder, export)
-        write_weights(folder, export, model.tensors(_checkpoint(arrays), export.weights))
+        _write(folder, model, export, arrays)
         if verify:
-            original = _original(module, model)
-            found = conversion.measure(model, export, original, folder, device=native, progress=SILENT)
-            conversion.refuse_missed(type(module).__name__, target, found)
+            found = _certified(module, model, export, folder, device=native)
             record = msgspec.structs.replace(record, certificate=found)
         package = import_package(folder)
         vars(package)["__ivyhub__"] = record
@@ -94,7 +92,14 @@ def transpile(
 
 
 def keep(
-    store: Store, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic, *, name: str
+    store: Store,
+    model: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    dynamic: Dynamic,
+    *,
+    name: str,
+    verify: bool,
 ) -> Digest:
     """See `ivyhub.push`."""
     if isinstance(model, str | Path):
@@ -104,7 +109,8 @@ def keep(
             return _keep_export(store, record, checkpoint, name=name)
     if isinstance(model, Graph):
         recipe = Recipe(input_specs(model, {}), {}, _identity(model))
-        return _keep_arrays(store, Model(model, recipe), _ARRAYS.get(model), name=name)
+        module, arrays = _TRACED.get(model, (None, None))
+        return _keep_arrays(store, Model(model, recipe), arrays, name=name, module=module if verify else None)
     known = record_of_object(model[0] if isinstance(model, tuple) and model else model)  # a Linen export is a pair
     if known is not None:
         record = known[0]
@@ -112,7 +118,7 @@ def keep(
         arrays = adapter.tensors(model)
         return _keep_export(store, record, _checkpoint(arrays), name=name)
     found, arrays = _captured(model, args, kwargs, dynamic)
-    return _keep_arrays(store, found, arrays, name=name)
+    return _keep_arrays(store, found, arrays, name=name, module=model if verify else None)
 
 
 # -- capture ----------------------------------------------------------------------------------------------------------
@@ -184,6 +190,18 @@ def _checkpoint(arrays: Mapping[str, Any]) -> Checkpoint:
     )
 
 
+def _write(folder: Path, model: Model, export: Export, arrays: Mapping[str, Any]) -> None:
+    write_source(folder, export)
+    write_weights(folder, export, model.tensors(_checkpoint(arrays), export.weights))
+
+
+def _certified(module: Any, model: Model, export: Export, folder: Path, *, device: Any) -> dict[str, Any]:
+    """The certificate of an export against the live module. Raises `VerificationError` where they do not agree."""
+    found = conversion.measure(model, export, _original(module, model), folder, device=device, progress=SILENT)
+    conversion.refuse_missed(type(module).__name__, export.target, found)
+    return {**found, "reference": f"the module {type(module).__name__} in memory"}
+
+
 def _original(module: Any, model: Model) -> Callable[[], Original]:
     """Opens a copy of a live module: a certificate trains what it compares."""
     import copy
@@ -196,8 +214,14 @@ def _original(module: Any, model: Model) -> Callable[[], Original]:
 # -- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def _keep_arrays(store: Store, model: Model, arrays: Mapping[str, Any] | None, *, name: str) -> Digest:
-    """Keep a model that is not in the registry, its arrays under the names of its graph."""
+def _keep_arrays(
+    store: Store, model: Model, arrays: Mapping[str, Any] | None, *, name: str, module: Any = None
+) -> Digest:
+    """Keep a model that is not in the registry, its arrays under the names of its graph.
+
+    Where the module is given that it was captured from, its PyTorch export is compared with that first: it is what
+    the exports of the version are compared with when the module is gone.
+    """
     wanted = WeightMap(model.recipe.weights)
     if arrays is None and wanted.entries:
         raise UsageError(
@@ -205,8 +229,15 @@ def _keep_arrays(store: Store, model: Model, arrays: Mapping[str, Any] | None, *
             hint="push the module, or the graph that ivyhub.trace returned for it in this process",
         )
     text = model.graph.to_json().encode()
+    proof = None
+    if module is not None:
+        export = emit(model.graph, Target.parse("torch"))
+        with store.scratch() as folder:
+            _write(folder, model, export, arrays or {})
+            proof = _certified(module, model, export, folder, device=None)
     tensors = wanted.apply(_checkpoint(arrays or {}))
-    return versions.put_tensors(store, model, tensors, origin=Origin("memory", name, None, digest_bytes(text)))
+    origin = Origin("memory", name, None, digest_bytes(text))
+    return versions.put_tensors(store, model, tensors, origin=origin, proof=proof)
 
 
 def _keep_export(store: Store, record: Record, native: Checkpoint, *, name: str) -> Digest:

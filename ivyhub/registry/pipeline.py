@@ -5,7 +5,7 @@ A `Model` is everything an export is made from. It comes from a checkpoint, from
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -175,6 +175,16 @@ def arrange(graph: Graph, arrays: dict[str, Any]) -> dict[str, Any]:
         return arrays[path] if isinstance(value, Value) else value
 
     return {name: _rebuilt(tree, name, leaf) for name, tree in graph.inputs.items()}
+
+
+def flat(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays by path as the arguments of an export, whose names have no dots.
+
+    Example:
+        >>> flat({"past.0": 7})
+        {'past_0': 7}
+    """
+    return {name.replace(".", "_"): array for name, array in arrays.items()}
 
 
 def _rebuilt(tree: Any, path: str, leaf: Callable[[str, Any], Any]) -> Any:

@@ -22,6 +22,8 @@ from ivyhub.registry.weights import Checkpoint, PlannedTensor, write_safetensors
 from ivyhub.registry.weights.checkpoint import open_shards
 
 RECIPE = "ivyhub-recipe.json"
+PROOF = "ivyhub-proof.json"
+_OWN = {RECIPE, PROOF}  # what ivyhub keeps beside a model; the other files travel with it
 
 
 def put_source(store: Store, model: Model, source: Source) -> Digest:
@@ -45,6 +47,7 @@ def put_tensors(
     origin: Origin,
     like: Version | None = None,
     parents: tuple[Parent, ...] = (),
+    proof: Mapping[str, Any] | None = None,
 ) -> Digest:
     """Keep a model with tensors under the names of its checkpoint.
 
@@ -55,13 +58,16 @@ def put_tensors(
         origin: where they come from.
         like: a version whose configuration, tokenizer and licence hold for this one too.
         parents: the versions that this one was made from.
+        proof: the certificate of its PyTorch export against the module that it was captured from.
     """
     with store.scratch() as folder:
         paths = write_safetensors(folder / "model.safetensors", tensors, metadata={"format": "pt"})
         records = {path.name: store.record(store.put_file(path, move=True)) for path in paths}
     index = {name: records.pop(name) for name in list(records) if name.endswith(".json")}
-    kept = {name: file for name, file in like.files.items() if name != RECIPE} if like else {}
+    kept = {name: file for name, file in like.files.items() if name not in _OWN} if like else {}
     kept = {name: file for name, file in kept.items() if not name.endswith(".safetensors.index.json")}
+    if proof is not None:
+        kept[PROOF] = store.record(store.put_bytes(msgspec.json.encode(proof, order="sorted")))
     return _put(
         store,
         model,
@@ -149,6 +155,17 @@ def get_model(store: Store, version: Version) -> Model:
     return Model(graph, recipe)
 
 
+def reference(version: Version) -> str:
+    """What the exports of a version are compared with, in words; `conversion.original_of` opens it."""
+    if version.config is not None:
+        return f"the model of {version.framework} that its configuration describes"
+    if PROOF in version.files:
+        return "the PyTorch export of this version, which agreed with the module when that was pushed"
+    if any(parent.how == "fine-tune" for parent in version.parents):
+        return "the PyTorch export of this version, whose graph is that of the version it was trained from"
+    return "the PyTorch export of this version, which was compared with nothing when it was pushed"
+
+
 @contextmanager
 def open_weights(store: Store, version: Version) -> Generator[Checkpoint]:
     """The checkpoint of a version, read from the store."""
@@ -158,7 +175,7 @@ def open_weights(store: Store, version: Version) -> Generator[Checkpoint]:
 
 def side_files(version: Version) -> Mapping[str, FileRecord]:
     """What travels with a model into every export: tokenizer, preprocessor, licence."""
-    kept = {name: file for name, file in version.files.items() if name != RECIPE}
+    kept = {name: file for name, file in version.files.items() if name not in _OWN}
     return {name: file for name, file in kept.items() if not name.endswith((".safetensors.index.json", "README.md"))}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....engine.graph import Graph
 from ..target import Target
-from ..writing.classes import Class
+from ..writing.classes import Class, Plan
 from ..writing.emitter import Emitter
 from ..writing.export import Export
 from ..writing.prepare import prepare
@@ -75,6 +75,10 @@ class NnxEmitter(Emitter):
 
     def prepare(self, graph: Graph) -> Graph:
         return prepare(graph, self.style)
+
+    def _package(self, names: list[str], done: Plan) -> str:
+        text = super()._package(names, done)
+        return text if done.root.build or done.root.kept else text.replace("(rngs=nnx.Rngs(seed))", "()")
 
     def render_class(self, cls: Class) -> str:
         lines = [f"class {cls.name}(nnx.Module):{self.place(cls)}"]
