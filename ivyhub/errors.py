@@ -18,6 +18,7 @@
     │   └── TensorMismatchError                missing, unexpected or mis-shaped tensors
     ├── EngineError                   exit 1   a wrong call of an operation or module
     │   ├── ShapeError                         shapes that do not fit (also a ValueError)
+    │   │   └── AxisError                      an axis that an array does not have (also an IndexError)
     │   ├── DTypeError                         dtypes that do not fit (also a TypeError)
     │   ├── MixedFrameworksError               arrays of two frameworks in one call (also a TypeError)
     │   ├── GraphError                         a graph that breaks the specification of the IR
@@ -157,6 +158,12 @@ class ShapeError(EngineError, ValueError):
     """Shapes do not fit."""
 
     code = "shape"
+
+
+class AxisError(ShapeError, IndexError):
+    """An array does not have that axis."""
+
+    code = "axis"
 
 
 class DTypeError(EngineError, TypeError):

@@ -277,18 +277,18 @@ class Op:
         recorder = RECORDER.get()
         if recorder is None:
             raise EngineError(f"{self.name} received a traced array outside of its trace")
-        return recorder.apply(self, self._promoted(args), self.bind(attributes))
+        return recorder.apply(self, self._cast(args, self._common_dtype(args)), self.bind(attributes))
 
-    def _promoted(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Operands with their casts, as operations."""
-        dtype = self._common_dtype(args)
+    def _cast(self, args: tuple[Any, ...], dtype: str | None) -> tuple[Any, ...]:
+        """Operands that are to have a dtype, cast to it by operations."""
         if dtype is None:
             return args
 
         def cast(arg: Any) -> Any:
             if isinstance(arg, tuple | list):
                 return tuple(map(cast, arg))
-            return OPS["astype"](arg, dtype=dtype) if getattr(arg, "dtype", dtype) != dtype else arg
+            differs = hasattr(arg, "dtype") and dtype_name(arg.dtype) != dtype
+            return OPS["astype"](arg, dtype=dtype) if differs else arg
 
         return tuple(cast(arg) if name in self.promotes else arg for name, arg in zip(self.operands, args, strict=True))
 
@@ -392,7 +392,7 @@ class Op:
                 hint="call it in another framework, or add a row with lower()",
             )
         rest = args[given:]
-        return lambda *args: self.function(*self._promoted((*args, *rest)), **attributes)
+        return lambda *args: self.function(*self._cast((*args, *rest), dtype), **attributes)
 
     def _compile(
         self, row: Row, args: Sequence[Any], specs: Sequence[Any], bound: Mapping[str, Any], dtype: str | None

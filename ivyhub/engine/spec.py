@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import DTypeError, ShapeError
+from ..errors import AxisError, DTypeError, ShapeError
 from .backends import dtype_name, is_floating, is_integer
 from .dims import Dim, Size, floordiv, lower_bound, maximum, minimum, product, symbols_of
 
@@ -72,9 +72,9 @@ def spec_of(array: Any) -> Spec:
 
 
 def normalize_axis(axis: int, ndim: int) -> int:
-    """A non-negative axis. Raises `ShapeError` when it is out of range."""
+    """A non-negative axis. Raises `AxisError` when it is out of range."""
     if not -ndim <= axis < ndim:
-        raise ShapeError(f"expected an axis from {-ndim} to {ndim - 1}, received {axis}")
+        raise AxisError(f"expected an axis from {-ndim} to {ndim - 1}, received {axis}")
     return axis % ndim
 
 

@@ -44,12 +44,15 @@ def getitem(x: torch.Tensor, key: Any) -> torch.Tensor:
 def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:
     items = key if type(key) is tuple else (key,)
     key, flipped = _forwards(items, x.shape)
-    if isinstance(value, torch.Tensor):
-        value = value.to(x.dtype)
-        if flipped:
-            value = value.expand(x[key].shape).flip(flipped)
-    x[key] = value
+    signed = _SIGNED.get(x.dtype, x.dtype)  # assignment through a mask has no kernel for the unsigned ones
+    value = (value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=x.dtype)).to(x.device, x.dtype).view(signed)
+    if flipped:
+        value = value.expand(x[key].shape).flip(flipped)
+    x.view(signed)[key] = value
     return x
+
+
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
 
 def _positions(items: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -56,7 +56,8 @@ def complex(real: Array, imag: Array, /) -> Array:
 
 
 complex.lower("torch", "torch.complex({real}, {imag})").lower("tensorflow", "support.complex_({real}, {imag})")
-complex.lower("numpy", "{real} + 1j * {imag}").lower("jax", "{real} + 1j * {imag}")
+complex.lower("numpy", "support.complex_({real}, {imag})")
+complex.lower("jax", "lax.complex(*jnp.broadcast_arrays({real}, {imag}))")
 
 
 def _real_specs(*operands: Any) -> Spec:

@@ -13,7 +13,7 @@ from ..backends import DTYPES, dtype_name, framework_of
 from ..op import Array
 from ..promotion import promote, result_dtype
 from ..spec import Spec
-from ._common import REAL_OF, dtype_of, is_complex, is_floating, is_inexact, is_integer, kind_of, owner_of
+from ._common import REAL_OF, dtype_of, is_complex, is_floating, is_inexact, is_integer, owner_of
 
 _KINDS: dict[str, Any] = {
     "bool": lambda name: name == "bool",
@@ -47,7 +47,7 @@ def can_cast(from_: Any, to: Any, /) -> bool:
     first = dtype_of(from_) if framework_of(from_) else dtype_name(from_)
     second = dtype_name(to)
     try:
-        return promote(first, second) == second and kind_of(first) == kind_of(second)
+        return promote(first, second) == second
     except DTypeError:
         return False
 

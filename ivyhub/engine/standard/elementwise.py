@@ -12,6 +12,7 @@ from typing import Any
 from .. import ops
 from ..op import Array, Op
 from ..spec import broadcast_shapes
+from . import complexes
 from ._common import arrays, cast, dtype_of, is_complex, is_floating, is_number, scalar_like
 from .creation import full_like, zeros_like
 
@@ -72,28 +73,21 @@ def abs(x: Array, /) -> Array:
 def sign(x: Array, /) -> Array:
     """-1, 0 or 1 as the sign of x; x / |x| of a complex number, 0 for 0; nan for nan."""
     if not is_complex(dtype_of(x)):
-        return ops.sign(x)
+        found = ops.sign(x)
+        return ops.where(ops.isnan(x), x, found) if is_floating(dtype_of(x)) else found
     size = ops.abs(x)
     zero = ops.equal(size, 0)
     return ops.where(zero, zeros_like(x), ops.divide(x, cast(ops.where(zero, zeros_like(size), size), dtype_of(x))))
 
 
 def floor_divide(x1: Array, x2: Array, /) -> Array:
-    """The largest integer at most x1 / x2; infinity and zero as they follow from the division."""
+    """The largest integer at most x1 / x2; where the quotient is zero or infinite, it itself."""
     x1, x2 = arrays(x1, x2)
     if not is_floating(dtype_of(x1)):
         return ops.floor_divide(x1, x2)
-    quotient = ops.floor_divide(x1, x2)
-    plain = ops.divide(x1, x2)
-    # An infinite dividend or divisor of zero: the division is exact. An infinite divisor: its sign alone counts.
-    quotient = ops.where(ops.isfinite(plain) & ops.not_equal(plain, 0), quotient, plain)
-    return ops.where(ops.isinf(x2) & ops.isfinite(x1), ops.floor(_slope(x1, x2, plain)), quotient)
-
-
-def _slope(x1: Array, x2: Array, plain: Array) -> Array:
-    """The quotient by an infinite number: a zero of its sign where x1 is zero or signs agree, else -1."""
-    against = ops.not_equal(x1, 0) & ops.not_equal(ops.signbit(x1), ops.signbit(x2))
-    return ops.where(against, full_like(plain, -1), plain)
+    quotient = ops.divide(x1, x2)
+    rounds = ops.isfinite(quotient) & ops.not_equal(quotient, 0)
+    return ops.where(rounds, ops.floor_divide(x1, x2), quotient)
 
 
 def remainder(x1: Array, x2: Array, /) -> Array:
@@ -178,12 +172,12 @@ def real(x: Array, /) -> Array:
 
 
 PLAIN = (
+    *complexes.PLAIN,
     *(abs, atan2, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, ceil),
     *(clip, conj, copysign, divide, floor, floor_divide, hypot, isfinite, isinf, isnan, logaddexp, maximum, minimum),
     *(nextafter, pow, real, remainder, round, sign, signbit, trunc),
-    *(ops.acos, ops.acosh, ops.add, ops.asin, ops.asinh, ops.atan, ops.atanh, ops.cos, ops.cosh, ops.equal, ops.exp),
-    *(ops.expm1, ops.greater, ops.greater_equal, ops.imag, ops.less, ops.less_equal, ops.log, ops.log10, ops.log1p),
+    *(ops.acosh, ops.add, ops.asin, ops.asinh, ops.atan, ops.atanh, ops.cos, ops.cosh, ops.equal, ops.exp),
+    *(ops.greater, ops.greater_equal, ops.imag, ops.less, ops.less_equal, ops.log, ops.log10),
     *(ops.log2, ops.logical_and, ops.logical_not, ops.logical_or, ops.logical_xor, ops.multiply, ops.negative),
     *(ops.not_equal, ops.positive, ops.reciprocal, ops.sin, ops.sinh, ops.sqrt, ops.square, ops.subtract, ops.tan),
-    ops.tanh,
 )

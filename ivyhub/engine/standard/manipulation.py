@@ -164,6 +164,8 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
         if len(x.shape) != 1:
             raise ShapeError(f"expected an axis for an array of {len(x.shape)} axes", hint="pass axis=")
         axis = 0
+    size = x.shape[normalize_axis(axis, len(x.shape))]
+    indices = ops.where(ops.less(indices, 0), ops.add(indices, size), indices)
     return ops.take(x, indices, axis=axis)
 
 

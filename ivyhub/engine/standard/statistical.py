@@ -90,20 +90,19 @@ def _extreme(op: Op, x: Array, axis: Axis, keepdims: bool) -> Array:
     return op(x, axis=axes, keepdims=keepdims) if axes else ops.positive(x)
 
 
-def _moment(op: Op, x: Array, axis: Axis, **options: Any) -> Array:
-    axes = normalize_axes(axis, len(x.shape))
-    return op(x, axis=axes, **options)
-
-
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Σ x / n, with n the number of elements."""
-    return _moment(ops.mean, x, axis, keepdims=keepdims) if len(x.shape) and axis != () else ops.positive(x)
+    axes = normalize_axes(axis, len(x.shape))
+    return ops.mean(x, axis=axes, keepdims=keepdims) if axes else ops.positive(x)
 
 
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Σ |x - mean(x)|² / (n - correction), with n the number of elements."""
+    axes = normalize_axes(axis, len(x.shape))
+    if not axes:  # each element by itself
+        return ops.divide(ops.subtract(x, x), 1.0 - correction)
     number = int(correction) if correction == int(correction) else correction
-    return _moment(ops.var, x, axis, correction=number, keepdims=keepdims)
+    return ops.var(x, axis=axes, correction=number, keepdims=keepdims)
 
 
 def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:

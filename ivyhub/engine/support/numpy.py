@@ -317,3 +317,10 @@ def erfinv(x: np.ndarray) -> np.ndarray:
                 y = y - (erf(y) - wide) * np.exp(y * y) * (math.sqrt(math.pi) / 2)
         y = np.where(np.abs(wide) == 1, np.copysign(np.inf, wide), y)
     return y.astype(x.dtype)
+
+
+def complex_(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
+    """real + i · imag; a product with 1j would lose infinities and signs of zeros."""
+    found = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, np.complex64))
+    found.real, found.imag = real, imag
+    return found
