@@ -71,6 +71,50 @@ def _unpooled(x: np.ndarray, indices: np.ndarray, *, size: tuple[int, ...]) -> n
     return result.reshape(*x.shape[:2], *size)
 
 
+def _batch_norm(
+    x: np.ndarray,
+    mean: np.ndarray,
+    var: np.ndarray,
+    *scale: np.ndarray,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    unbiased: bool = True,
+    channel_axis: int = 1,
+) -> Any:
+    """PyTorch's, which moves its buffers in place; a biased running variance is Flax's."""
+    import torch
+
+    buffers = torch.tensor(mean), torch.tensor(var)
+    moved = torch.tensor(np.moveaxis(x, channel_axis, 1))
+    named = dict(zip(("weight", "bias"), map(torch.tensor, scale), strict=False))
+    y = torch.nn.functional.batch_norm(moved, *buffers, training=True, momentum=momentum, eps=eps, **named)
+    if not unbiased:
+        spread = x.var(axis=tuple(i for i in range(x.ndim) if i != channel_axis % x.ndim))
+        buffers = buffers[0], torch.tensor((1 - momentum) * var + momentum * spread)
+    return np.moveaxis(y.numpy(), 1, channel_axis), buffers[0].numpy(), buffers[1].numpy()
+
+
+def columns(name: str) -> Callable[..., Any]:
+    """PyTorch's patches of images; a line is an image of one row."""
+
+    def compute(x: np.ndarray, *, padding: Any = None, **attributes: Any) -> Any:
+        line = len(attributes["kernel"]) == 1
+        if line:
+            attributes = {key: (1, value[0]) for key, value in attributes.items()}
+        words = {"kernel": "kernel_size", "strides": "stride", "size": "output_size"}
+        function = torch_oracle(f"nn.functional.{name}", rename=words)
+        if not line:
+            attributes["padding"] = tuple(before for before, _ in padding or ((0, 0), (0, 0)))
+            return function(x, **attributes)
+        (before, after) = padding[0]
+        if name == "unfold":
+            return function(np.pad(x, ((0, 0), (0, 0), (before, after)))[:, :, None], **attributes)
+        attributes["output_size"] = (1, attributes.pop("size")[1] + before + after)
+        return function(x, **attributes)[:, :, 0, before : -after or None]
+
+    return compute
+
+
 def kinked(*options: dict[str, Any]) -> Callable[[Draw], list[Sample]]:
     """Numbers away from the kinks of activations, where frameworks differ in the derivative they choose."""
     return lambda d: [((d.apart(BATCH, 16),), each) for each in ({}, *options)]
@@ -97,6 +141,55 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.f(BATCH, 6),), {}),
         ((d.f(BATCH, 4, 3),), {"axis": 1, "eps": 1e-3}),
         ((d.f(BATCH, 4, 3),), {"axis": (1, 2)}),
+    ],
+    "instance_norm": lambda d: [
+        ((d.f(BATCH, 3, 4), d.f(3), d.f(3)), {}),
+        ((d.f(BATCH, 4, 2, 3), d.f(3), d.f(3)), {"channel_axis": -1}),
+        ((d.f(BATCH, 3, 2, 4),), {"eps": 1e-3}),
+    ],
+    "local_response_norm": lambda d: [
+        ((d.f(BATCH, 6, 4) * 9,), {"size": 4}),
+        ((d.f(BATCH, 6, 4, 2),), {"size": 3, "alpha": 0.3, "beta": 0.5, "k": 2.0}),
+        ((d.f(BATCH, 4, 2, 6),), {"size": 3, "alpha": 0.3, "channel_axis": -1}),
+        ((d.f(BATCH, 4, 2, 6),), {"size": 2, "alpha": 0.3, "channel_axis": -1}),
+    ],
+    "batch_norm_training": lambda d: [
+        ((d.f(BATCH, 3, 4), d.f(3), d.f(3, low=0.5), d.f(3), d.f(3)), {}),
+        ((d.f(BATCH, 4, 2, 3), d.f(3), d.f(3, low=0.5)), {"channel_axis": -1, "momentum": 0.3, "eps": 1e-3}),
+        ((d.f(BATCH, 3), d.f(3), d.f(3, low=0.5)), {"unbiased": False}),
+    ],
+    "normalize": lambda d: [
+        ((d.f(BATCH, 3, 4),), {}),
+        ((d.f(BATCH, 3, 4),), {"p": 1.0, "axis": -1}),
+        ((d.f(BATCH, 3) / 9,), {"eps": 0.5}),
+    ],
+    "unfold": lambda d: [
+        ((d.f(BATCH, 2, 8, 7),), {"kernel": (3, 2)}),
+        (
+            (d.f(BATCH, 2, 8, 7),),
+            {"kernel": (3, 3), "strides": (2, 1), "padding": ((1, 1), (2, 2)), "dilation": (1, 2)},
+        ),
+        ((d.f(BATCH, 2, 9),), {"kernel": (4,), "strides": (2,), "padding": ((0, 1),)}),
+    ],
+    "fold": lambda d: [
+        ((d.f(BATCH, 12, 36),), {"size": (8, 7), "kernel": (3, 2)}),
+        (
+            (d.f(BATCH, 18, 28),),
+            {"size": (8, 7), "kernel": (3, 3), "strides": (2, 1), "padding": ((1, 1), (2, 2)), "dilation": (1, 2)},
+        ),
+        ((d.f(BATCH, 8, 4),), {"size": (9,), "kernel": (4,), "strides": (2,), "padding": ((0, 1),)}),
+    ],
+    "pixel_shuffle": lambda d: [
+        ((d.f(BATCH, 8, 3, 4),), {"upscale_factor": 2}),
+        ((d.f(BATCH, 3, 4, 18),), {"upscale_factor": 3, "channel_axis": -1}),
+    ],
+    "pixel_unshuffle": lambda d: [
+        ((d.f(BATCH, 2, 6, 4),), {"downscale_factor": 2}),
+        ((d.f(BATCH, 6, 3, 2),), {"downscale_factor": 3, "channel_axis": -1}),
+    ],
+    "channel_shuffle": lambda d: [
+        ((d.f(BATCH, 6, 4, 2),), {"groups": 3}),
+        ((d.f(BATCH, 4, 6),), {"groups": 2, "channel_axis": -1}),
     ],
     "max_pool_with_indices": lambda d: [
         ((d.apart(BATCH, 2, 9),), {"kernel": (3,), "strides": (2,), "dilation": (2,)}),
@@ -141,6 +234,16 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **{name: jax_nn(name) for name in ("squareplus", "sparse_plus", "sparse_sigmoid")},
     "standardize": lambda x, *, axis=-1, eps=1e-5: jax_nn("standardize")(x, axis=axis, epsilon=eps),
     "sparsemax": _simplex,
+    "instance_norm": lambda x, weight=None, bias=None, *, eps=1e-5, channel_axis=1: channels_first(
+        lambda x, **named: torch_oracle("nn.functional.instance_norm")(x, None, None, weight, bias, **named)
+    )(x, eps=eps, channel_axis=channel_axis),
+    "local_response_norm": channels_first(torch_oracle("nn.functional.local_response_norm")),
+    "batch_norm_training": _batch_norm,
+    "normalize": torch_oracle("nn.functional.normalize", rename={"axis": "dim"}),
+    "unfold": columns("unfold"),
+    "fold": columns("fold"),
+    **{name: channels_first(torch_oracle(f"nn.functional.{name}")) for name in ("pixel_shuffle", "pixel_unshuffle")},
+    "channel_shuffle": channels_first(torch_oracle("channel_shuffle")),
     "max_pool_with_indices": torch_pool("max_pool"),
     "max_unpool": channels_first(_unpooled),
     "lp_pool": torch_pool("lp_pool"),

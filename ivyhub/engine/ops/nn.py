@@ -9,10 +9,10 @@ from typing import Any
 from ...errors import ShapeError
 from ..op import Array, op
 from ..spec import Spec, floating_specs, normalize_axis, same_as_first, spec_of
-from .elementwise import equal, rsqrt, where
+from .elementwise import equal, maximum, rsqrt, where
 from .indexing import getitem, take
 from .reduction import mean, var
-from .shape import reshape
+from .shape import pad, reshape
 
 
 @op(rule=same_as_first, primitive=True)
@@ -226,9 +226,13 @@ def batch_norm(
 
 batch_norm.lower(
     "torch",
-    "F.batch_norm({x}, {running_mean}, {running_var}, {weight}, {bias}, training={fresh:False}, eps={eps:1e-05})",
-    when=lambda n: n.channel_axis in (1, 1 - n.x.ndim) and (n.running_mean is None) == (n.running_var is None),
-    derive=lambda n: {"fresh": n.running_mean is None},
+    "F.batch_norm({x}, None, None, {weight}, {bias}, training=True, eps={eps:1e-05})",
+    when=lambda n: n.channel_axis in (1, 1 - n.x.ndim) and n.running_mean is None and n.running_var is None,
+)
+batch_norm.lower(
+    "torch",
+    "F.batch_norm({x}, {running_mean}, {running_var}, {weight}, {bias}, eps={eps:1e-05})",
+    when=lambda n: n.channel_axis in (1, 1 - n.x.ndim) and n.running_mean is not None and n.running_var is not None,
 )
 batch_norm.lower(
     "tensorflow",
@@ -240,3 +244,136 @@ batch_norm.lower(
     "support.batch_norm({x}, {running_mean}, {running_var}, {weight}, {bias}, eps={eps})",
     when=lambda n: n.channel_axis in (1, 1 - n.x.ndim) and n.running_mean is not None and n.running_var is not None,
 )
+
+
+def _statistics_spec(x: Spec, running_mean: Spec, running_var: Spec, *_: Any, **__: Any) -> tuple[Spec, Spec, Spec]:
+    return floating_specs(x), running_mean, running_var
+
+
+@op(rule=_statistics_spec)
+def batch_norm_training(
+    x: Array,
+    running_mean: Array,
+    running_var: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    /,
+    *,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    unbiased: bool = True,
+    channel_axis: int = 1,
+) -> tuple[Array, Array, Array]:
+    """`batch_norm` with the statistics of the batch, and the running ones moved towards those.
+
+    Args:
+        x: (batch, channels, ...) or, with ``channel_axis=-1``, (batch, ..., channels).
+        running_mean: (channels,).
+        running_var: (channels,).
+        weight: (channels,) or None.
+        bias: (channels,) or None.
+        momentum: the share of the new in the running statistics, 1 less that of Keras and Flax.
+        eps: added to the variance.
+        unbiased: whether the running variance is moved towards the unbiased one, as in PyTorch, or the biased one, as
+            in Keras and Flax. x is always divided by the biased one.
+        channel_axis: where the channels are.
+
+    Returns:
+        The result, the new running mean and the new running variance, which have no gradients.
+
+    Source: torch.nn.functional.batch_norm with ``training``.
+    """
+    spec = spec_of(x)
+    axis = normalize_axis(channel_axis, spec.ndim)
+    others = tuple(i for i in range(spec.ndim) if i != axis)
+    y = batch_norm(x, None, None, weight, bias, eps=eps, channel_axis=channel_axis)
+    fixed = stop_gradient(x)
+    centre, spread = mean(fixed, axis=others), var(fixed, axis=others, correction=1 if unbiased else 0)
+    keep = 1 - momentum
+    return (
+        y,
+        stop_gradient(running_mean) * keep + centre * momentum,
+        (stop_gradient(running_var) * keep + spread * momentum),
+    )
+
+
+@op(rule=_first_floating)
+def instance_norm(
+    x: Array, weight: Array | None = None, bias: Array | None = None, /, *, eps: float = 1e-5, channel_axis: int = 1
+) -> Array:
+    """Normalisation over the positions of each channel of an example.
+
+    Args:
+        x: (batch, channels, ...) or, with ``channel_axis=-1``, (batch, ..., channels).
+        weight: (channels,) or None.
+        bias: (channels,) or None.
+        eps: added to the variance.
+        channel_axis: where the channels are.
+
+    Source: Ulyanov et al. 2016, arXiv:1607.08022; torch.nn.functional.instance_norm.
+    """
+    ndim = spec_of(x).ndim
+    axis = normalize_axis(channel_axis, ndim)
+    y = layer_norm.function(x, axis=tuple(i for i in range(1, ndim) if i != axis), eps=eps)
+    return _scaled(y, _along(weight, axis, ndim), _along(bias, axis, ndim))
+
+
+instance_norm.lower(
+    "torch",
+    "F.instance_norm({x}, weight={weight}, bias={bias}, eps={eps:1e-05})",
+    when=lambda n: n.channel_axis in (1, 1 - n.x.ndim),
+)
+
+
+@op(rule=_first_floating)
+def local_response_norm(
+    x: Array, /, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, channel_axis: int = 1
+) -> Array:
+    """x / (k + alpha / size · Σ x²)^beta, with the sum over ``size`` neighbouring channels.
+
+    Args:
+        x: (batch, channels, ...) or, with ``channel_axis=-1``, (batch, ..., channels).
+        size: how many channels are added; size // 2 before each and the rest from it on.
+        alpha: the weight of the sum's mean.
+        beta: the power.
+        k: added to it.
+        channel_axis: where the channels are.
+
+    Source: Krizhevsky et al. 2012; torch.nn.functional.local_response_norm.
+    """
+    ndim = spec_of(x).ndim
+    axis = normalize_axis(channel_axis, ndim)
+    channels = spec_of(x).shape[axis]
+    padding = [(0, 0)] * ndim
+    padding[axis] = (size // 2, (size - 1) // 2)
+    squares = pad(x * x, padding=tuple(padding))
+    lead = ((None, None, None),) * axis
+    total: Any = None
+    for offset in range(size):
+        part = getitem(squares, key=(*lead, (offset, offset + channels, None)))
+        total = part if total is None else total + part
+    return x / (total * (alpha / size) + k) ** beta
+
+
+local_response_norm.lower(
+    "torch",
+    "F.local_response_norm({x}, {size}, alpha={alpha:0.0001}, beta={beta:0.75}, k={k:1.0})",
+    when=lambda n: n.x.ndim > 2 and n.channel_axis in (1, 1 - n.x.ndim),
+)
+local_response_norm.lower(
+    "tensorflow",
+    "tf.nn.local_response_normalization({x}, {radius}, {k}, {share}, {beta})",
+    when=lambda n: n.x.ndim == 4 and n.size % 2 == 1 and n.channel_axis in (-1, 3),
+    derive=lambda n: {"radius": n.size // 2, "share": n.alpha / n.size},
+)
+
+
+@op(rule=_first_floating)
+def normalize(x: Array, /, *, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Array:
+    """x / max(‖x‖, eps), with the p-norm along an axis. Source: torch.nn.functional.normalize."""
+    from .matrices import vector_norm
+
+    return x / maximum(vector_norm(x, axis=axis, keepdims=True, ord=float(p)), eps)
+
+
+normalize.lower("torch", "F.normalize({x}, p={p:2.0}, dim={axis:1}, eps={eps:1e-12})")

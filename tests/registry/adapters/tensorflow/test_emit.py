@@ -149,13 +149,7 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
 }
 
 
-UNABLE = {"conv 2d, stride and dilation": "tf.nn.convolution takes a stride or a dilation, not both"}
-
-
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=pytest.mark.xfail(reason=UNABLE[case])) if case in UNABLE else case for case in LAYERS],
-)
+@pytest.mark.parametrize("case", LAYERS)
 def test_a_layer_computes_and_trains_as_the_original(case: str, tmp_path: Path, rng: np.random.Generator) -> None:
     make, shape = LAYERS[case]
     module = _inside(make())
