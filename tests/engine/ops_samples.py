@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.engine import loss_samples, nn_samples, random_samples, scatter_samples
+from tests.engine import loss_samples, nn_samples, random_samples, scatter_samples, standard_samples
 from tests.engine.draw import BATCH, FULL, Draw, Sample
 
 
@@ -164,6 +164,10 @@ def attention(d: Draw) -> list[Sample]:
     def operands(*lead: int, q: int = 4, k: int = 6) -> tuple[np.ndarray, ...]:
         return d.f(*lead, q, 3), d.f(*lead, k, 3), d.f(*lead, k, 3)
 
+    def shared(batch: int) -> tuple[np.ndarray, ...]:
+        query, key, value = operands(batch, 4)
+        return query, key[:, :2], value[:, :2]
+
     def swapped(*lead: int) -> tuple[np.ndarray, ...]:
         return tuple(x.swapaxes(1, 2) for x in operands(*lead))
 
@@ -180,6 +184,11 @@ def attention(d: Draw) -> list[Sample]:
         (swapped(BATCH, 2), {"layout": "BTNH", "causal": True}),
         (operands(BATCH), {}),
         ((*operands(2, BATCH, 2), mask[:, :, :, :]), {}),
+        (operands(BATCH, 2), {"causal": True, "causal_offset": 2}),
+        (swapped(BATCH, 2), {"layout": "BTNH", "causal": True, "causal_offset": 2}),
+        (shared(BATCH), {}),
+        ((*shared(BATCH), mask), {"scale": 0.5}),
+        (tuple(x.swapaxes(1, 2) for x in shared(BATCH)), {"layout": "BTNH", "causal": True}),
     ]
 
 
@@ -485,6 +494,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.f(BATCH, 2, 4),), {"size": (9,), "mode": "linear"}),
     ],
     "attention": attention,
+    **standard_samples.SAMPLES,
     **nn_samples.SAMPLES,
     **loss_samples.SAMPLES,
     **scatter_samples.SAMPLES,
@@ -602,6 +612,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "eye": lambda *, n_rows, n_cols=None, dtype="float32": np.eye(n_rows, n_cols, dtype=dtype),
     "einsum": lambda operands, *, equation: np.einsum(equation, *operands),
     "stop_gradient": lambda x: x,
+    **standard_samples.ORACLES,
     **nn_samples.ORACLES,
     **loss_samples.ORACLES,
     **scatter_samples.ORACLES,
