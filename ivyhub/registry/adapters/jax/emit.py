@@ -20,6 +20,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from safetensors.flax import load_file
 
@@ -36,6 +37,14 @@ def read(folder):
     return {{name: tensor for file in files for name, tensor in load_file(folder / file).items()}}
 
 
+def blank():
+    """The model without values, for `nnx.eval_shape`."""
+    rngs = nnx.Rngs(0)
+    # A traced count would take most of the time of a load: Flax asks for its sharding, which JAX is slow to refuse.
+    rngs.default.count = nnx.RngCount(np.zeros((), np.uint32), tag="default")
+    return {entry}(rngs=rngs)
+
+
 def load(path=None, *, device=None, dtype=None, seed=0):
     """The model with its weights.
 
@@ -47,12 +56,11 @@ def load(path=None, *, device=None, dtype=None, seed=0):
     """
     tensors = read(Path(__file__).parent if path is None else Path(path))
 {constants}    device = jax.devices(device)[0] if isinstance(device, str) else device
-    model = nnx.eval_shape(lambda: {entry}(rngs=nnx.Rngs(seed)))
-    graph, state = nnx.split(model)
-    flat = {{}}
+    graph, state = nnx.split(nnx.eval_shape(blank))
+    flat, rngs = {{}}, nnx.Rngs(seed)
     for place, variable in nnx.to_flat_state(state):
         if isinstance(variable, nnx.RngKey):
-            value = jax.random.key(seed)
+            value = rngs()  # each layer draws its own numbers
         elif isinstance(variable, nnx.RngCount):
             value = jnp.zeros((), jnp.uint32)
         else:
@@ -78,7 +86,10 @@ class NnxEmitter(Emitter):
 
     def _package(self, names: list[str], done: Plan) -> str:
         text = super()._package(names, done)
-        return text if done.root.build or done.root.kept else text.replace("(rngs=nnx.Rngs(seed))", "()")
+        if done.root.build or done.root.kept:
+            return text
+        before, after = text.index("    rngs = nnx.Rngs(0)\n"), text.index(f"    return {done.root.name}")
+        return (text[:before] + text[after:]).replace("(rngs=rngs)", "()").replace("import numpy as np\n", "")
 
     def render_class(self, cls: Class) -> str:
         lines = [f"class {cls.name}(nnx.Module):{self.place(cls)}"]
