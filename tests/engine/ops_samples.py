@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tests.engine import loss_samples, nn_samples, random_samples, scatter_samples, standard_samples
+from tests.engine import (
+    loss_samples,
+    nn_samples,
+    random_samples,
+    recurrent_samples,
+    scatter_samples,
+    standard_samples,
+)
 from tests.engine.draw import BATCH, FULL, Draw, Sample
 
 
@@ -498,6 +505,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **nn_samples.SAMPLES,
     **loss_samples.SAMPLES,
     **scatter_samples.SAMPLES,
+    **recurrent_samples.SAMPLES,
     **random_samples.SAMPLES,
 }
 
@@ -616,6 +624,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **nn_samples.ORACLES,
     **loss_samples.ORACLES,
     **scatter_samples.ORACLES,
+    **recurrent_samples.ORACLES,
     **random_samples.ORACLES,
 }
 """What a primitive is compared with, in float64; other operations are compared with their decomposition."""

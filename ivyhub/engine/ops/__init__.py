@@ -28,6 +28,7 @@ from .parts import *
 from .patches import *
 from .pooling import *
 from .random import *
+from .recurrent import *
 from .reduction import *
 from .resizing import *
 from .scatter import *

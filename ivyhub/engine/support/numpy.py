@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -324,3 +324,111 @@ def complex_(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
     found = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, np.complex64))
     found.real, found.imag = real, imag
     return found
+
+
+def rnn(
+    x: np.ndarray,
+    h: np.ndarray,
+    weights: Sequence[np.ndarray],
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    activation: str = "tanh",
+) -> tuple[np.ndarray, ...]:
+    """A plain recurrent network over (time, batch, features), and its states at the end.
+
+    ``weights`` are, for each layer and direction, (hidden, features), (hidden, hidden) and, if any, two biases.
+    """
+    act = np.tanh if activation == "tanh" else (lambda y: np.maximum(y, 0))
+
+    def step(gates: np.ndarray, state: tuple, w: Sequence[np.ndarray]) -> tuple:
+        return (act(gates + _hidden(state[0], w)),)
+
+    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+
+
+def lstm(
+    x: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
+    weights: Sequence[np.ndarray],
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[np.ndarray, ...]:
+    """Long short-term memory over (time, batch, features), and both its states at the end.
+
+    ``weights`` are, for each layer and direction, (4 · hidden, features), (4 · hidden, hidden) and, if any, two biases:
+    input, forget, cell and output gate.
+    """
+
+    def step(gates: np.ndarray, state: tuple, w: Sequence[np.ndarray]) -> tuple:
+        i, f, g, o = np.split(gates + _hidden(state[0], w), 4, axis=-1)
+        c = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+
+    return _recurrent(x, (h, c), weights, step, num_layers, bidirectional, batch_first)
+
+
+def gru(
+    x: np.ndarray,
+    h: np.ndarray,
+    weights: Sequence[np.ndarray],
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[np.ndarray, ...]:
+    """Gated recurrent units over (time, batch, features), and their states at the end.
+
+    ``weights`` are, for each layer and direction, (3 · hidden, features), (3 · hidden, hidden) and, if any, two biases:
+    reset, update and new gate.
+    """
+
+    def step(gates: np.ndarray, state: tuple, w: Sequence[np.ndarray]) -> tuple:
+        xr, xz, xn = np.split(gates, 3, axis=-1)
+        hr, hz, hn = np.split(_hidden(state[0], w), 3, axis=-1)
+        n = np.tanh(xn + sigmoid(xr + hr) * hn)
+        return (n + sigmoid(xz + hz) * (state[0] - n),)
+
+    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+
+
+def _hidden(h: np.ndarray, w: Sequence[np.ndarray]) -> np.ndarray:
+    """What the state adds to the gates; with biases there are four weights."""
+    y = h @ w[1].T
+    return y + w[3] if len(w) == 4 else y
+
+
+def _recurrent(
+    x: np.ndarray,
+    states: tuple,
+    weights: Sequence[np.ndarray],
+    step: Callable[..., tuple],
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[np.ndarray, ...]:
+    directions = 2 if bidirectional else 1
+    count = len(weights) // (num_layers * directions)
+    x = x.swapaxes(0, 1) if batch_first else x
+    last = []
+    for layer in range(num_layers):
+        both = []
+        for k in range(layer * directions, (layer + 1) * directions):
+            w = weights[k * count : (k + 1) * count]
+            gates = x @ w[0].T
+            gates = gates + w[2] if count == 4 else gates
+            backwards = k % directions == 1
+            state = tuple(state[k] for state in states)
+            shown = []
+            for at in gates[::-1] if backwards else gates:
+                state = step(at, state, w)
+                shown.append(state[0])
+            both.append(np.stack(shown[::-1] if backwards else shown))
+            last.append(state)
+        x = np.concatenate(both, axis=-1)
+    finals = (np.stack(each) for each in zip(*last, strict=True))
+    return (x.swapaxes(0, 1) if batch_first else x, *finals)

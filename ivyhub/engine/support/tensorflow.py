@@ -166,13 +166,18 @@ def svd(x: tf.Tensor, full_matrices: bool = True) -> tuple[tf.Tensor, tf.Tensor,
 
 def eigh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Eigenvalues, which are real, and eigenvectors of Hermitian matrices."""
-    values, vectors = tf.linalg.eigh(x)
+    values, vectors = tf.linalg.eigh(_hermitian(x))
     return tf.math.real(values), vectors
 
 
 def eigvalsh(x: tf.Tensor) -> tf.Tensor:
     """Eigenvalues, which are real, of Hermitian matrices."""
-    return tf.math.real(tf.linalg.eigvalsh(x))
+    return tf.math.real(tf.linalg.eigvalsh(_hermitian(x)))
+
+
+def _hermitian(x: tf.Tensor) -> tf.Tensor:
+    """x, with a gradient for both triangles; TensorFlow reads one and has none for the other."""
+    return (x + tf.linalg.adjoint(x)) / 2
 
 
 def solve(x1: tf.Tensor, x2: tf.Tensor) -> tf.Tensor:
@@ -314,3 +319,111 @@ def random_integers(key: tf.Tensor, shape: Sequence[int], low: int, high: int) -
     )
     offset = (upper % span * (factor % span) + lower % span) % 2**32 % span
     return tf.cast(offset + low, tf.int32)
+
+
+def rnn(
+    x: tf.Tensor,
+    h: tf.Tensor,
+    weights: Sequence[tf.Tensor],
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    activation: str = "tanh",
+) -> tuple[tf.Tensor, ...]:
+    """A plain recurrent network over (time, batch, features), and its states at the end.
+
+    ``weights`` are, for each layer and direction, (hidden, features), (hidden, hidden) and, if any, two biases.
+    """
+    act = tf.tanh if activation == "tanh" else tf.nn.relu
+
+    def step(gates: tf.Tensor, state: tuple, w: Sequence[tf.Tensor]) -> tuple:
+        return (act(gates + _hidden(state[0], w)),)
+
+    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+
+
+def lstm(
+    x: tf.Tensor,
+    h: tf.Tensor,
+    c: tf.Tensor,
+    weights: Sequence[tf.Tensor],
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[tf.Tensor, ...]:
+    """Long short-term memory over (time, batch, features), and both its states at the end.
+
+    ``weights`` are, for each layer and direction, (4 · hidden, features), (4 · hidden, hidden) and, if any, two biases:
+    input, forget, cell and output gate.
+    """
+
+    def step(gates: tf.Tensor, state: tuple, w: Sequence[tf.Tensor]) -> tuple:
+        i, f, g, o = tf.split(gates + _hidden(state[0], w), 4, axis=-1)
+        c = tf.sigmoid(f) * state[1] + tf.sigmoid(i) * tf.tanh(g)
+        return tf.sigmoid(o) * tf.tanh(c), c
+
+    return _recurrent(x, (h, c), weights, step, num_layers, bidirectional, batch_first)
+
+
+def gru(
+    x: tf.Tensor,
+    h: tf.Tensor,
+    weights: Sequence[tf.Tensor],
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[tf.Tensor, ...]:
+    """Gated recurrent units over (time, batch, features), and their states at the end.
+
+    ``weights`` are, for each layer and direction, (3 · hidden, features), (3 · hidden, hidden) and, if any, two biases:
+    reset, update and new gate.
+    """
+
+    def step(gates: tf.Tensor, state: tuple, w: Sequence[tf.Tensor]) -> tuple:
+        xr, xz, xn = tf.split(gates, 3, axis=-1)
+        hr, hz, hn = tf.split(_hidden(state[0], w), 3, axis=-1)
+        n = tf.tanh(xn + tf.sigmoid(xr + hr) * hn)
+        return (n + tf.sigmoid(xz + hz) * (state[0] - n),)
+
+    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+
+
+def _hidden(h: tf.Tensor, w: Sequence[tf.Tensor]) -> tf.Tensor:
+    """What the state adds to the gates; with biases there are four weights."""
+    y = tf.matmul(h, w[1], transpose_b=True)
+    return y + w[3] if len(w) == 4 else y
+
+
+def _recurrent(
+    x: tf.Tensor,
+    states: tuple,
+    weights: Sequence[tf.Tensor],
+    step: Callable[..., tuple],
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[tf.Tensor, ...]:
+    directions = 2 if bidirectional else 1
+    count = len(weights) // (num_layers * directions)
+    x = tf.transpose(x, [1, 0, 2]) if batch_first else x
+    last = []
+    for layer in range(num_layers):
+        both = []
+        for k in range(layer * directions, (layer + 1) * directions):
+            w = weights[k * count : (k + 1) * count]
+            gates = tf.tensordot(x, w[0], [[-1], [-1]])
+            gates = gates + w[2] if count == 4 else gates
+            backwards = k % directions == 1
+
+            def one(state: tuple, gates: tf.Tensor, w: Sequence[tf.Tensor] = w) -> tuple:
+                return step(gates, state, w)
+
+            steps = tf.scan(one, gates, tuple(state[k] for state in states), reverse=backwards)
+            both.append(steps[0])
+            last.append(tuple(each[0 if backwards else -1] for each in steps))
+        x = tf.concat(both, axis=-1)
+    finals = (tf.stack(each) for each in zip(*last, strict=True))
+    return (tf.transpose(x, [1, 0, 2]) if batch_first else x, *finals)
