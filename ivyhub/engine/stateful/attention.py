@@ -89,8 +89,6 @@ class MultiHeadAttention(Module):
         value = key if value is None else value
         q = _split(self.query(query), self.heads)
         k, v = _split(self.key(key), self.key_heads), _split(self.value(value), self.key_heads)
-        if self.key_heads != self.heads:
-            k, v = (_repeated(x, self.heads // self.key_heads) for x in (k, v))
         attended = self._attend(q, k, v, mask, causal)
         batch, length = spec_of(query).shape[:2]
         features = spec_of(attended).shape[-1] * self.heads
@@ -107,22 +105,13 @@ class MultiHeadAttention(Module):
         shape = (*spec_of(k).shape[:2], spec_of(k).shape[2], spec_of(k).shape[2])
         identity = ops.created(ops.eye, q, n_rows=shape[-1], dtype=spec_of(q).dtype)
         weights = ops.attention(q, k, ops.broadcast_to(identity, shape=shape), mask, **options)
-        return ops.matmul(self.dropout(weights), v)
+        return ops.matmul(self.dropout(weights), ops.repeat(v, repeats=self.heads // self.key_heads, axis=1))
 
 
 def _split(x: Array, heads: int) -> Array:
     """(batch, length, features) as (batch, heads, length, size)."""
     batch, length, features = spec_of(x).shape
     return ops.transpose(ops.reshape(x, shape=(batch, length, heads, features // heads)), axes=(0, 2, 1, 3))
-
-
-def _repeated(x: Array, times: int) -> Array:
-    """Each head so many times in a row."""
-    batch, heads, length, size = spec_of(x).shape
-    wide = ops.reshape(x, shape=(batch, heads, 1, length, size))
-    return ops.reshape(
-        ops.broadcast_to(wide, shape=(batch, heads, times, length, size)), shape=(batch, heads * times, length, size)
-    )
 
 
 class TransformerEncoderLayer(Module):

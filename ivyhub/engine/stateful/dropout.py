@@ -35,7 +35,7 @@ class Drawing(Module):
 
     def kept(self, x: Array, rate: float, shape: Sequence[Size] | None = None) -> Array:
         """Which elements stay: true with probability 1 - rate, of x's shape or one that broadcasts to it."""
-        return random.bernoulli(self.next_key(), p=1 - rate, shape=tuple(spec_of(x).shape if shape is None else shape))
+        return random.bernoulli(self.next_key(), 1 - rate, tuple(spec_of(x).shape if shape is None else shape))
 
 
 def _own_key(key: Array, shape: tuple[int, ...], dtype: str) -> Array:
@@ -111,7 +111,7 @@ class GaussianDropout(_WithRate):
         if not self.training or not self.rate:
             return x
         spec = spec_of(x)
-        noise = random.normal(self.next_key(), shape=spec.shape, dtype=spec.dtype)
+        noise = random.normal(self.next_key(), spec.shape, dtype=spec.dtype)
         return x * (1 + noise * (self.rate / (1 - self.rate)) ** 0.5)
 
 

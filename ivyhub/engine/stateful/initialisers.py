@@ -41,7 +41,7 @@ class Uniform:
     high: float = 1.0
 
     def __call__(self, key: Array, shape: Shape, dtype: str) -> Array:
-        return random.uniform(key, shape=tuple(shape), low=self.low, high=self.high, dtype=dtype)
+        return random.uniform(key, tuple(shape), low=self.low, high=self.high, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Normal:
     std: float = 1.0
 
     def __call__(self, key: Array, shape: Shape, dtype: str) -> Array:
-        return random.normal(key, shape=tuple(shape), dtype=dtype) * self.std + self.mean
+        return random.normal(key, tuple(shape), mean=self.mean, std=self.std, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class TruncatedNormal:
     bound: float = 2.0
 
     def __call__(self, key: Array, shape: Shape, dtype: str) -> Array:
-        drawn = random.truncated_normal(key, shape=tuple(shape), low=-self.bound, high=self.bound, dtype=dtype)
+        drawn = random.truncated_normal(key, -self.bound, self.bound, tuple(shape), dtype=dtype)
         return drawn * self.std + self.mean
 
 
@@ -111,7 +111,7 @@ class Orthogonal:
         if len(shape) < 2:
             raise ShapeError(f"orthogonal expected at least two axes, received {shape}")
         rows, columns = shape[0], math.prod(shape[1:])
-        drawn = random.normal(key, shape=(max(rows, columns), min(rows, columns)), dtype=dtype)
+        drawn = random.normal(key, (max(rows, columns), min(rows, columns)), dtype=dtype)
         # Gram and Schmidt's method as QR has it, with the signs that make the distribution uniform.
         q, r = ops.qr(drawn)
         diagonal = ops.diagonal(r)

@@ -16,7 +16,7 @@ from ...errors import EngineError
 from .. import ops
 from ..layer import Layer
 from ..op import Array
-from ..spec import normalize_axis, spec_of
+from ..spec import spec_of
 from . import initialisers, layers
 from .module import Buffer, Initialiser, Module, Parameter
 
@@ -118,30 +118,29 @@ class BatchNorm(Leaf):
     def forward(self, x: Array) -> Array:
         if not self.training and self.track_running_stats:
             return super().forward(x)
-        axis = normalize_axis(self.channel_axis, spec_of(x).ndim)
-        others = tuple(i for i in range(spec_of(x).ndim) if i != axis)
         weights = (self.weight, self.bias) if self.affine else (None, None)
-        if self.track_running_stats:
-            self._track(ops.stop_gradient(x), others)
-        return ops.batch_norm(x, None, None, *weights, eps=self.eps, channel_axis=self.channel_axis)
-
-    def _track(self, x: Array, axes: tuple[int, ...]) -> None:
-        """Move the running statistics towards those of a batch."""
-        shape = spec_of(x).shape
-        count = math.prod(int(shape[axis]) for axis in axes)
-        if count < 2:
+        if not self.track_running_stats:
+            return ops.batch_norm(x, None, None, *weights, eps=self.eps, channel_axis=self.channel_axis)
+        spec = spec_of(x)
+        numbers = math.prod(map(int, spec.shape)) // int(spec.shape[self.channel_axis])
+        if numbers < 2:
             raise EngineError(
-                f"batch normalisation in training expected more than one number a channel, received {shape}"
+                f"batch normalisation in training expected more than one number a channel, received {spec}"
             )
         self.num_batches_tracked = self.num_batches_tracked + 1
-        running = spec_of(self.running_mean).dtype
-        part = self.momentum
-        if part is None:
-            part = 1 / ops.astype(self.num_batches_tracked, dtype=running)
-        batch_mean = ops.astype(ops.mean(x, axis=axes), dtype=running)
-        batch_var = ops.astype(ops.var(x, axis=axes), dtype=running) * (count / (count - 1))
-        self.running_mean = self.running_mean + part * (batch_mean - self.running_mean)
-        self.running_var = self.running_var + part * (batch_var - self.running_var)
+        cumulative = self.momentum is None
+        running = self.running_mean, self.running_var
+        y, *new = ops.batch_norm_training(
+            *(x, *running, *weights),
+            momentum=1.0 if cumulative else self.momentum,
+            eps=self.eps,
+            channel_axis=self.channel_axis,
+        )
+        if cumulative:  # the mean of the statistics of all batches
+            part = 1 / ops.astype(self.num_batches_tracked, dtype=spec_of(running[0]).dtype)
+            new = [old + part * (batch - old) for old, batch in zip(running, new, strict=True)]
+        self.running_mean, self.running_var = new
+        return y
 
 
 class Conv(Leaf):
@@ -203,6 +202,7 @@ class _ConvOfRank(Conv):
         groups: int = 1,
         use_bias: bool = True,
         channel_axis: int = 1,
+        padding_mode: str = "constant",
     ) -> None:
         kernel, spread = each(kernel_size, self.rank), each(dilation, self.rank)
         if in_channels % groups or out_channels % groups:
@@ -211,10 +211,25 @@ class _ConvOfRank(Conv):
             *(in_channels, out_channels, kernel, each(stride, self.rank), pads(padding, kernel, spread), spread),
             *(groups, use_bias, channel_axis),
         )
+        self.padding_mode = padding_mode
+
+    def leaf(self) -> Layer | None:
+        return super().leaf() if self.padding_mode == "constant" else None
+
+    def forward(self, x: Array) -> Array:
+        options = {
+            name: self.settings.config[name] for name in ("strides", "padding", "dilation", "groups", "channel_axis")
+        }
+        bias = self.bias if self.use_bias else None
+        return ops.conv(x, self.weight, bias, padding_mode=self.padding_mode, **options)
 
 
 class Conv1d(_ConvOfRank):
-    """`Conv` over one spatial axis, with one number where all axes have the same; padding may be "same" or "valid"."""
+    """`Conv` over one spatial axis, with one number where all axes have the same; padding may be "same" or "valid".
+
+    ``padding_mode`` is a word of `ops.pad`: "constant" (zeros), "reflect", "edge" or "wrap". Only zeros make it a leaf
+    layer of graphs; with others a graph holds its formula.
+    """
 
     rank = 1
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ...errors import EngineError
 from .. import ops
 from ..op import Op
+from ..spec import normalize_axis, spec_of
 from .leaves import Padding, each, pads
 from .module import Module
 
@@ -81,6 +82,16 @@ Tanh = operation("Tanh", ops.tanh)
 Tanhshrink = operation("Tanhshrink", ops.tanhshrink)
 Threshold = operation("Threshold", ops.threshold)
 
+# -- shapes and norms ------------------------------------------------------------------------------------------------
+
+ChannelShuffle = operation("ChannelShuffle", ops.channel_shuffle)
+Fold = operation("Fold", ops.fold)
+LocalResponseNorm = operation("LocalResponseNorm", ops.local_response_norm)
+Pad = operation("Pad", ops.pad)
+PixelShuffle = operation("PixelShuffle", ops.pixel_shuffle)
+PixelUnshuffle = operation("PixelUnshuffle", ops.pixel_unshuffle)
+Unfold = operation("Unfold", ops.unfold)
+
 # -- losses ----------------------------------------------------------------------------------------------------------
 
 MSELoss = operation("MSELoss", ops.mse_loss)
@@ -114,6 +125,34 @@ MultiLabelMarginLoss = operation("MultiLabelMarginLoss", ops.multilabel_margin_l
 MultiLabelSoftMarginLoss = operation("MultiLabelSoftMarginLoss", ops.multilabel_soft_margin_loss)
 
 
+class Upsample(Operation):
+    """`ops.interpolate` to a size, or by a factor. Source: torch.nn.Upsample.
+
+    Example:
+        >>> import numpy as np
+        >>> Upsample(scale=2)(np.ones((1, 1, 2, 3), np.float32)).shape
+        (1, 1, 4, 6)
+    """
+
+    op: ClassVar[Op] = ops.interpolate
+
+    def __init__(self, size: int | Sequence[int] | None = None, scale: float | None = None, **settings: Any) -> None:
+        if (size is None) == (scale is None):
+            raise EngineError(f"Upsample expected a size or a scale, received {size} and {scale}")
+        super().__init__(size=size, **settings)
+        self.scale = scale
+
+    def forward(self, x: Any) -> Any:
+        spec, settings = spec_of(x), dict(self.settings)
+        channels = normalize_axis(settings.get("channel_axis", 1), spec.ndim)
+        sizes = [size for axis, size in enumerate(spec.shape) if axis not in (0, channels)]
+        if self.scale is None:
+            settings["size"] = each(settings["size"], len(sizes))
+        else:
+            settings["size"] = tuple(int(size * self.scale) for size in sizes)
+        return self.op(x, **settings)
+
+
 # -- pooling ---------------------------------------------------------------------------------------------------------
 
 
@@ -129,15 +168,15 @@ class _Pool(Operation):
         **settings: Any,
     ) -> None:
         kernel, spread = each(kernel_size, self.rank), each(dilation, self.rank)
-        settings |= {
-            "kernel": kernel,
-            "strides": kernel if stride is None else each(stride, self.rank),
-            "padding": pads(padding, kernel, spread),
-        }
-        if "dilation" in self.op.attributes:
-            settings["dilation"] = spread
-        elif set(spread) != {1}:
-            raise EngineError(f"{self.op.name} has no dilation, received {dilation}")
+        settings |= {"kernel": kernel, "strides": kernel if stride is None else each(stride, self.rank)}
+        for name, value, neutral in (
+            ("padding", pads(padding, kernel, spread), ((0, 0),) * self.rank),
+            ("dilation", spread, (1,) * self.rank),
+        ):
+            if name in self.op.attributes:
+                settings[name] = value
+            elif value != neutral:
+                raise EngineError(f"{self.op.name} has no {name}, received {value}")
         super().__init__(**settings)
 
 
@@ -154,6 +193,10 @@ def _ranked(name: str, base: type[Operation], op: Op, rank: int) -> Any:
 
 MaxPool1d, MaxPool2d, MaxPool3d = (_ranked(f"MaxPool{rank}d", _Pool, ops.max_pool, rank) for rank in (1, 2, 3))
 AvgPool1d, AvgPool2d, AvgPool3d = (_ranked(f"AvgPool{rank}d", _Pool, ops.avg_pool, rank) for rank in (1, 2, 3))
+LPPool1d, LPPool2d, LPPool3d = (_ranked(f"LPPool{rank}d", _Pool, ops.lp_pool, rank) for rank in (1, 2, 3))
+AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = (
+    _ranked(f"AdaptiveMaxPool{rank}d", _AdaptivePool, ops.adaptive_max_pool, rank) for rank in (1, 2, 3)
+)
 AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = (
     _ranked(f"AdaptiveAvgPool{rank}d", _AdaptivePool, ops.adaptive_avg_pool, rank) for rank in (1, 2, 3)
 )
@@ -162,6 +205,9 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -170,11 +216,13 @@ __all__ = [
     "CELU",
     "CTCLoss",
     "CategoricalHingeLoss",
+    "ChannelShuffle",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "DiceLoss",
     "ELU",
+    "Fold",
     "GELU",
     "GLU",
     "GaussianNLLLoss",
@@ -187,7 +235,11 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
+    "LocalResponseNorm",
     "LogCoshLoss",
     "LogSigmoid",
     "LogSoftmax",
@@ -202,7 +254,10 @@ __all__ = [
     "MultiMarginLoss",
     "NLLLoss",
     "Operation",
+    "Pad",
     "PairwiseDistance",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
@@ -225,5 +280,7 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "TverskyLoss",
+    "Unfold",
+    "Upsample",
     "operation",
 ]

@@ -72,6 +72,45 @@ class RMSNorm(Module):
         return ops.rms_norm(x, self.weight, axis=self.axis, eps=self.eps)
 
 
+class InstanceNorm(Module):
+    """Normalisation over the positions of each channel of an example.
+
+    Source: Ulyanov et al. 2016, arXiv:1607.08022; torch.nn.InstanceNorm1d, 2d and 3d without running statistics.
+    """
+
+    weight: Array | None
+    bias: Array | None
+
+    def __init__(self, num_features: int, eps: float = 1e-5, *, affine: bool = False, channel_axis: int = 1) -> None:
+        self.eps, self.channel_axis = eps, channel_axis
+        self.weight = Parameter((num_features,), initialisers.ones) if affine else None
+        self.bias = Parameter((num_features,), initialisers.zeros) if affine else None
+
+    def forward(self, x: Array) -> Array:
+        return ops.instance_norm(x, self.weight, self.bias, eps=self.eps, channel_axis=self.channel_axis)
+
+
+class EmbeddingBag(Module):
+    """Rows of a table by index, added up, averaged or their largest elements taken, for each bag of them.
+
+    Source: torch.nn.EmbeddingBag with bags of one length.
+    """
+
+    weight: Array  # (num_embeddings, embedding_dim)
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *, mode: str = "mean", padding_idx: int | None = None
+    ) -> None:
+        if mode not in ("sum", "mean", "max"):
+            raise EngineError(f"expected the mode sum, mean or max, received {mode!r}")
+        self.mode, self.padding_idx = mode, padding_idx
+        self.weight = Parameter((num_embeddings, embedding_dim), initialisers.Normal())
+
+    def forward(self, indices: Array, scales: Array | None = None) -> Array:
+        """indices and scales are (batch, length)."""
+        return ops.embedding_bag(indices, self.weight, scales, mode=self.mode, padding_idx=self.padding_idx)
+
+
 class _ConvTransposeOfRank(Module):
     rank: ClassVar[int]
     weight: Array  # (in, out / groups, *kernel)
@@ -88,6 +127,7 @@ class _ConvTransposeOfRank(Module):
         groups: int = 1,
         use_bias: bool = True,
         channel_axis: int = 1,
+        output_padding: int | Sequence[int] = 0,
     ) -> None:
         if in_channels % groups or out_channels % groups:
             raise EngineError(f"expected channels in {groups} equal groups, received {in_channels} and {out_channels}")
@@ -95,6 +135,7 @@ class _ConvTransposeOfRank(Module):
         self.settings: dict[str, Any] = {
             "strides": each(stride, self.rank),
             "padding": pads(padding, kernel, spread),
+            "output_padding": each(output_padding, self.rank),
             "dilation": spread,
             "groups": groups,
             "channel_axis": channel_axis,
@@ -125,4 +166,13 @@ class ConvTranspose3d(_ConvTransposeOfRank):
     rank = 3
 
 
-__all__ = ["Bilinear", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "PReLU", "RMSNorm"]
+__all__ = [
+    "Bilinear",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "EmbeddingBag",
+    "InstanceNorm",
+    "PReLU",
+    "RMSNorm",
+]

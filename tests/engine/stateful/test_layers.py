@@ -1,0 +1,287 @@
+"""Layers against torch.nn, with the same arrays: outputs in training and in evaluation, and what becomes of buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivyhub.engine import nn, ops, random
+from ivyhub.engine.graph import Graph
+from ivyhub.engine.layer import LAYERS
+from ivyhub.engine.spec import Spec
+from ivyhub.errors import EngineError
+from tests.engine.test_ops import as_numpy, native
+
+# float32, sums of some hundred terms.
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+Build = Callable[[], nn.Module]
+Oracle = Callable[[Any], Any]
+
+# name: ours, PyTorch's, the shape of the input; a shape of integers below 9 is marked by a trailing "i".
+CASES: dict[str, tuple[Build, Oracle, tuple[Any, ...]]] = {
+    "Linear": (lambda: nn.Linear(4, 3), lambda t: t.Linear(4, 3), (5, 2, 4)),
+    "Embedding": (lambda: nn.Embedding(9, 3, 2), lambda t: t.Embedding(9, 3, 2), (5, 4, "i")),
+    "EmbeddingBag": (
+        lambda: nn.EmbeddingBag(9, 3, mode="sum"),
+        lambda t: t.EmbeddingBag(9, 3, mode="sum"),
+        (5, 4, "i"),
+    ),
+    "LayerNorm": (lambda: nn.LayerNorm((3, 4)), lambda t: t.LayerNorm((3, 4)), (5, 3, 4)),
+    "RMSNorm": (lambda: nn.RMSNorm(4), lambda t: t.RMSNorm(4, eps=1e-6), (5, 3, 4)),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 6), lambda t: t.GroupNorm(2, 6), (5, 6, 4)),
+    "InstanceNorm": (
+        lambda: nn.InstanceNorm(6, affine=True),
+        lambda t: t.InstanceNorm2d(6, affine=True),
+        (3, 6, 4, 5),
+    ),
+    "LocalResponseNorm": (lambda: nn.LocalResponseNorm(size=3), lambda t: t.LocalResponseNorm(3), (2, 6, 4, 4)),
+    "BatchNorm": (lambda: nn.BatchNorm(6), lambda t: t.BatchNorm2d(6), (4, 6, 3, 3)),
+    "BatchNorm cumulative": (
+        lambda: nn.BatchNorm(6, momentum=None),
+        lambda t: t.BatchNorm2d(6, momentum=None),
+        (4, 6, 3, 3),
+    ),
+    "BatchNorm plain": (
+        lambda: nn.BatchNorm(6, affine=False, track_running_stats=False),
+        lambda t: t.BatchNorm2d(6, affine=False, track_running_stats=False),
+        (4, 6, 3, 3),
+    ),
+    "Conv1d": (
+        lambda: nn.Conv1d(4, 6, 3, padding="same", dilation=2),
+        lambda t: t.Conv1d(4, 6, 3, padding="same", dilation=2),
+        (2, 4, 9),
+    ),
+    "Conv2d": (
+        lambda: nn.Conv2d(4, 6, (3, 2), stride=2, padding=1, groups=2),
+        lambda t: t.Conv2d(4, 6, (3, 2), stride=2, padding=1, groups=2),
+        (2, 4, 7, 8),
+    ),
+    "Conv2d reflect": (
+        lambda: nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"),
+        lambda t: t.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"),
+        (2, 2, 5, 6),
+    ),
+    "Conv3d": (
+        lambda: nn.Conv3d(2, 3, 2, use_bias=False),
+        lambda t: t.Conv3d(2, 3, 2, bias=False),
+        (2, 2, 4, 5, 3),
+    ),
+    "ConvTranspose2d": (
+        lambda: nn.ConvTranspose2d(4, 6, 3, 2, 1, groups=2, output_padding=1),
+        lambda t: t.ConvTranspose2d(4, 6, 3, 2, 1, groups=2, output_padding=1),
+        (2, 4, 5, 6),
+    ),
+    "PReLU": (lambda: nn.PReLU(3), lambda t: t.PReLU(3), (2, 3, 4)),
+    "GELU": (lambda: nn.GELU(approximate=True), lambda t: t.GELU("tanh"), (5, 4)),
+    "Softmax": (lambda: nn.Softmax(axis=1), lambda t: t.Softmax(1), (5, 4)),
+    "MaxPool2d": (
+        lambda: nn.MaxPool2d(3, 2, padding=1, dilation=1),
+        lambda t: t.MaxPool2d(3, 2, padding=1),
+        (2, 3, 7, 8),
+    ),
+    "AvgPool1d": (lambda: nn.AvgPool1d(3, 2, padding=1), lambda t: t.AvgPool1d(3, 2, padding=1), (2, 3, 8)),
+    "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d(2), lambda t: t.AdaptiveAvgPool2d(2), (2, 3, 5, 7)),
+    "Upsample": (lambda: nn.Upsample(scale=2), lambda t: t.Upsample(scale_factor=2), (2, 3, 4, 5)),
+    "PixelShuffle": (lambda: nn.PixelShuffle(upscale_factor=2), lambda t: t.PixelShuffle(2), (2, 8, 3, 3)),
+    "Flatten": (lambda: nn.Flatten(1, 2), lambda t: t.Flatten(1, 2), (2, 3, 4, 5)),
+    "Dropout": (lambda: nn.Dropout(0.0), lambda t: t.Dropout(0.0), (5, 4)),
+}
+
+
+def arrays(name: str, rng: np.random.Generator) -> tuple[nn.Module, Any, np.ndarray]:
+    import torch
+
+    ours, theirs, shape = CASES[name]
+    module, oracle = ours(), theirs(torch.nn)
+    with torch.no_grad():
+        for parameter in oracle.parameters():
+            parameter.copy_(torch.tensor(rng.normal(size=tuple(parameter.shape))))
+    x = rng.integers(0, 9, shape[:-1]).astype(np.int32) if shape[-1] == "i" else rng.normal(size=shape)
+    return module, oracle, x if x.dtype == np.int32 else x.astype(np.float32)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_torch(name: str, framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    module, oracle, x = arrays(name, rng)
+    state = {key: native(framework, value.numpy()) for key, value in oracle.state_dict().items()}
+    module.load_state_dict(state)
+    for train in (True, False):
+        module.train(train)
+        oracle.train(train)
+        inputs = torch.tensor(x).long() if x.dtype == np.int32 else torch.tensor(x)
+        found, wanted = as_numpy(module(native(framework, x))), as_numpy(oracle(inputs))
+        np.testing.assert_allclose(found, wanted, **TOLERANCE)
+    for key, value in oracle.state_dict().items():
+        np.testing.assert_allclose(as_numpy(module[key]), value.numpy(), err_msg=key, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_traced(name: str, rng: np.random.Generator) -> None:
+    """A graph of the layer holds the spec of what it computes."""
+    module, oracle, x = arrays(name, rng)
+    module.load_state_dict({key: value.numpy() for key, value in oracle.state_dict().items()})
+    graph = nn.Sequential(module).trace(x)
+    assert isinstance(graph, Graph)
+    found = module.eval()(x)
+    assert (tuple(graph.outputs.shape), graph.outputs.dtype) == (found.shape, found.dtype.name)
+    leaf = module.leaf()
+    assert [node.op for node in graph.nodes if node.op == "call"] == ["call"] * (leaf is not None)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_leaf_layer_is_a_module(name: str) -> None:
+    assert issubclass(getattr(nn, name), nn.Leaf)
+    assert getattr(nn, name).kind is LAYERS[name]
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent_against_torch(kind: str, bidirectional: bool, framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    oracle = getattr(torch.nn, kind)(4, 3, num_layers=2, bidirectional=bidirectional, batch_first=True)
+    module = getattr(nn, kind)(4, 3, 2, bidirectional=bidirectional)
+    state = {}
+    for name, value in oracle.state_dict().items():
+        part, place, layer, *way = name.split("_")
+        index = int(layer[1:]) * (2 if bidirectional else 1) + (way == ["reverse"])
+        state[f"cells.{index}.{part}_{place}"] = native(framework, value.numpy())
+    module.load_state_dict(state)
+    x = rng.normal(size=(2, 5, 4)).astype(np.float32)
+    start = rng.normal(size=(4 if bidirectional else 2, 2, 3)).astype(np.float32)
+    both = kind == "LSTM"
+    found, last = module(native(framework, x), (native(framework, start),) * (2 if both else 1))
+    begin = (torch.tensor(start),) * 2 if both else torch.tensor(start)
+    wanted, end = oracle(torch.tensor(x), begin)
+    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+    for mine, theirs in zip(last, end if both else (end,), strict=True):
+        np.testing.assert_allclose(as_numpy(mine), as_numpy(theirs), **TOLERANCE)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_against_torch(masked: bool, framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    oracle = torch.nn.MultiheadAttention(8, 2, kdim=6, vdim=5, batch_first=True)
+    module = nn.MultiHeadAttention(8, 2, key_features=6, value_features=5)
+    state = {"out.weight": oracle.out_proj.weight, "out.bias": oracle.out_proj.bias}
+    for i, name in enumerate(("query", "key", "value")):
+        state[f"{name}.weight"] = getattr(oracle, f"{name[0]}_proj_weight")
+        state[f"{name}.bias"] = oracle.in_proj_bias[i * 8 : i * 8 + 8]
+    module.load_state_dict({key: native(framework, as_numpy(value)) for key, value in state.items()})
+    q, k, v = (rng.normal(size=(3, length, size)).astype(np.float32) for length, size in ((4, 8), (5, 6), (5, 5)))
+    mask = rng.integers(0, 2, (4, 5)).astype(bool) | (np.arange(5) == 0) if masked else None
+    found = module(*(native(framework, x) for x in (q, k, v)), None if mask is None else native(framework, mask))
+    excluded = None if mask is None else torch.tensor(~mask)
+    wanted, _ = oracle(*map(torch.tensor, (q, k, v)), attn_mask=excluded)
+    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_transformer_layer_against_torch(norm_first: bool, framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    oracle = torch.nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True, norm_first=norm_first)
+    module = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, norm_first=norm_first)
+    state = {}
+    for name, value in oracle.state_dict().items():
+        name = name.replace("self_attn.out_proj", "attention.out")
+        if "in_proj" in name:
+            for part, piece in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                state[f"attention.{part}.{name.rpartition('_')[2]}"] = piece
+        else:
+            state[name] = value
+    module.load_state_dict({key: native(framework, as_numpy(value)) for key, value in state.items()})
+    x = rng.normal(size=(3, 5, 8)).astype(np.float32)
+    np.testing.assert_allclose(as_numpy(module(native(framework, x))), as_numpy(oracle(torch.tensor(x))), **TOLERANCE)
+
+
+def test_grouped_heads_are_repeated_heads(framework: str, rng: np.random.Generator) -> None:
+    few, many = nn.MultiHeadAttention(8, 4, key_heads=2), nn.MultiHeadAttention(8, 4)
+    few.init(random.key(3, framework))
+    state = dict(few.state_dict())
+    for name in ("key.weight", "key.bias", "value.weight", "value.bias"):
+        rows = as_numpy(state[name])
+        state[name] = native(
+            framework, rows.reshape(2, 2, *rows.shape[1:]).repeat(2, axis=0).reshape(8, *rows.shape[1:])
+        )
+    many.load_state_dict(state)
+    x = native(framework, rng.normal(size=(2, 3, 8)).astype(np.float32))
+    np.testing.assert_allclose(as_numpy(few(x, causal=True)), as_numpy(many(x, causal=True)), **TOLERANCE)
+
+
+DROPOUTS = {
+    "Dropout": nn.Dropout,
+    "FeatureDropout": nn.FeatureDropout,
+    "AlphaDropout": nn.AlphaDropout,
+    "GaussianDropout": nn.GaussianDropout,
+    "DropPath": nn.DropPath,
+}
+
+
+@pytest.mark.parametrize("name", DROPOUTS)
+def test_dropout(name: str, framework: str, rng: np.random.Generator) -> None:
+    """The mean of many draws is the input's; no two calls draw alike; evaluation is the identity."""
+    module = DROPOUTS[name](0.3).init(random.key(int(rng.integers(2**31)), framework))
+    shape = {"FeatureDropout": (200, 100, 2), "DropPath": (20000, 2)}.get(name, (200, 200))
+    x = native(framework, np.full(shape, 0.5, np.float32))
+    first, second = as_numpy(module(x)), as_numpy(module(x))
+    assert (first != second).any()
+    if name != "AlphaDropout":  # which keeps the mean of what is normalised
+        assert abs(first.mean() - 0.5) < 0.02  # 20000 draws: their mean deviates by 0.0023 at most
+    if name == "FeatureDropout":
+        assert (first[..., 0] == first[..., 1]).all()
+    np.testing.assert_array_equal(as_numpy(module.eval()(x)), as_numpy(x))
+
+
+def test_alpha_dropout_keeps_mean_and_variance(framework: str, rng: np.random.Generator) -> None:
+    module = nn.AlphaDropout(0.3).init(random.key(int(rng.integers(2**31)), framework))
+    found = as_numpy(module(native(framework, rng.normal(size=(300, 300)).astype(np.float32))))
+    assert abs(found.mean()) < 0.03  # 90000 draws: the mean deviates by 0.0033, the variance by 0.005
+    assert abs(found.var() - 1) < 0.05
+
+
+def test_one_key_gives_one_model_in_every_framework(rng: np.random.Generator) -> None:
+    seed = int(rng.integers(2**31))
+    found = {}
+    for owner in ("numpy", "torch", "jax", "tensorflow"):
+        model = nn.Sequential(nn.Linear(4, 3), nn.Conv1d(2, 3, 2), nn.Embedding(5, 2, 1)).init(random.key(seed, owner))
+        found[owner] = {name: as_numpy(array) for name, array in model.state_dict().items()}
+    for owner, state in found.items():
+        for name, array in state.items():  # the inverse error function is each framework's own
+            np.testing.assert_allclose(array, found["numpy"][name], atol=2e-6, err_msg=f"{owner} {name}")
+    assert (found["numpy"]["2.weight"][1] == 0).all()
+
+
+def test_settings_that_cannot_be() -> None:
+    with pytest.raises(EngineError, match="3 equal groups"):
+        nn.Conv2d(4, 6, 3, groups=3)
+    with pytest.raises(EngineError, match="each of 2 spatial axes"):
+        nn.Conv2d(4, 6, (1, 2, 3))
+    with pytest.raises(EngineError, match="rate from 0 to 1"):
+        nn.Dropout(1.0)
+    with pytest.raises(EngineError, match="equal heads"):
+        nn.MultiHeadAttention(10, 3)
+    with pytest.raises(EngineError, match="no attribute"):
+        nn.Softmax(dim=1)
+    with pytest.raises(EngineError, match="known length"):
+        nn.LSTM(3, 4).trace(Spec(("batch", "time", 3)))
+
+
+def test_batch_statistics_need_more_than_one_number() -> None:
+    module = nn.BatchNorm(3).init(random.key(0, "numpy"))
+    with pytest.raises(EngineError, match="more than one number"):
+        module(np.ones((1, 3), np.float32))
+
+
+def test_operations_are_what_they_are_named_after(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(4, 6)).astype(np.float32)
+    np.testing.assert_array_equal(nn.Softplus(beta=2.0)(x), ops.softplus(x, beta=2.0))
+    loss = nn.CrossEntropyLoss(label_smoothing=0.1)
+    target = np.array([0, 1, 2, 3])
+    np.testing.assert_array_equal(loss(x, target), ops.cross_entropy(x, target, label_smoothing=0.1))
