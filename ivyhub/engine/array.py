@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, EngineError, ShapeError
 from . import native, ops
 from .backends import dtype_name, framework_of
 from .standard import elementwise, linalg, manipulation
 
+_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 _SCALARS = frozenset({bool, int, float, complex})
 
 
@@ -102,9 +104,11 @@ class Array:
     # -- exchange ----------------------------------------------------------------------------------------------------
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
-        from .xp import namespace_of
-
-        return namespace_of(self.framework, api_version)
+        if api_version is not None and api_version not in _VERSIONS:
+            raise EngineError(
+                f"expected a version of the Array API Standard among {', '.join(_VERSIONS)}, received {api_version!r}"
+            )
+        return importlib.import_module(f".xp.{self.framework}", __package__)
 
     def __dlpack__(
         self,
@@ -241,7 +245,7 @@ _UNARY = {
     "abs": elementwise.abs,
     "invert": elementwise.bitwise_invert,
     "neg": ops.negative,
-    "pos": ops.positive,
+    "pos": elementwise.positive,
 }
 _COMPARISONS = {
     "eq": ops.equal,

@@ -28,6 +28,10 @@ class Draw:
         count = int(np.prod(shape))
         return (self.rng.permutation(np.arange(count) - count // 2).reshape(shape) + 0.5) / 8
 
+    def c(self, *shape: int) -> np.ndarray:
+        """Complex numbers in complex128."""
+        return self.f(*shape) + 1j * self.f(*shape)
+
     def i(self, *shape: int, low: int = -9, high: int = 10, dtype: str = "int64") -> np.ndarray:
         return np.asarray(self.rng.integers(low, high, shape)).astype(dtype)
 

@@ -499,6 +499,14 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ),
         ((d.f(BATCH, 4, 3, 2),), {"size": (8, 6), "mode": "linear", "channel_axis": -1}),
         ((d.f(BATCH, 2, 4),), {"size": (9,), "mode": "linear"}),
+        *(
+            ((d.f(BATCH, 2, 7, 4),), {"size": (3, 6), "mode": mode, "antialias": aa})
+            for mode, aa in (("nearest-exact", False), ("area", False), ("linear", True), ("cubic", True))
+        ),
+        *(
+            ((d.f(BATCH, 7, 4, 2),), {"size": (3, 6), "mode": mode, "antialias": aa, "channel_axis": -1})
+            for mode, aa in (("nearest-exact", False), ("linear", True), ("linear", False))
+        ),
     ],
     "attention": attention,
     **standard_samples.SAMPLES,

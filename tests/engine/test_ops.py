@@ -19,6 +19,7 @@ from ivyhub.engine.spec import Spec, spec_of
 from tests.engine import loss_samples
 from tests.engine.draw import BATCH, Draw, Sample
 from tests.engine.ops_samples import ORACLES, SAMPLES
+from tests.engine.standard_samples import INVARIANTS, UNSIGNED
 
 # float32 against float64: a unit in the last place is 1.2e-7, and the longest sums here have some hundred terms, whose
 # errors add up; relative to the largest number, since sums cancel. Gradients chain two such computations.
@@ -26,12 +27,16 @@ VALUES, GRADIENTS = 1e-5, 5e-5
 # float64, but PyTorch rounds some constants of its functions (1/6 of hardswish, places of interpolate) to float32.
 EXACT = 1e-6
 # What PyTorch, the oracle, has no derivative for.
-CONSTANT = {"floor_divide": (0, 1), "batch_norm": (1, 2), **loss_samples.CONSTANT}
+CONSTANT = {
+    **{"floor_divide": (0, 1), "batch_norm": (1, 2), "nextafter": (0, 1)},
+    **{"eig": (0,), "eigvals": (0,)},  # JAX and TensorFlow
+    **loss_samples.CONSTANT,
+}
 
 NAMES = sorted(OPS)
 # NumPy warns where logsumexp takes the logarithm of 0, as it must for nothing but -inf.
 pytestmark = pytest.mark.filterwarnings("ignore:divide by zero encountered in log:RuntimeWarning")
-DTYPE_NARROW = {"int64": "int32", "float64": "float32"}
+DTYPE_NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
 
 
 class Plain:
@@ -45,15 +50,16 @@ class Plain:
 
 
 def samples(name: str, rng: np.random.Generator) -> list[Sample]:
-    return SAMPLES[name](Draw(rng))
+    draw = Draw(rng)
+    return [*SAMPLES[name](draw), *(UNSIGNED[name](draw) if name in UNSIGNED else ())]
 
 
 def native(owner: str, leaf: Any, *, precise: bool = False) -> Any:
     """A NumPy array as an array of a framework, float32 unless precise."""
     if not isinstance(leaf, np.ndarray | np.generic):
         return leaf
-    if leaf.dtype == np.float64 and not precise:
-        leaf = leaf.astype(np.float32)
+    if leaf.dtype.name in ("float64", "complex128") and not precise:
+        leaf = leaf.astype(DTYPE_NARROW[leaf.dtype.name])
     if owner == "numpy":
         return leaf
     if owner == "torch":
@@ -71,7 +77,7 @@ def native(owner: str, leaf: Any, *, precise: bool = False) -> Any:
 
 def as_numpy(leaf: Any) -> Any:
     if framework_of(leaf) == "torch":
-        return leaf.detach().numpy()
+        return leaf.detach().resolve_conj().numpy()
     return np.asarray(leaf) if framework_of(leaf) else leaf
 
 
@@ -80,6 +86,11 @@ def run(op: Op | Callable[..., Any], owner: str, args: Any, attributes: Mapping[
     if isinstance(op, Op) and not args:
         return op.on(owner, **attributes)
     return op(*args, **attributes)
+
+
+def invariant(name: str, result: Any) -> Any:
+    """What of a result no framework chooses: all of it, but for eigenvectors and their like."""
+    return INVARIANTS[name](*several(result)) if name in INVARIANTS else result
 
 
 def several(result: Any) -> list[Any]:
@@ -92,7 +103,7 @@ def assert_close(found: Any, wanted: Any, tolerance: float, what: str) -> None:
     for a, b in zip(found, wanted, strict=True):
         a, b = as_numpy(a), np.asarray(as_numpy(b))
         assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
-        if b.dtype.kind == "f" and b.size:
+        if b.dtype.kind in "fc" and b.size:
             finite = np.isfinite(b)
             scale = max(1.0, np.abs(b[finite]).max(initial=0.0))
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=what)
@@ -147,7 +158,7 @@ def test_values(name: str, framework: str, rng: np.random.Generator) -> None:
         wanted = oracle(op, sample)
         what = f"{name} in {framework} with {sample[1]}"
         result = next(results)
-        assert_close(result, wanted, VALUES, what)
+        assert_close(invariant(name, result), invariant(name, wanted), VALUES, what)
         assert all(framework_of(each) == framework for each in several(result)), what
         if not op.primitive:
             assert_close(next(results), wanted, VALUES, f"decomposed {what}")
@@ -220,13 +231,13 @@ def gradients(owner: str, op: Op | Plain, sample: Sample, *, precise: bool = Fal
         return native(owner, leaf, precise=precise)
 
     holed = tree_map(collect, tuple(args))
-    if not flat or not any(is_floating(spec.dtype) for spec in several(infer(OPS[op.name], sample))):
+    if not flat or not any(differentiable(spec.dtype) for spec in several(infer(OPS[op.name], sample))):
         return None
 
     def loss(arrays: Sequence[Any]) -> Any:
         result = op(*tree_map(lambda leaf: arrays[leaf.at] if isinstance(leaf, Hole) else leaf, holed), **attributes)
         total: Any = 0.0
-        for each in several(result):
+        for each in [part for leaf in several(invariant(op.name, result)) for part in parts(leaf)]:
             if is_floating(dtype_name(each.dtype)):
                 weights = np.cos(np.arange(int(np.prod(each.shape)))).reshape(each.shape)
                 total = total + ops.sum(each * native(owner, weights, precise=precise))
@@ -253,6 +264,15 @@ def gradients(owner: str, op: Op | Plain, sample: Sample, *, precise: bool = Fal
             total = loss(arrays)
         found = [None if g is None else tf.convert_to_tensor(g) for g in tape.gradient(total, arrays)]
     return [np.zeros_like(a) if g is None else as_numpy(g) for g, a in zip(found, flat, strict=True)]
+
+
+def differentiable(dtype: str) -> bool:
+    return is_floating(dtype) or dtype.startswith("complex")
+
+
+def parts(x: Any) -> list[Any]:
+    """Complex numbers as two arrays of real ones."""
+    return [ops.real(x), ops.imag(x)] if dtype_name(x.dtype).startswith("complex") else [x]
 
 
 class Hole:

@@ -79,4 +79,4 @@ def dlpack(x: jax.Array, **options: Any) -> Any:
 
 
 def dlpack_device(x: jax.Array) -> tuple[Any, int]:
-    return x.__dlpack_device__()
+    return x.__dlpack_device__()  # pyright: ignore[reportAttributeAccessIssue]

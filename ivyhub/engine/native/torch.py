@@ -35,7 +35,7 @@ def copied(x: torch.Tensor) -> torch.Tensor:
 
 def getitem(x: torch.Tensor, key: Any) -> torch.Tensor:
     items = key if type(key) is tuple else (key,)
-    if any(type(item) is slice and item.step is not None and item.step < 0 for item in items):
+    if any(isinstance(item, slice) and item.step is not None and int(item.step) < 0 for item in items):
         key, flipped = _forwards(items, x.shape)
         return x[key].flip(flipped)
     return x[_positions(items)]
@@ -45,7 +45,7 @@ def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:
     items = key if type(key) is tuple else (key,)
     key, flipped = _forwards(items, x.shape)
     signed = _SIGNED.get(x.dtype, x.dtype)  # assignment through a mask has no kernel for the unsigned ones
-    value = (value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=x.dtype)).to(x.device, x.dtype).view(signed)
+    value = torch.as_tensor(value, dtype=x.dtype, device=x.device).view(signed)
     if flipped:
         value = value.expand(x[key].shape).flip(flipped)
     x.view(signed)[key] = value

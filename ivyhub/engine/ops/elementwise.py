@@ -21,7 +21,8 @@ from ..spec import (
 from ._rows import lower_alike, lower_operator
 
 
-def _abs_spec(x: Spec) -> Spec:
+def abs_spec(x: Spec) -> Spec:
+    """Of complex numbers, real ones of the same precision."""
     return x.with_dtype({"complex64": "float32", "complex128": "float64"}.get(x.dtype, x.dtype))
 
 
@@ -98,7 +99,7 @@ def positive(x: Array, /) -> Array:
     return x
 
 
-@op(rule=_abs_spec, primitive=True)
+@op(rule=abs_spec, primitive=True)
 def abs(x: Array, /) -> Array:
     """The absolute value; the modulus of a complex number."""
 

@@ -225,8 +225,8 @@ def pinv(x: Array, /, *, rtol: float | None = None) -> Array:
 def rank_tolerance(x: Spec) -> float:
     """The relative size below which a singular value counts as zero: the larger side times the spacing of 1."""
     rows, columns = x.shape[-2:]
-    _least(x)
-    return float(rows if rows > columns else columns) * (2.0**-23 if _real(x) == "float32" else 2.0**-52)
+    larger = rows + columns - _least(x)
+    return float(larger) * (2.0**-23 if _real(x) == "float32" else 2.0**-52)
 
 
 def adjoint(x: Array) -> Array:

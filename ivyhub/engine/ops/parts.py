@@ -9,7 +9,7 @@ from ..backends import is_floating
 from ..op import Array, op
 from ..spec import Spec, broadcast_specs, same_as_first
 from ._rows import lower_alike
-from .elementwise import _abs_spec, abs, negative, where
+from .elementwise import abs_spec, abs, negative, where
 
 _COMPLEX = ("complex64", "complex128")
 
@@ -17,7 +17,7 @@ _COMPLEX = ("complex64", "complex128")
 def _part_spec(x: Spec) -> Spec:
     if x.dtype not in _COMPLEX:
         raise DTypeError(f"expected complex numbers, received {x}")
-    return _abs_spec(x)
+    return abs_spec(x)
 
 
 @op(rule=_part_spec, primitive=True)

@@ -63,6 +63,12 @@ def arrays(x1: Any, x2: Any) -> tuple[Array, Array]:
     return x1, x2
 
 
+def same(x: Array) -> Array:
+    """x in memory of its own, where arrays are mutable."""
+    owner = framework_of(x)
+    return native.module(owner).copied(x) if owner else x
+
+
 def is_complex(dtype: str) -> bool:
     """Whether a dtype is a complex type."""
     return dtype.startswith("complex")
@@ -91,5 +97,6 @@ __all__ = [
     "is_number",
     "kind_of",
     "owner_of",
+    "same",
     "scalar_like",
 ]

@@ -1,23 +1,111 @@
 """Functions of complex numbers whose infinities, nans and signs of zeros frameworks leave to their C library.
 
-Sources: Array API Standard 2025.12, "Special cases" of each function; C99, annex G, which it follows.
+Each takes what the framework gives and puts right where a part of the argument is not finite. Real numbers go straight
+to the operation. Sources: Array API Standard 2025.12, "Special cases" of each function; C99, annex G, which it follows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from .. import ops
-from ..op import Array
+from ..op import Array, Op
 from ._common import dtype_of, is_complex
 
+_Parts = Callable[[Array, Array, Array, Array], tuple[Any, Any]]
 
-def acos(x: Array, /) -> Array:
-    """The inverse cosine."""
-    found = ops.acos(x)
-    if not is_complex(dtype_of(x)):
-        return found
-    return ops.complex(ops.real(found), ops.copysign(ops.imag(found), ops.negative(ops.imag(x))))
+
+def _mended(op: Op, mend: _Parts) -> Callable[[Array], Array]:
+    """An operation, its complex results mended: (real, imaginary) of argument and result to those of the result."""
+
+    def function(x: Array, /) -> Array:
+        found = op(x)
+        if not is_complex(dtype_of(x)):
+            return found
+        return ops.complex(*mend(ops.real(x), ops.imag(x), ops.real(found), ops.imag(found)))
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = op.__doc__
+    return function
+
+
+def _lost(x: Array) -> Array:
+    """Where an angle or size is infinite or nan."""
+    return ops.logical_not(ops.isfinite(x))
+
+
+def _zero(x: Array) -> Array:
+    return ops.equal(x, 0)
+
+
+def _where(*pairs: Any) -> Array:
+    """The value after the first condition that holds: ``_where(condition, value, ..., otherwise)``."""
+    *cases, found = pairs
+    for condition, value in reversed([*zip(cases[::2], cases[1::2], strict=True)]):
+        found = ops.where(condition, value, found)
+    return found
+
+
+def _acos(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    real = _where(_zero(a) & ops.isnan(b), math.pi / 2, real)
+    return real, ops.copysign(imag, ops.negative(b))
+
+
+def _acosh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    return real, _where(_zero(a) & ops.isnan(b), math.pi / 2, imag)
+
+
+def _asinh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    return real, _where(ops.isnan(a) & _zero(b), b, imag)
+
+
+def _atanh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    unknown = (ops.isnan(a) | ops.isnan(b)) & ops.logical_not(ops.isinf(b))
+    nowhere = ops.copysign(ops.where(unknown, 0.0, a), a)
+    real = _where(unknown & (_zero(a) | ops.isinf(a)), nowhere, unknown, math.nan, real)
+    return real, _where(unknown, math.nan, imag)
+
+
+def _exp(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    below, above = _lost(b) & ops.equal(a, -math.inf), _lost(b) & ops.equal(a, math.inf)
+    return _where(below, 0.0, above, math.inf, real), _where(below, 0.0, above, math.nan, _zero(b), b, imag)
+
+
+def _cosh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    lost, far = _lost(b), ops.isinf(a)
+    return _where(lost & far, math.inf, real), _where(lost & far, math.nan, lost & _zero(a), 0.0, imag)
+
+
+def _sinh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    lost, far = _lost(b), ops.isinf(a)
+    return _where(lost & (far | _zero(a)), a, real), _where(lost & far, math.nan, imag)
+
+
+def _tanh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    far = ops.isinf(a)
+    real = _where(far, ops.sign(a), _lost(b) & _zero(a), a, real)
+    return real, _where(far, ops.copysign(ops.where(far, 0.0, a), b), imag)
+
+
+def _log(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    return _where(ops.isinf(a) | ops.isinf(b), math.inf, real), imag
+
+
+def _sqrt(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    above, below = ops.isnan(b) & ops.equal(a, math.inf), ops.isnan(b) & ops.equal(a, -math.inf)
+    return _where(above, math.inf, below, math.nan, real), _where(above, math.nan, below, math.inf, imag)
+
+
+acos, acosh, asinh, atanh, cosh, exp, log, log1p, sinh, sqrt, tanh = (
+    _mended(op, mend)
+    for op, mend in (
+        *((ops.acos, _acos), (ops.acosh, _acosh), (ops.asinh, _asinh), (ops.atanh, _atanh), (ops.cosh, _cosh)),
+        *((ops.exp, _exp), (ops.log, _log), (ops.log1p, _log), (ops.sinh, _sinh), (ops.sqrt, _sqrt)),
+        (ops.tanh, _tanh),
+    )
+)
 
 
 def expm1(x: Array, /) -> Array:
@@ -26,31 +114,11 @@ def expm1(x: Array, /) -> Array:
         return ops.expm1(x)
     a, b = ops.real(x), ops.imag(x)
     half = ops.sin(ops.multiply(b, 0.5))
-    level, lost = ops.equal(b, 0), ops.logical_not(ops.isfinite(b))
+    level, lost = _zero(b), _lost(b)
     near = ops.expm1(a)
-    real = ops.where(level | (lost & ops.isinf(a)), near, near * ops.cos(b) - 2.0 * half * half)
-    imag = ops.where(level, b, ops.exp(a) * ops.sin(b))
-    return ops.complex(real, ops.where(lost & ops.equal(a, -math.inf), 0.0, imag))
+    real = _where(level | (lost & ops.isinf(a)), near, near * ops.cos(b) - 2.0 * half * half)
+    imag = _where(level, b, lost & ops.equal(a, -math.inf), 0.0, ops.exp(a) * ops.sin(b))
+    return ops.complex(real + 0.0, imag)  # a real part of zero has no sign
 
 
-def log1p(x: Array, /) -> Array:
-    """log(1 + x), exact near zero."""
-    found = ops.log1p(x)
-    if not is_complex(dtype_of(x)):
-        return found
-    unbounded = ops.isinf(ops.real(x)) | ops.isinf(ops.imag(x))
-    return ops.complex(ops.where(unbounded, math.inf, ops.real(found)), ops.imag(found))
-
-
-def tanh(x: Array, /) -> Array:
-    """The hyperbolic tangent."""
-    found = ops.tanh(x)
-    if not is_complex(dtype_of(x)):
-        return found
-    a, b = ops.real(x), ops.imag(x)
-    far = ops.isinf(a)
-    real = ops.where(far, ops.sign(a), ops.real(found))
-    return ops.complex(real, ops.where(far, ops.copysign(ops.where(far, 0.0, a), b), ops.imag(found)))
-
-
-PLAIN = (acos, expm1, log1p, tanh)
+PLAIN = (acos, acosh, asinh, atanh, cosh, exp, expm1, log, log1p, sinh, sqrt, tanh)

@@ -23,10 +23,12 @@ def default_dtype(framework: str, kind: str) -> str:
 
 
 def named(framework: str, dtype: Any, kind: str = "float") -> str:
+    """The dtype that is asked for, else the default one of a kind."""
     return default_dtype(framework, kind) if dtype is None else dtype_name(dtype)
 
 
 def placed(framework: str, x: Array, device: Any) -> Array:
+    """x on the device that is asked for."""
     return x if device is None else native.module(framework).to_device(x, device)
 
 
@@ -36,7 +38,7 @@ def _shape(shape: Shape) -> tuple[int, ...]:
 
 def full(framework: str, shape: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of one number; its dtype is the default one of the number's kind unless it is given."""
-    name = named(framework, dtype, type(fill_value).__name__)
+    name = named(framework, dtype, _kind(fill_value))
     shape = _shape(shape)
     if fill_value in (0, 1):
         x = ops.full.on(framework, shape=shape, fill_value=fill_value, dtype=name)
@@ -44,6 +46,11 @@ def full(framework: str, shape: Shape, fill_value: Any, *, dtype: Any = None, de
         number = native.module(framework).asarray(np.array(fill_value, native_numpy(name)), name, None)
         x = native.module(framework).copied(ops.broadcast_to(number, shape=shape))
     return placed(framework, x, device)
+
+
+def _kind(number: Any) -> str:
+    """The kind of a Python number, also where its class is a child of int (a size, an enumeration)."""
+    return next((kind.__name__ for kind in (bool, int, float, complex) if isinstance(number, kind)), "float")
 
 
 def native_numpy(name: str) -> Any:
@@ -161,7 +168,7 @@ def asarray(framework: str, obj: Any, /, *, dtype: Any = None, device: Any = Non
         return _as_array(framework, obj, dtype, device, copy)
     if owner not in (None, "numpy"):
         raise MixedFrameworksError(
-            f"asarray expected numbers or an array of {framework}, received {type(obj).__module__}.{type(obj).__qualname__}",
+            f"asarray expected numbers or an array of {framework}, received one of {owner}",
             hint="from_dlpack takes arrays of other frameworks",
         )
     plain = is_number(obj) or isinstance(obj, list | tuple)

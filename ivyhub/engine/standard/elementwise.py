@@ -13,7 +13,7 @@ from .. import ops
 from ..op import Array, Op
 from ..spec import broadcast_shapes
 from . import complexes
-from ._common import arrays, cast, dtype_of, is_complex, is_floating, is_number, scalar_like
+from ._common import arrays, cast, dtype_of, is_complex, is_floating, is_number, same, scalar_like
 from .creation import full_like, zeros_like
 
 # -- rounding --------------------------------------------------------------------------------------------------------
@@ -21,7 +21,7 @@ from .creation import full_like, zeros_like
 
 def _rounding(op: Op) -> Callable[[Array], Array]:
     def function(x: Array, /) -> Array:
-        return op(x) if is_floating(dtype_of(x)) else ops.positive(x)
+        return op(x) if is_floating(dtype_of(x)) else same(x)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"{op.__doc__} Integers stay."
@@ -67,7 +67,12 @@ def signbit(x: Array, /) -> Array:
 
 def abs(x: Array, /) -> Array:
     """The absolute value; the modulus of a complex number."""
-    return ops.positive(x) if dtype_of(x).startswith("u") else ops.abs(x)
+    return same(x) if dtype_of(x).startswith("u") else ops.abs(x)
+
+
+def positive(x: Array, /) -> Array:
+    """x."""
+    return same(x)
 
 
 def sign(x: Array, /) -> Array:
@@ -111,7 +116,7 @@ def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
         found = ops.maximum(found, _bound(min, x, name))
     if max is not None:
         found = ops.minimum(found, _bound(max, x, name))
-    return ops.positive(found) if found is x else found
+    return same(found) if found is x else found
 
 
 def _bound(bound: Any, x: Array, name: str) -> Array:
@@ -163,12 +168,12 @@ def bitwise_invert(x: Array, /) -> Array:
 
 def conj(x: Array, /) -> Array:
     """The complex conjugate; x where it is real."""
-    return ops.conj(x) if is_complex(dtype_of(x)) else ops.positive(x)
+    return ops.conj(x) if is_complex(dtype_of(x)) else same(x)
 
 
 def real(x: Array, /) -> Array:
     """The real part; x where it is real."""
-    return ops.real(x) if is_complex(dtype_of(x)) else ops.positive(x)
+    return ops.real(x) if is_complex(dtype_of(x)) else same(x)
 
 
 PLAIN = (
@@ -176,8 +181,8 @@ PLAIN = (
     *(abs, atan2, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, ceil),
     *(clip, conj, copysign, divide, floor, floor_divide, hypot, isfinite, isinf, isnan, logaddexp, maximum, minimum),
     *(nextafter, pow, real, remainder, round, sign, signbit, trunc),
-    *(ops.acosh, ops.add, ops.asin, ops.asinh, ops.atan, ops.atanh, ops.cos, ops.cosh, ops.equal, ops.exp),
-    *(ops.greater, ops.greater_equal, ops.imag, ops.less, ops.less_equal, ops.log, ops.log10),
+    *(ops.add, ops.asin, ops.atan, ops.cos, ops.equal),
+    *(ops.greater, ops.greater_equal, ops.imag, ops.less, ops.less_equal, ops.log10),
     *(ops.log2, ops.logical_and, ops.logical_not, ops.logical_or, ops.logical_xor, ops.multiply, ops.negative),
-    *(ops.not_equal, ops.positive, ops.reciprocal, ops.sin, ops.sinh, ops.sqrt, ops.square, ops.subtract, ops.tan),
+    *(ops.not_equal, positive, ops.reciprocal, ops.sin, ops.square, ops.subtract, ops.tan),
 )

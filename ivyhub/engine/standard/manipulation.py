@@ -13,7 +13,7 @@ from ..backends import framework_of
 from ..op import Array
 from ..spec import broadcast_shapes as _broadcast_shapes
 from ..spec import normalize_axes, normalize_axis
-from ._common import owner_of
+from ._common import owner_of, same
 
 Axes = int | tuple[int, ...]
 
@@ -74,7 +74,7 @@ def squeeze(x: Array, /, axis: Axes) -> Array:
 def flip(x: Array, /, *, axis: Axes | None = None) -> Array:
     """The order of the elements reversed along axes, all of them for None."""
     axes = normalize_axes(axis, len(x.shape))
-    return ops.flip(x, axis=axes) if axes else ops.positive(x)
+    return ops.flip(x, axis=axes) if axes else same(x)
 
 
 def moveaxis(x: Array, source: Axes, destination: Axes, /) -> Array:

@@ -9,7 +9,7 @@ from .. import native, ops
 from ..backends import dtype_name, framework_of
 from ..op import Array, Op
 from ..spec import normalize_axes, normalize_axis
-from ._common import arrays, cast, dtype_of, is_complex, is_integer, is_number, owner_of, scalar_like
+from ._common import arrays, cast, dtype_of, is_complex, is_integer, is_number, owner_of, same, scalar_like
 from .creation import default_dtype, full_like
 
 Axis = int | tuple[int, ...] | None
@@ -32,7 +32,7 @@ def _total(op: Op, x: Array, axis: Axis, name: str, **options: Any) -> Array:
     x = cast(x, name)
     axes = normalize_axes(axis, len(x.shape))
     if not axes:
-        return ops.positive(x)
+        return same(x)
     return cast(op(x, axis=None if len(axes) == len(x.shape) else axes, **options), name)
 
 
@@ -47,7 +47,7 @@ def prod(x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = 
     found = cast(x, name)
     for each in sorted(normalize_axes(axis, len(x.shape)), reverse=True):
         found = cast(ops.prod(found, axis=each, keepdims=keepdims), name)
-    return ops.positive(found) if found is x else found
+    return same(found) if found is x else found
 
 
 def _cumulative(op: Op, initial: int, x: Array, axis: int | None, dtype: Any, include_initial: bool) -> Array:
@@ -87,13 +87,13 @@ def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 def _extreme(op: Op, x: Array, axis: Axis, keepdims: bool) -> Array:
     axes = normalize_axes(axis, len(x.shape))
-    return op(x, axis=axes, keepdims=keepdims) if axes else ops.positive(x)
+    return op(x, axis=axes, keepdims=keepdims) if axes else same(x)
 
 
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Σ x / n, with n the number of elements."""
     axes = normalize_axes(axis, len(x.shape))
-    return ops.mean(x, axis=axes, keepdims=keepdims) if axes else ops.positive(x)
+    return ops.mean(x, axis=axes, keepdims=keepdims) if axes else same(x)
 
 
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
@@ -280,7 +280,7 @@ def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def _truth(op: Op, x: Array, axis: Axis, keepdims: bool) -> Array:
     axes = normalize_axes(axis, len(x.shape))
     truth = x if dtype_of(x) == "bool" else ops.not_equal(x, 0)
-    return op(truth, axis=axes, keepdims=keepdims) if axes else ops.positive(truth)
+    return op(truth, axis=axes, keepdims=keepdims) if axes else same(truth)
 
 
 def diff(
@@ -296,7 +296,7 @@ def diff(
         ahead = ops.getitem(found, key=(*lead, (1, None, None)))
         behind = ops.getitem(found, key=(*lead, (None, size - 1 if size else 0, None)))
         found = (ops.not_equal if dtype_of(found) == "bool" else ops.subtract)(ahead, behind)
-    return ops.positive(found) if found is x else found
+    return same(found) if found is x else found
 
 
 PLAIN = (

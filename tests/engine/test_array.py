@@ -1,0 +1,182 @@
+"""`Array` and the namespaces of the standard, against NumPy. The standard's own suite runs by ``make array-api``."""
+
+from __future__ import annotations
+
+import importlib
+import operator
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivyhub import engine
+from ivyhub.engine import Array
+from ivyhub.errors import AxisError, DTypeError, EngineError, MixedFrameworksError, ShapeError, UnknownDeviceError
+
+OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "eq", "ne", "lt", "le", "gt", "ge")
+# PyTorch has no kernels of its own for most operations on these.
+UNSIGNED = ("uint16", "uint32", "uint64")
+
+
+@pytest.fixture
+def xp(framework: str) -> ModuleType:
+    return importlib.import_module(f"ivyhub.engine.xp.{framework}")
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators(name: str, xp: ModuleType, rng: np.random.Generator) -> None:
+    x, y = rng.uniform(1, 9, (2, 3, 4)).astype(np.float32)
+    for second in (y, 2.5):
+        for reflected in (False, True):
+            ours = [xp.asarray(x), second if isinstance(second, float) else xp.asarray(second)]
+            theirs = [x, np.float32(second)] if isinstance(second, float) else [x, second]
+            if reflected:
+                ours.reverse()
+                theirs.reverse()
+            found = np.asarray(getattr(operator, name)(*ours))
+            # float32, one operation: a few units in the last place, more where pow multiplies them by the exponent.
+            np.testing.assert_allclose(found, getattr(operator, name)(*theirs), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", UNSIGNED)
+def test_unsigned_integers_to_their_limits(dtype: str, xp: ModuleType, rng: np.random.Generator) -> None:
+    if dtype == "uint64" and xp.zeros(1, dtype=xp.uint64).dtype != xp.uint64:
+        pytest.skip("JAX has 64-bit types in its x64 mode alone")
+    limit = np.iinfo(dtype).max
+    x, y = rng.integers(0, limit, (2, 40), dtype=dtype, endpoint=True)
+    y = np.maximum(np.where(np.arange(40) % 2, y, y % 9), 1).astype(dtype)
+    shift = (y % 15).astype(dtype)
+    for name in ("add", "subtract", "multiply", "floor_divide", "remainder", "less", "greater_equal", "maximum"):
+        np.testing.assert_array_equal(getattr(xp, name)(xp.asarray(x), xp.asarray(y)), getattr(np, name)(x, y), name)
+    for name in ("bitwise_left_shift", "bitwise_right_shift"):
+        found = getattr(xp, name)(xp.asarray(x), xp.asarray(shift))
+        np.testing.assert_array_equal(found, getattr(np, name)(x, shift), name)
+    for name in ("max", "min", "argmax", "sort", "argsort", "flip"):
+        np.testing.assert_array_equal(getattr(xp, name)(xp.asarray(x)), getattr(np, name)(x), name)
+
+
+KEYS: tuple[Any, ...] = (
+    0,
+    -1,
+    slice(None, None, -1),
+    slice(4, None, -2),
+    (slice(1, 3), None, -1),
+    (..., slice(None, 0, -1)),
+    (None, ..., 2, slice(None)),
+    np.array([2, 0, -1]),
+    (np.array([[0], [1]]), np.array([2, 0])),
+    (0, np.array([1, 3])),
+    (np.array([1, 3]), slice(None, None, 2)),
+    np.arange(5) % 2 == 0,
+    np.arange(60).reshape(5, 4, 3) % 7 < 3,
+    (slice(None), np.array([True, False, True, True])),
+)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_indexing(key: Any, xp: ModuleType, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(5, 4, 3)).astype(np.float32)
+    lifted = tuple(map(lift(xp), key)) if isinstance(key, tuple) else lift(xp)(key)
+    np.testing.assert_array_equal(xp.asarray(x)[lifted], x[key])
+    for value in (7.0, rng.normal(size=x[key].shape).astype(np.float32)):
+        changed, wanted = xp.asarray(x, copy=True), x.copy()
+        changed[lifted] = value if isinstance(value, float) else xp.asarray(value)
+        wanted[key] = value
+        np.testing.assert_array_equal(changed, wanted)
+
+
+def lift(xp: ModuleType) -> Any:
+    return lambda item: xp.asarray(item) if isinstance(item, np.ndarray) else item
+
+
+def test_nothing_that_was_made_before_changes(xp: ModuleType) -> None:
+    """Functions whose result equals their argument give memory of its own."""
+    for make in (lambda x: +x, lambda x: xp.astype(x, x.dtype), lambda x: xp.asarray(x, copy=True), xp.trunc):
+        x = xp.asarray([1.0, 2.0])
+        y = make(x)
+        x[0] = 5.0
+        np.testing.assert_array_equal(y, [1.0, 2.0])
+
+
+def test_in_place_keeps_dtype_and_shape(xp: ModuleType) -> None:
+    x = y = xp.asarray([1, 2])
+    x += 3
+    assert x is y
+    np.testing.assert_array_equal(x, [4, 5])
+    with pytest.raises(DTypeError, match="in place"):
+        x += xp.asarray([1.5, 2.5])
+
+
+def test_one_element_is_a_number(xp: ModuleType) -> None:
+    assert (int(xp.asarray(3)), float(xp.asarray(0.5)), bool(xp.asarray([True])), complex(xp.asarray(1j))) == (
+        *(3, 0.5, True),
+        1j,
+    )
+    assert [10, 20, 30][xp.asarray(1)] == 20
+    with pytest.raises(ShapeError, match=r"expected one element.*\(2,\)"):
+        bool(xp.asarray([1, 2]))
+    with pytest.raises(DTypeError, match="integer as an index"):
+        operator.index(xp.asarray(1.0))
+
+
+def test_exchange(xp: ModuleType, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(3, 2)).astype(np.float32)
+    ours = xp.asarray(x)
+    assert ours.__array_namespace__() is xp
+    np.testing.assert_array_equal(np.from_dlpack(ours), x)
+    np.testing.assert_array_equal(xp.from_dlpack(np.array(x)), x)
+    assert ours.__dlpack_device__() == (1, 0)
+    from ivyhub.engine.xp import numpy as numpy_xp
+
+    assert isinstance(np.array(x) + numpy_xp.asarray(x), Array)  # not an object array of NumPy's making
+    with pytest.raises(EngineError, match=r"2025\.12.*received '1999'"):
+        ours.__array_namespace__(api_version="1999")
+
+
+def test_unique_counts_every_nan(xp: ModuleType) -> None:
+    values, indices, inverse, counts = xp.unique_all(xp.asarray([2.0, float("nan"), 1.0, 2.0, float("nan")]))
+    np.testing.assert_array_equal(values, [1.0, 2.0, np.nan, np.nan])
+    np.testing.assert_array_equal(indices, [2, 0, 1, 4])
+    np.testing.assert_array_equal(inverse, [1, 2, 0, 1, 3])
+    np.testing.assert_array_equal(counts, [1, 2, 1, 1])
+
+
+def test_errors(xp: ModuleType, framework: str) -> None:
+    other = importlib.import_module(f"ivyhub.engine.xp.{'torch' if framework == 'numpy' else 'numpy'}")
+    with pytest.raises(MixedFrameworksError, match="add expected arrays of"):
+        xp.asarray([1.0]) + other.asarray([1.0])
+    with pytest.raises(AxisError, match="from -1 to 0, received 2"):
+        xp.sum(xp.asarray([1.0]), axis=2)
+    with pytest.raises(UnknownDeviceError, match="nowhere"):
+        xp.zeros(1, device="nowhere")
+    with pytest.raises(DTypeError, match="expected an array of a framework, received list"):
+        Array([1, 2])
+    with pytest.raises(ValueError, match="copy=False"):
+        xp.asarray([1, 2], copy=False)
+
+
+def test_native_arrays_in_and_out(framework: str, xp: ModuleType) -> None:
+    x = xp.asarray([[1.0, 2.0], [3.0, 5.0]]).native
+    assert type(engine.sum(x, axis=0)) is type(engine.softmax(x))
+    np.testing.assert_allclose(np.asarray(Array(engine.linalg.det(x))), -1.0, rtol=1e-5)
+    assert Array(engine.zeros((2,), framework=framework)).framework == framework
+    with pytest.raises(EngineError, match="zeros.*its framework is unknown"):
+        engine.zeros((2,))
+
+
+@pytest.mark.parametrize(
+    ("code", "loaded"),
+    [
+        ("import ivyhub.engine; dir(ivyhub.engine); ivyhub.engine.sum", set()),
+        ("import ivyhub.engine.xp.numpy", set()),
+        ("import ivyhub.engine.xp.torch", {"torch"}),
+    ],
+)
+def test_imports_load_one_framework(code: str, loaded: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert {"torch", "jax", "tensorflow"} & {*done.stdout.split()} == loaded
