@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from torch.overrides import TorchFunctionMode
 
 from .modeling import {words}
 
@@ -36,6 +37,15 @@ def read(folder, device="cpu"):
     return {{name: tensor for file in files for name, tensor in load_file(folder / file, device=device).items()}}
 
 
+class _Blank(TorchFunctionMode):
+    """Initialisers of `torch.nn.init` do nothing: on the meta device some would import all of PyTorch's compiler."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"]
+        return function(*args, **(kwargs or {{}}))
+
+
 def load(path=None, *, device="cpu", dtype=None):
     """The model with its weights, in training mode as every new `torch.nn.Module`.
 
@@ -45,7 +55,7 @@ def load(path=None, *, device="cpu", dtype=None):
         dtype: cast floating-point weights to it, ``torch.bfloat16``; as stored by default.
     """
     tensors = read(Path(__file__).parent if path is None else Path(path), str(device))
-    with torch.device("meta"):
+    with torch.device("meta"), _Blank():
         model = {entry}()
     owners = {{}}
     for name, tensor in model.state_dict(keep_vars=True).items():
