@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -187,9 +188,16 @@ _new = object.__new__
 
 
 def _key(key: Any) -> Any:
-    if type(key) is tuple:
-        return tuple(item.native if isinstance(item, Array) else item for item in key)
-    return key.native if isinstance(key, Array) else key
+    return tuple(map(_item, key)) if type(key) is tuple else _item(key)
+
+
+def _item(item: Any) -> Any:
+    if type(item) is Array:
+        return item.native
+    if type(item) is slice:
+        bounds = (item.start, item.stop, item.step)
+        return slice(*(None if bound is None else operator.index(bound) for bound in bounds))
+    return item
 
 
 def _unary(function: Callable[[Any], Any]) -> Any:

@@ -19,6 +19,8 @@ here depends on values (a mask), mutates, or is about memory, so that it could n
     x with x[key] replaced; where arrays are mutable, x itself.
 ``nonzero(x)``
     the positions of the elements that are not zero, one array an axis.
+``sort_keys(x)``
+    what sorts in the order of the standard: x itself, or numbers in its place.
 ``device(x)``, ``to_device(x, device)``, ``devices()``, ``default_device()``
     where arrays live.
 ``from_dlpack(x)``

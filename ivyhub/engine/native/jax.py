@@ -80,3 +80,7 @@ def dlpack(x: jax.Array, **options: Any) -> Any:
 
 def dlpack_device(x: jax.Array) -> tuple[Any, int]:
     return x.__dlpack_device__()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def sort_keys(x: jax.Array) -> jax.Array:
+    return x

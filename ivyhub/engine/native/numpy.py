@@ -77,3 +77,7 @@ def dlpack(x: np.ndarray, **options: Any) -> Any:
 
 def dlpack_device(x: np.ndarray) -> tuple[Any, int]:
     return np.asarray(x).__dlpack_device__()
+
+
+def sort_keys(x: np.ndarray) -> np.ndarray:
+    return x

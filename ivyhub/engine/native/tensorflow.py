@@ -119,9 +119,21 @@ def to_numpy(x: tf.Tensor, dtype: Any, copy: bool | None) -> np.ndarray:
     return np.array(x.numpy(), dtype=dtype, copy=copy)
 
 
-def dlpack(x: tf.Tensor, **options: Any) -> Any:
+def dlpack(x: tf.Tensor, copy: bool | None = None, **options: Any) -> Any:
+    x = tf.raw_ops.DeepCopy(x=x) if copy else x
     return x.__dlpack__(**options)
 
 
 def dlpack_device(x: tf.Tensor) -> tuple[Any, int]:
     return x.__dlpack_device__()
+
+
+def sort_keys(x: tf.Tensor) -> tf.Tensor:
+    if x.dtype == tf.bool:
+        return tf.cast(x, tf.int8)
+    if not x.dtype.is_floating:
+        return x
+    kind = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
+    bits = tf.bitcast(x + tf.zeros((), x.dtype), kind)  # as integers, which have no nan; the zero of -0.0 is plain
+    bits = tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, tf.constant(kind.max, kind)), bits)
+    return tf.where(tf.math.is_nan(x), tf.constant(kind.max, kind), bits)

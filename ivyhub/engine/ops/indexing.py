@@ -300,7 +300,7 @@ argsort.lower(
 )
 sort.lower("numpy", "np.flip(np.sort({x}, axis={axis:-1}), axis={axis})", when=lambda n: n.descending)
 sort.lower("numpy", "np.sort({x}, axis={axis:-1})")
-argsort.lower("numpy", "np.argsort(-{x}, axis={axis:-1}, kind='stable')", when=lambda n: n.descending)
+argsort.lower("numpy", "support.argsort_descending({x}, axis={axis:-1})", when=lambda n: n.descending)
 argsort.lower("numpy", "np.argsort({x}, axis={axis:-1}, kind='stable')")
 
 

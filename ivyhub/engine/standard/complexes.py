@@ -54,7 +54,8 @@ def _acos(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
 
 
 def _acosh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
-    return real, _where(_zero(a) & ops.isnan(b), math.pi / 2, imag)
+    unknown = ops.isnan(b)
+    return real, _where(unknown & _zero(a), math.pi / 2, unknown & ops.isfinite(a), math.nan, imag)
 
 
 def _asinh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
@@ -93,6 +94,12 @@ def _log(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     return _where(ops.isinf(a) | ops.isinf(b), math.inf, real), imag
 
 
+def _log1p(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    above = a + 1.0
+    real = _where(ops.isinf(a) | ops.isinf(b), math.inf, _zero(above) & _zero(b), -math.inf, real)
+    return real, ops.atan2(b, above)
+
+
 def _sqrt(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     above, below = ops.isnan(b) & ops.equal(a, math.inf), ops.isnan(b) & ops.equal(a, -math.inf)
     return _where(above, math.inf, below, math.nan, real), _where(above, math.nan, below, math.inf, imag)
@@ -102,7 +109,7 @@ acos, acosh, asinh, atanh, cosh, exp, log, log1p, sinh, sqrt, tanh = (
     _mended(op, mend)
     for op, mend in (
         *((ops.acos, _acos), (ops.acosh, _acosh), (ops.asinh, _asinh), (ops.atanh, _atanh), (ops.cosh, _cosh)),
-        *((ops.exp, _exp), (ops.log, _log), (ops.log1p, _log), (ops.sinh, _sinh), (ops.sqrt, _sqrt)),
+        *((ops.exp, _exp), (ops.log, _log), (ops.log1p, _log1p), (ops.sinh, _sinh), (ops.sqrt, _sqrt)),
         (ops.tanh, _tanh),
     )
 )

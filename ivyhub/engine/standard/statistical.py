@@ -168,12 +168,21 @@ def where(condition: Array, x1: Any, x2: Any, /) -> Array:
 
 def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """The positions along an axis that put its elements in order; equal elements always keep theirs."""
-    return _index(ops.argsort(x, axis=axis, descending=descending))
+    return _index(ops.argsort(_keys(x), axis=axis, descending=descending))
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    """The elements along an axis in order; nans, where they are, at the end."""
-    return ops.sort(x, axis=axis, descending=descending)
+    """The elements along an axis in order; nans, where they are, at the end of an ascending one."""
+    keys = _keys(x)
+    if keys is x:
+        return ops.sort(x, axis=axis, descending=descending)
+    return ops.take_along_axis(x, ops.argsort(keys, axis=axis, descending=descending), axis=axis)
+
+
+def _keys(x: Array) -> Array:
+    """What a framework sorts in the order of the standard: x itself, but where nan would stand anywhere."""
+    owner = framework_of(x)
+    return native.module(owner).sort_keys(x) if owner else x
 
 
 # -- sets ------------------------------------------------------------------------------------------------------------
@@ -232,9 +241,9 @@ def unique_all(x: Array, /) -> UniqueAll:
 def _order(flat: Array) -> Array:
     """A stable order; of complex numbers by real, then by imaginary part."""
     if not is_complex(dtype_of(flat)):
-        return _index(ops.argsort(flat))
-    minor = ops.argsort(ops.imag(flat))
-    major = ops.argsort(ops.take(ops.real(flat), minor, axis=0))
+        return argsort(flat)
+    minor = argsort(ops.imag(flat))
+    major = argsort(ops.take(ops.real(flat), minor, axis=0))
     return _index(ops.take(minor, major, axis=0))
 
 

@@ -432,3 +432,9 @@ def _recurrent(
         x = np.concatenate(both, axis=-1)
     finals = (np.stack(each) for each in zip(*last, strict=True))
     return (x.swapaxes(0, 1) if batch_first else x, *finals)
+
+
+def argsort_descending(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The positions that put x in descending order; equal elements keep theirs."""
+    order = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
+    return np.flip(x.shape[axis] - 1 - order, axis)
