@@ -115,6 +115,11 @@ def columns(name: str) -> Callable[..., Any]:
     return compute
 
 
+def _grid_sample(x: np.ndarray, grid: np.ndarray, *, mode: str = "linear", **options: Any) -> Any:
+    word = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}[mode]
+    return torch_oracle("nn.functional.grid_sample")(x, grid, mode=word, **{"align_corners": False} | options)
+
+
 def kinked(*options: dict[str, Any]) -> Callable[[Draw], list[Sample]]:
     """Numbers away from the kinks of activations, where frameworks differ in the derivative they choose."""
     return lambda d: [((d.apart(BATCH, 16),), each) for each in ({}, *options)]
@@ -191,6 +196,19 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.f(BATCH, 6, 4, 2),), {"groups": 3}),
         ((d.f(BATCH, 4, 6),), {"groups": 2, "channel_axis": -1}),
     ],
+    "grid_sample": lambda d: [
+        *(
+            ((d.f(BATCH, 2, 4, 3), d.apart(BATCH, 2, 4, 2) / 5), {"mode": m, "padding_mode": p, "align_corners": a})
+            for m in ("nearest", "linear", "cubic")
+            for p in ("zeros", "border", "reflection")
+            for a in (False, True)
+        ),
+        ((d.f(BATCH, 2, 4, 3, 6), d.f(BATCH, 2, 2, 3, 3)), {}),
+    ],
+    "affine_grid": lambda d: [
+        *(((d.f(BATCH, 2, 3),), {"size": (4, 3), "align_corners": a}) for a in (False, True)),
+        ((d.f(BATCH, 3, 4),), {"size": (2, 4, 3), "align_corners": True}),
+    ],
     "max_pool_with_indices": lambda d: [
         ((d.apart(BATCH, 2, 9),), {"kernel": (3,), "strides": (2,), "dilation": (2,)}),
         ((d.apart(BATCH, 2, 8, 7),), {"kernel": (3, 2), "padding": ((1, 1), (0, 0)), "ceil_mode": True}),
@@ -234,6 +252,10 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **{name: jax_nn(name) for name in ("squareplus", "sparse_plus", "sparse_sigmoid")},
     "standardize": lambda x, *, axis=-1, eps=1e-5: jax_nn("standardize")(x, axis=axis, epsilon=eps),
     "sparsemax": _simplex,
+    "grid_sample": _grid_sample,
+    "affine_grid": lambda theta, *, size, align_corners: torch_oracle("nn.functional.affine_grid")(
+        theta, [len(theta), 1, *size], align_corners=align_corners
+    ),
     "instance_norm": lambda x, weight=None, bias=None, *, eps=1e-5, channel_axis=1: channels_first(
         lambda x, **named: torch_oracle("nn.functional.instance_norm")(x, None, None, weight, bias, **named)
     )(x, eps=eps, channel_axis=channel_axis),

@@ -18,6 +18,7 @@ from .conv import *
 from .creation import *
 from .elementwise import *
 from .fourier import *
+from .grids import *
 from .indexing import *
 from .linalg import *
 from .losses import *
