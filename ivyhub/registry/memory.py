@@ -17,9 +17,10 @@ from ivyhub.engine.backends import framework_of
 from ivyhub.engine.graph import Graph, Value, tree_leaves
 from ivyhub.engine.passes import simplify
 from ivyhub.engine.spec import Spec, spec_of
+from ivyhub.engine.stateful.module import Module
 from ivyhub.errors import CaptureError, CheckpointError, TensorMismatchError, UnknownNameError, UsageError
 from ivyhub.registry import conversion, versions
-from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters import emit, modules
 from ivyhub.registry.adapters.running import Original
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.adapters.writing.export import Export
@@ -48,14 +49,15 @@ _TRACED: weakref.WeakKeyDictionary[Graph, tuple[Any, dict[str, Any]]] = weakref.
 
 def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Graph:
     """See `ivyhub.trace`."""
-    if _is_torch(function):
+    if _is_torch(function) or isinstance(function, Module):
         found = _capture(function, args, kwargs, dynamic)
         graph = simplify(found.graph)
         _TRACED[graph] = function, found.tensors
         return graph
     if not callable(function):
         raise UsageError(
-            f"expected a torch.nn.Module or a function of ivyhub.engine.ops, received {type(function).__name__}"
+            "expected a torch.nn.Module, a module of ivyhub.engine.nn or a function of ivyhub.engine.ops, received "
+            f"{type(function).__name__}"
         )
     if dynamic:
         raise UsageError("the sizes of a function's inputs are named in their specs, not by dynamic")
@@ -131,9 +133,11 @@ def _is_torch(module: Any) -> bool:
 
 
 def _capture(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Any:
+    if isinstance(module, Module):
+        return modules.capture(module, args, kwargs, dynamic)
     if not _is_torch(module):
         raise UsageError(
-            f"expected a torch.nn.Module, received {type(module).__name__}",
+            f"expected a torch.nn.Module or a module of ivyhub.engine.nn, received {type(module).__name__}",
             hint="models of other frameworks come from a checkpoint: ivyhub.pull",
         )
     from ivyhub.registry.adapters.torch import capture
@@ -157,7 +161,16 @@ def _captured(
     """A live module as a model, and its arrays by the paths of the graph's parameters."""
     found = _capture(module, args, kwargs, dynamic)
     graph = found.graph
-    recipe = Recipe(input_specs(graph, _examples(module, args, kwargs)), {}, _identity(graph), tuple(found.notes))
+    if isinstance(module, Module):
+        missing = [
+            path for path, parameter in graph.parameters() if parameter.alias is None and path not in found.tensors
+        ]
+        if missing:
+            raise UsageError(
+                f"{type(module).__name__} has no numbers yet for {', '.join(missing[:20])}", hint="call init"
+            )
+    examples = found.examples if isinstance(module, Module) else _examples(module, args, kwargs)
+    recipe = Recipe(input_specs(graph, examples), {}, _identity(graph), tuple(found.notes))
     return model_of(graph, recipe), found.tensors
 
 
@@ -208,6 +221,8 @@ def _original(module: Any, model: Model) -> Callable[[], Original]:
 
     from ivyhub.registry.adapters.torch.run import TorchRunner
 
+    if isinstance(module, Module):
+        return lambda: modules.ModuleRunner(module, lambda arrays: arrange(model.graph, arrays))
     return lambda: TorchRunner(copy.deepcopy(module), arrange=lambda arrays: arrange(model.graph, arrays))
 
 

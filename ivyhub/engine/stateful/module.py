@@ -447,6 +447,18 @@ class Module:
 
         return trace(self, *specs, **named)
 
+    def to(self, target: str, *args: Any, **kwargs: Any) -> Any:
+        """The module as a native, trainable one of a target, ``"torch"``: `ivyhub.transpile` for these inputs.
+
+        Args:
+            target: as `ivyhub.transpile` takes it.
+            args: example inputs, or their specs.
+            kwargs: example inputs by name.
+        """
+        import ivyhub  # the public face finds what writes native source; the engine does not know the registry
+
+        return ivyhub.transpile(self, target, args, kwargs)
+
     def summary(self, *specs: Any, **named: Any) -> str:
         """The tree as a table: classes, results (where specs of the inputs are given), parameters and bytes."""
         from .summary import summary

@@ -11,7 +11,6 @@ import pytest
 from ivyhub.engine import nn, ops, random
 from ivyhub.engine.graph import Graph
 from ivyhub.engine.layer import LAYERS
-from ivyhub.engine.spec import Spec
 from ivyhub.errors import EngineError
 from tests.engine.test_ops import as_numpy, native
 
@@ -146,12 +145,7 @@ def test_recurrent_against_torch(kind: str, bidirectional: bool, framework: str,
 
     oracle = getattr(torch.nn, kind)(4, 3, num_layers=2, bidirectional=bidirectional, batch_first=True)
     module = getattr(nn, kind)(4, 3, 2, bidirectional=bidirectional)
-    state = {}
-    for name, value in oracle.state_dict().items():
-        part, place, layer, *way = name.split("_")
-        index = int(layer[1:]) * (2 if bidirectional else 1) + (way == ["reverse"])
-        state[f"cells.{index}.{part}_{place}"] = native(framework, value.numpy())
-    module.load_state_dict(state)
+    module.load_state_dict({name: native(framework, value.numpy()) for name, value in oracle.state_dict().items()})
     x = rng.normal(size=(2, 5, 4)).astype(np.float32)
     start = rng.normal(size=(4 if bidirectional else 2, 2, 3)).astype(np.float32)
     both = kind == "LSTM"
@@ -161,6 +155,30 @@ def test_recurrent_against_torch(kind: str, bidirectional: bool, framework: str,
     np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
     for mine, theirs in zip(last, end if both else (end,), strict=True):
         np.testing.assert_allclose(as_numpy(mine), as_numpy(theirs), **TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_cells_against_torch(kind: str, framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    oracle, module = getattr(torch.nn, f"{kind}Cell")(4, 3), getattr(nn, f"{kind}Cell")(4, 3)
+    module.load_state_dict({name: native(framework, value.numpy()) for name, value in oracle.state_dict().items()})
+    x = rng.normal(size=(2, 4)).astype(np.float32)
+    wanted = oracle(torch.tensor(x))
+    for mine, theirs in zip(module(native(framework, x)), wanted if kind == "LSTM" else (wanted,), strict=True):
+        np.testing.assert_allclose(as_numpy(mine), as_numpy(theirs), **TOLERANCE)
+
+
+def test_dropout_between_the_layers_of_a_sequence(framework: str, rng: np.random.Generator) -> None:
+    module = nn.GRU(4, 3, 2, dropout=0.5, bidirectional=True).init(random.key(1, framework))
+    plain = nn.GRU(4, 3, 2, bidirectional=True)
+    plain.load_state_dict(module.state_dict())
+    x = native(framework, rng.normal(size=(2, 5, 4)).astype(np.float32))
+    (first, _), (second, _) = module(x), module(x)
+    assert (as_numpy(first) != as_numpy(second)).any()
+    (found, last), (wanted, end) = module.eval()(x), plain(x)
+    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+    np.testing.assert_allclose(as_numpy(last[0]), as_numpy(end[0]), **TOLERANCE)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -269,8 +287,6 @@ def test_settings_that_cannot_be() -> None:
         nn.MultiHeadAttention(10, 3)
     with pytest.raises(EngineError, match="no attribute"):
         nn.Softmax(dim=1)
-    with pytest.raises(EngineError, match="known length"):
-        nn.LSTM(3, 4).trace(Spec(("batch", "time", 3)))
 
 
 def test_batch_statistics_need_more_than_one_number() -> None:
