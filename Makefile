@@ -8,15 +8,16 @@ STAMP := .venv.stamp
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest
 
-.PHONY: help demo test lint fast doctest slow sweep format docs bench clean
+.PHONY: help demo test lint fast doctest slow sweep array-api format docs bench clean
 
 help:
 	@echo "make demo     pull MiniLM into JAX and compare it with the original"
 	@echo "make test     lint, the fast tests, the doctests, the slow tests"
 	@echo "make sweep    some thirty architectures of transformers, there and back; not part of make test"
+	@echo "make array-api SUITE=PATH   the Array API Standard's own suite over the four namespaces"
 	@echo "make lint     ruff, import-linter and pyright"
 	@echo "make format   let ruff write the layout"
-	@echo "make docs     write docs/cli.md again from the help texts"
+	@echo "make docs     write docs/cli.md and docs/ops.md again from what they tell of"
 	@echo "make bench    the quick benchmarks: starting, converting a module, the step times of PyTorch"
 	@echo "make clean    remove the environment and everything generated"
 
@@ -54,12 +55,24 @@ slow: $(STAMP)
 sweep: $(STAMP)
 	$(PYTEST) -n 2 -m sweep
 
+# SUITE is a checkout of data-apis/array-api-tests with its submodule; its requirements.txt is installed beforehand.
+SUITE ?= ../array-api-tests
+EXAMPLES ?= 20
+
+array-api: $(STAMP) $(addprefix array-api-,numpy torch jax tensorflow)
+
+array-api-%: $(STAMP)
+	cd $(SUITE) && PYTHONPATH=$(CURDIR) JAX_ENABLE_X64=1 ARRAY_API_TESTS_MODULE=ivyhub.engine.xp.$* \
+		$(CURDIR)/$(BIN)/python -m pytest array_api_tests --max-examples $(EXAMPLES) --disable-deadline -q \
+		-p no:cacheprovider $(addprefix --xfails-file=,$(wildcard $(CURDIR)/tests/engine/array_api/$*-xfails.txt))
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 docs: $(STAMP)
 	$(BIN)/python docs/write_cli.py
+	$(BIN)/python docs/write_ops.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/startup.py

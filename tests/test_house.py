@@ -109,6 +109,11 @@ def test_command_line_page_is_fresh() -> None:
     assert names["PAGE"].read_text(encoding="utf-8") == names["page"](), "run `make docs`"
 
 
+def test_operations_page_is_fresh() -> None:
+    names = runpy.run_path(str(ROOT / "docs" / "write_ops.py"))
+    assert names["PAGE"].read_text(encoding="utf-8") == names["page"](), "run `make docs`"
+
+
 def test_files_stay_short_and_name_no_machine() -> None:
     for path in sorted(ROOT.joinpath("ivyhub").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
