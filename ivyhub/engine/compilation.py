@@ -185,6 +185,11 @@ def _compile_torch(function: Callable[..., Any], parts: Split) -> Callable[[list
 _COMPILERS = {"jax": _compile_jax, "tensorflow": _compile_tensorflow, "torch": _compile_torch}
 
 
+def is_tracing() -> bool:
+    """Whether a function is being traced for PyTorch, so that no array has values."""
+    return _TRACING.get()
+
+
 def _is_inside_torch() -> bool:
     """Whether PyTorch traces or transforms the caller, which then sees through this function."""
     torch = load("torch")
@@ -208,4 +213,4 @@ def _torch_backend(torch: Any, cpu: bool) -> str:
     return "inductor"
 
 
-__all__ = ["jit"]
+__all__ = ["is_tracing", "jit"]

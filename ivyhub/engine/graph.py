@@ -13,7 +13,12 @@ A `Graph` is a list of nodes in topological order, over a table of modules and a
 
   - ``parameter`` (attribute ``path``): reads a parameter or buffer of the module table;
   - ``call`` (attribute ``module``): runs a leaf layer (`engine.stateful.layers`) of the module table on its args;
-  - ``constant`` (attribute ``name``): reads a small array of ``graph.constants``.
+  - ``constant`` (attribute ``name``): reads a small array of ``graph.constants``;
+  - ``cond`` (predicate, operands, captured; attributes ``then``, ``orelse``), ``while_loop`` (carry, captured; ``test``,
+    ``body``), ``scan`` (carry, xs, captured; ``body``, ``length``, ``reverse``): control flow. The first attributes are
+    graphs with values of this graph for inputs alone (operands or carry, slices of xs, captured, in that order), a
+    tuple of values for outputs, no modules and no calls; their symbols are those of this graph. The node's outputs are
+    those of ``then``; the last carry; the last carry and the stacked rest of what ``body`` gives.
 
 * A **module** is (path, class name, layer, config, parameters, buffers). ``layer`` names a leaf layer and ``config``
   holds its fields; a module without one is composite and its body is the nodes of its calls. Paths are those of the
@@ -41,7 +46,14 @@ from .dims import Dim, Size, substitute
 from .op import OPS
 from .spec import Spec, basic_key
 
-BUILTIN = frozenset({"parameter", "call", "constant"})
+CONTROL: Mapping[str, tuple[str, ...]] = {
+    "cond": ("then", "orelse"),
+    "while_loop": ("test", "body"),
+    "scan": ("body",),
+}
+"""The operations that hold graphs, and the attributes that do."""
+
+BUILTIN = frozenset({"parameter", "call", "constant", *CONTROL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +221,11 @@ class Node:
     def arg_specs(self) -> tuple[Any, ...]:
         """Its args with every value replaced by its spec."""
         return tree_map(lambda leaf: leaf.spec if isinstance(leaf, Value) else leaf, self.args)
+
+    @property
+    def graphs(self) -> dict[str, Graph]:
+        """The graphs that it holds, by attribute."""
+        return {name: self.attributes[name] for name in CONTROL.get(self.op, ())}
 
     def __repr__(self) -> str:
         return f"<{self.op} -> {', '.join(str(value.spec) for value in self.outputs)}>"
@@ -386,6 +403,8 @@ class Graph:
             update(value)
         for node in self.nodes:
             node.attributes = tree_map(swap, node.attributes)
+            for nested in node.graphs.values():
+                nested.substitute(values)
             for value in node.outputs:
                 update(value)
         ranges = dict(self.symbols)
@@ -405,7 +424,8 @@ class Graph:
 
         nodes: list[Node] = []
         for node in self.nodes:
-            made = Node(node.op, tree_map(swap, node.args), dict(node.attributes), scope=node.scope)
+            attributes = node.attributes | {name: nested.copy() for name, nested in node.graphs.items()}
+            made = Node(node.op, tree_map(swap, node.args), attributes, scope=node.scope)
             made.outputs = tuple(Value(value.spec, node=made, hint=value.hint) for value in node.outputs)
             values.update(zip(node.outputs, made.outputs, strict=True))
             nodes.append(made)

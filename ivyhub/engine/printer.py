@@ -33,15 +33,15 @@ def print_graph(graph: Graph) -> str:
     return "\n".join(_lines(graph))
 
 
-def _lines(graph: Graph) -> Iterator[str]:
+def _lines(graph: Graph, title: str = "") -> Iterator[str]:
     names = _Names()
-    if graph.symbols:
+    if graph.symbols and not title:  # those of a nested graph are those of the graph around
         yield f"# {', '.join(_range(*item) for item in graph.symbols.items())}"
     for name, tree in graph.inputs.items():
         for value in tree_values(tree):
             names.give(value, value.hint or name)
     inputs = (f"{name}: {_tree(tree, names, typed=True)}" for name, tree in graph.inputs.items())
-    yield f"{graph.modules[''].class_name}({', '.join(inputs)}):"
+    yield f"{title or graph.modules[''].class_name}({', '.join(inputs)}):"
     chain, line = [0], ("", 0)
     for node in graph.nodes:
         if node.scope.call != chain[-1]:
@@ -56,6 +56,8 @@ def _lines(graph: Graph) -> Iterator[str]:
             text += f"  # {os.path.basename(node.scope.file)}:{node.scope.line}"
         line = here
         yield text
+        for name, nested in node.graphs.items():
+            yield from (f"{INDENT * (len(chain) + 1)}{each}" for each in _lines(nested, name))
     for path, value in graph.updates.items():
         yield f"{INDENT}update {path} = {names[value]}"
     yield f"{INDENT}return {_tree(graph.outputs, names)}"
@@ -77,9 +79,11 @@ def _node(node: Node, names: _Names) -> str:
             attributes = {
                 name: value
                 for name, value in node.attributes.items()
-                if defaults.get(name, inspect.Parameter.empty) is not value and defaults.get(name) != value
+                if name not in node.graphs
+                and defaults.get(name, inspect.Parameter.empty) is not value
+                and defaults.get(name) != value
             }
-            while args and args[-1] == "None":
+            while args and args[-1] in ("None", "()"):
                 args.pop()
             keywords = [f"{name}={_attribute(value)}" for name, value in attributes.items()]
             expression = f"{node.op}({', '.join(args + keywords)})"

@@ -37,7 +37,7 @@ import numpy as np
 from ..errors import EngineError, GraphError
 from .backends import DTYPES
 from .dims import Dim, Size, parse_size
-from .graph import BUILTIN, Call, Graph, ModuleInfo, Node, Parameter, Record, Scope, Tree, Value
+from .graph import BUILTIN, CONTROL, Call, Graph, ModuleInfo, Node, Parameter, Record, Scope, Tree, Value
 from .layer import find_layer
 from .op import OPS
 from .spec import Spec
@@ -128,12 +128,50 @@ def to_json(graph: Graph) -> str:
         True
     """
     _check_names(graph)
+    raw = _from_graph(graph)
+    try:
+        return msgspec.json.encode(raw, order="sorted").decode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise GraphError(f"the graph holds data that JSON cannot: {error}") from error
+
+
+def from_json(text: str | bytes) -> Graph:
+    """Read and verify what `to_json` wrote. Raises `GraphError` on anything else."""
+    if len(text) > MAX_TEXT:
+        raise GraphError(f"expected at most {MAX_TEXT} bytes of JSON, received {len(text)}")
+    try:
+        data = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
+        _check_depth(data)
+        raw = msgspec.convert(data, _Graph, strict=True)
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+        if isinstance(error, GraphError):
+            raise
+        raise GraphError(f"expected the JSON of a graph: {error}") from error
+    if (raw.format, raw.version) != (FORMAT, VERSION):
+        raise GraphError(
+            f"expected the format {FORMAT} {VERSION}, received {raw.format} {raw.version}"[:200],
+            hint="a newer ivyhub may read it" if raw.format == FORMAT and raw.version > VERSION else "",
+        )
+    try:
+        graph = _Reader().read(raw)
+        _check_names(graph)
+        return verify(graph)
+    except EngineError as error:
+        raise GraphError(f"the JSON is not a valid graph: {error.message}") from error
+    except msgspec.ValidationError as error:
+        raise GraphError(f"the JSON is not a valid graph: {error}") from error
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _from_graph(graph: Graph) -> _Graph:
     inputs = graph.input_values
     numbers: dict[Value, int] = {value: number for number, value in enumerate(inputs)}
     for node in graph.nodes:
         for value in node.outputs:
             numbers[value] = len(numbers)
-    raw = _Graph(
+    return _Graph(
         format=FORMAT,
         version=VERSION,
         symbols=dict(graph.symbols),
@@ -143,7 +181,10 @@ def to_json(graph: Graph) -> str:
             _Node(
                 node.op,
                 [_from_plain(arg, numbers) for arg in node.args],
-                {name: _from_plain(value) for name, value in node.attributes.items()},
+                {
+                    name: {"graph": _from_graph(value)} if name in node.graphs else _from_plain(value)
+                    for name, value in node.attributes.items()
+                },
                 [_Output(_from_spec(value.spec), value.hint) for value in node.outputs],
                 (node.scope.call, node.scope.file, node.scope.line, node.scope.name),
             )
@@ -174,38 +215,6 @@ def to_json(graph: Graph) -> str:
         constants={name: _from_array(array) for name, array in graph.constants.items()},
         meta=graph.meta,
     )
-    try:
-        return msgspec.json.encode(raw, order="sorted").decode()
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise GraphError(f"the graph holds data that JSON cannot: {error}") from error
-
-
-def from_json(text: str | bytes) -> Graph:
-    """Read and verify what `to_json` wrote. Raises `GraphError` on anything else."""
-    if len(text) > MAX_TEXT:
-        raise GraphError(f"expected at most {MAX_TEXT} bytes of JSON, received {len(text)}")
-    try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
-        _check_depth(data)
-        raw = msgspec.convert(data, _Graph, strict=True)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
-        if isinstance(error, GraphError):
-            raise
-        raise GraphError(f"expected the JSON of a graph: {error}") from error
-    if (raw.format, raw.version) != (FORMAT, VERSION):
-        raise GraphError(
-            f"expected the format {FORMAT} {VERSION}, received {raw.format} {raw.version}"[:200],
-            hint="a newer ivyhub may read it" if raw.format == FORMAT and raw.version > VERSION else "",
-        )
-    try:
-        graph = _Reader().read(raw)
-        _check_names(graph)
-        return verify(graph)
-    except EngineError as error:
-        raise GraphError(f"the JSON is not a valid graph: {error.message}") from error
-
-
-# -- writing ---------------------------------------------------------------------------------------------------------
 
 
 def _from_size(size: Size) -> int | str:
@@ -316,8 +325,14 @@ class _Reader:
     def node(self, raw: _Node) -> Node:
         if raw.op not in OPS and raw.op not in BUILTIN:
             raise GraphError(f"unknown operation {raw.op[:80]!r}")
-        attributes = {name: _to_plain(value) for name, value in raw.attributes.items()}
-        if raw.op in OPS:
+        nested = CONTROL.get(raw.op, ())
+        attributes = {
+            name: _to_nested(value) if name in nested else _to_plain(value) for name, value in raw.attributes.items()
+        }
+        if raw.op in CONTROL:
+            if attributes.keys() != {*nested, *(("length", "reverse") if raw.op == "scan" else ())}:
+                raise GraphError(f"{raw.op} has other attributes than {sorted(attributes)}")
+        elif raw.op in OPS:
             if attributes.keys() != OPS[raw.op].attributes.keys():
                 raise GraphError(f"{raw.op} has the attributes {sorted(OPS[raw.op].attributes)}")
             attributes = OPS[raw.op].bind(attributes)
@@ -358,6 +373,13 @@ class _Reader:
             case {"record": [str(name), list(items)]} if len(raw) == 1:
                 return Record(name, _to_dict(items, self.tree))
         return _to_plain(raw)
+
+
+def _to_nested(raw: Any) -> Graph:
+    match raw:
+        case {"graph": dict(inner)} if len(raw) == 1:
+            return _Reader().read(msgspec.convert(inner, _Graph, strict=True))
+    raise GraphError(f"expected a graph, received {str(raw)[:80]}")
 
 
 def _to_plain(raw: Any) -> Any:
@@ -486,6 +508,8 @@ def _check_names(graph: Graph) -> None:
             if not _identifier(name):
                 _refuse(kind, name)
     for node in graph.nodes:
+        for nested in node.graphs.values():
+            _check_names(nested)
         if not node.scope.file.isprintable() or node.scope.line < 0:
             _refuse("file name", node.scope.file)
     for path in graph.updates:

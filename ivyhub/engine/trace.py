@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import EngineError, GraphError
-from .graph import ROOT, Graph, Node, Scope, Tree, Value, tree_map
+from .backends import framework_of
+from .graph import ROOT, Graph, Node, Scope, Tree, Value, tree_leaves, tree_map
 from .layer import find_layer
+from .lines import keep_last_hint, short_path, user_line
 from .op import INFER, RECORDER, Op
 from .spec import Spec
 
@@ -27,6 +29,8 @@ class Builder:
         graph: what is being built.
         scope: given to every node that is recorded; set it before running a rule.
         nodes: where nodes go, ``graph.nodes`` unless a pass collects them first.
+        lines: whether each node's scope names the user's line that records it.
+        nested: whether the graph is that of a branch or loop, which has no calls.
 
     Example:
         >>> from ivyhub.engine import ops
@@ -38,7 +42,10 @@ class Builder:
         float32[n, 3]
     """
 
-    def __init__(self, graph: Graph | None = None) -> None:
+    nested = False
+
+    def __init__(self, graph: Graph | None = None, *, lines: bool = False) -> None:
+        self.lines = lines
         self.graph = Graph() if graph is None else graph
         self.nodes: list[Node] = self.graph.nodes
         self.scope: Scope = ROOT
@@ -62,19 +69,25 @@ class Builder:
             self.graph.symbols[name] = (1, None)
         return Value(spec, hint=hint)
 
-    def input(self, name: str, spec: Spec) -> Value:
-        """A new input of the graph."""
+    def input(self, name: str, spec: Tree) -> Any:
+        """A new input of the graph: a value, or a tree of values from one of specs."""
         if name in self.graph.inputs:
             raise GraphError(f"the graph has an input {name!r} already")
-        self.graph.inputs[name] = self.graph.calls[0].arguments[name] = value = self.value(spec, name)
-        return value
+        paths = iter([path for path, _ in tree_leaves(spec, name)])
+
+        def value(leaf: Any) -> Any:
+            hint = next(paths).replace(".", "_")
+            return self.value(leaf, hint if hint.isidentifier() else "") if isinstance(leaf, Spec) else leaf
+
+        self.graph.inputs[name] = self.graph.calls[0].arguments[name] = tree = tree_map(value, spec)
+        return tree
 
     def apply(self, op: Op, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         """Record one operation and return its value (or tuple of values).
 
         Native arrays among the args become constants. Raises the engine's `ShapeError` or `DTypeError`.
         """
-        args = tree_map(self._lift, _freeze(args))
+        args = tree_map(self.lift, _freeze(args))
         attributes = {name: _freeze(value) for name, value in attributes.items()}
         specs = tree_map(lambda leaf: leaf.spec if isinstance(leaf, Value) else leaf, args)
         try:
@@ -87,9 +100,10 @@ class Builder:
 
     def record(self, op: str, args: Sequence[Any], attributes: Mapping[str, Any], specs: Any) -> Any:
         """Append a node with outputs of the given spec (or tuple of specs)."""
-        node = Node(op, _freeze(args), dict(attributes), scope=self.scope)
+        scope = self._here() if self.lines else self.scope
+        node = Node(op, _freeze(args), dict(attributes), scope=scope)
         outputs = specs if isinstance(specs, tuple) else (specs,)
-        hints = self.scope.name.split(", ")
+        hints = scope.name.split(", ")
         if len(hints) != len(outputs):
             hints = hints[:1] * len(outputs)
         node.outputs = tuple(Value(spec, node=node, hint=hint) for spec, hint in zip(outputs, hints, strict=True))
@@ -131,7 +145,12 @@ class Builder:
         self.graph.outputs = self.graph.calls[0].result = outputs
         return self.graph
 
-    def _lift(self, leaf: Any) -> Any:
+    def _here(self) -> Scope:
+        file, line, name = user_line()
+        return Scope(self.scope.call, short_path(file), line, name) if file else self.scope
+
+    def lift(self, leaf: Any) -> Any:
+        """What may stand among the args of a node: native arrays become constants."""
         if leaf is None or isinstance(leaf, Value | bool | int | float | complex):
             return leaf
         return self.constant(np.asarray(leaf))
@@ -167,28 +186,40 @@ def _leaf_spec(leaf: Any) -> Any:
     return leaf.spec if isinstance(leaf, Value) else leaf
 
 
-def trace(function: Callable[..., Any], *specs: Spec, **named: Spec) -> Graph:
+def trace(function: Callable[..., Any], *specs: Tree, **named: Tree) -> Graph:
     """Trace a function of engine operations.
 
+    Each node remembers the line of the function's source that records it, and the names on its left-hand side.
+
     Args:
-        function: array code over the functional API.
-        specs: of the positional arguments, named after the function's parameters.
+        function: array code over the functional API, control flow and random numbers included.
+        specs: of the positional arguments, named after the function's parameters: `Spec`s, whose sizes may be symbolic,
+            or trees of them; what is no spec is given to the function as it is.
         named: of keyword arguments.
+
+    Raises:
+        GraphError: where the function asks for the value of an array.
 
     Example:
         >>> from ivyhub.engine import ops
-        >>> graph = trace(lambda x: ops.multiply(x, x), Spec(("n",), "float32"))
+        >>> graph = trace(lambda p: ops.add(p["x"], p["y"]), {"x": Spec(("n",), "float32"), "y": Spec((), "float32")})
         >>> graph.nodes
-        [<multiply -> float32[n]>]
+        [<add -> float32[n]>]
     """
-    builder = Builder()
-    names = list(inspect.signature(function).parameters)
+    builder = Builder(lines=True)
+    names = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
     values = [builder.input(names[i] if i < len(names) else f"arg_{i}", spec) for i, spec in enumerate(specs)]
     keywords = {name: builder.input(name, spec) for name, spec in named.items()}
     name = getattr(function, "__name__", "")
     builder.graph.modules[""].cls = name if name.isidentifier() else "Function"  # a lambda has no name to write
     with builder.recording():
-        outputs = function(*values, **keywords)
+        found = function(*values, **keywords)
+        outputs = tree_map(lambda leaf: builder.lift(leaf) if framework_of(leaf) else leaf, found)
+    keep_last_hint(builder.graph)
     return builder.finish(outputs)
 
 

@@ -25,7 +25,7 @@ with `vmap`, and says of the others that it has no gradients.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
@@ -295,7 +295,7 @@ def checkpoint(function: Function) -> Function:
             result = result_of("checkpoint", owner, function(*args, **kwargs))
             return result.arrays
 
-        outputs = _checkpoint(owner, run, parts.arrays)
+        outputs = _checkpoint(owner, function, run, parts.arrays)
         return result.joined(outputs)
 
     return transformed
@@ -509,7 +509,7 @@ def _vmap(owner: str, run: Function, arrays: Arrays, axes: Sequence[int]) -> Arr
     return [framework.stack(each) for each in zip(*results, strict=True)]
 
 
-def _checkpoint(owner: str, run: Function, arrays: Arrays) -> Arrays:
+def _checkpoint(owner: str, function: Function, run: Function, arrays: Arrays) -> Arrays:
     if owner == "jax":
         return load(owner).checkpoint(run)(*arrays)
     if owner == "tensorflow":
@@ -518,8 +518,11 @@ def _checkpoint(owner: str, run: Function, arrays: Arrays) -> Arrays:
     if torch._C._functorch.peek_interpreter_stack() is None:
         return _listed(torch.utils.checkpoint.checkpoint(run, *arrays, use_reentrant=False))
 
-    def level(array: Any) -> int:
-        return torch._C._functorch.maybe_get_level(array)
+    if any(torch._C._functorch.is_gradtrackingtensor(leaf) for leaf in _closed_over(function, set())):
+        raise EngineError(
+            "checkpoint received a function that closes over an array which is differentiated",
+            hint="make it an argument of the function: its gradient would be lost",
+        )
 
     def forget(*inputs: Any) -> tuple[Arrays, Callable[..., Arrays]]:
         def pull(*cotangents: Any) -> Arrays:
@@ -527,15 +530,24 @@ def _checkpoint(owner: str, run: Function, arrays: Arrays) -> Arrays:
             _, pullback = torch.func.vjp(lambda *each: run(*parts.joined(each)), *parts.arrays)
             return parts.alone(pullback(list(cotangents)))
 
-        outputs = run(*inputs)
-        if max(map(level, outputs), default=-1) > max(map(level, inputs), default=-1):
-            raise EngineError(
-                "checkpoint received a function that closes over an array which is differentiated",
-                hint="make it an argument of the function: a closure's gradient would be lost",
-            )
-        return outputs, pull
+        return run(*inputs), pull
 
     return _with_gradient("torch", forget, arrays)
+
+
+def _closed_over(function: Any, seen: set[int]) -> Iterator[Any]:
+    """The tensors that a function and those that it calls by name close over, as far as Python shows it."""
+    seen.add(id(function))
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:  # a name that is bound later
+            continue
+        for leaf in leaves(content):
+            if framework_of(leaf) is not None:
+                yield leaf
+            elif id(leaf) not in seen:
+                yield from _closed_over(leaf, seen)
 
 
 def _with_gradient(owner: str, run: Function, arrays: Arrays) -> Arrays:

@@ -49,6 +49,8 @@ def evaluate(graph: Graph, inputs: Mapping[str, Any], parameters: Mapping[str, n
                 module = graph.modules[attributes["module"]]
                 weights = {name: parameters[graph.owner(f"{module.path}.{name}")] for name in module.parameters}
                 result = LAYERS[str(module.layer)](**module.config).forward(weights, *args)
+            case "cond" | "while_loop" | "scan":
+                result = control(node, args)
             case _:
                 op = OPS[node.op]
                 with np.errstate(all="ignore"):  # as the frameworks do: a later where may choose the other branch
@@ -61,6 +63,31 @@ def evaluate(graph: Graph, inputs: Mapping[str, Any], parameters: Mapping[str, n
             assert array.dtype.name == value.dtype, (node, array.dtype)
             env[value] = array
     return [env[value] for value in graph.output_values]
+
+
+def control(node: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A node that holds graphs, in Python."""
+
+    def run(name: str, *operands: Any) -> list[Any]:
+        nested = node.graphs[name]
+        return evaluate(nested, dict(zip(nested.inputs, operands, strict=True)))
+
+    match node.op:
+        case "cond":
+            predicate, operands, captured = args
+            return tuple(run("then" if predicate else "orelse", *operands, *captured))
+        case "while_loop":
+            carry, captured = args
+            while run("test", *carry, *captured)[0]:
+                carry = run("body", *carry, *captured)
+            return tuple(carry)
+    carry, xs, captured = args
+    steps = list(range(node.attributes["length"]))
+    rows = {}
+    for i in steps[::-1] if node.attributes["reverse"] else steps:
+        found = run("body", *carry, *(x[i] for x in xs), *captured)
+        carry, rows[i] = found[: len(carry)], found[len(carry) :]
+    return (*carry, *(np.stack(each) for each in zip(*(rows[i] for i in steps), strict=True)))
 
 
 def random_parameters(graph: Graph, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -15,8 +15,8 @@ from ivyhub.engine.transforms import grad, vmap
 from ivyhub.errors import DTypeError, EngineError, ShapeError
 from tests.engine.test_ops import as_numpy, native
 
-# What Inductor imports warns of itself.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+# What PyTorch imports for Inductor and jvp warns of itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 SHAPE = (40, 7)
 P = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
 

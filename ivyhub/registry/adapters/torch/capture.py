@@ -19,6 +19,7 @@ from typing import Any
 from ....engine.backends import FRAMEWORKS, dtype_name, load
 from ....engine.dims import Dim, Size
 from ....engine.graph import Call, Graph, ModuleInfo, Parameter, Scope, Value
+from ....engine.lines import assigned_name, keep_last_hint, short_path
 from ....engine.spec import Spec
 from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
@@ -27,7 +28,7 @@ from .arguments import bind, flattened, named_arguments, unbind
 from .attention import STANDS_FOR, whole_attention
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import plain_averages, read_layer
-from .lines import assigned_name, keep_last_hint, refusal, short_path, source_line
+from .lines import refusal, source_line
 from .rules import RULES
 from .sizes import size_of
 from .state import Attributes

@@ -1,21 +1,14 @@
-"""Source lines of traced operations, and the names that stand on their left-hand sides.
-
-The names are hints for local variables of emitted source; nothing is decided by them.
-"""
+"""Source lines as ``torch.export`` tells them, and the user's lines in what it refuses. See `ivyhub.engine.lines`."""
 
 from __future__ import annotations
 
-import ast
-import functools
 import linecache
 import os
 import re
-import sys
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from ....engine.graph import Graph
+from ....engine.lines import short_path
 from ....errors import CaptureError
 
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
@@ -32,52 +25,6 @@ def source_line(stack_trace: str) -> tuple[str, int]:
     """
     frames = [frame for frame in _FRAME.findall(stack_trace) if "/torch/nn/" not in frame[0].replace("\\", "/")]
     return (frames[-1][0], int(frames[-1][1])) if frames else ("", 0)
-
-
-@functools.cache
-def short_path(file: str) -> str:
-    """A path as its package writes it, the same on every machine: ``torch/nn/functional.py``."""
-    path = Path(file)
-    for root in sorted(map(Path, filter(None, sys.path)), key=lambda p: -len(p.parts)):
-        if path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
-    return path.name
-
-
-def assigned_name(file: str, line: int) -> str:
-    """The plain names that the statement on a line assigns to, joined by ", ", or ""."""
-    return _names(file).get(line, "") if file else ""
-
-
-@functools.cache
-def _names(file: str) -> dict[int, str]:
-    try:
-        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):  # generated code, a notebook cell: there are no hints
-        return {}
-    names: dict[int, str] = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign(targets=[target]) | ast.AugAssign(target=target) | ast.AnnAssign(target=target):
-                targets = target.elts if isinstance(target, ast.Tuple) else [target]
-                if targets and all(isinstance(each, ast.Name) for each in targets):
-                    for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-                        names[line] = ", ".join(each.id for each in targets if isinstance(each, ast.Name))
-    return names
-
-
-def keep_last_hint(graph: Graph) -> None:
-    """Of the values that one source line computes, the last bears the line's name."""
-    seen: set[tuple[int, str, int]] = set()
-    for node in reversed(graph.nodes):
-        scope = node.scope
-        key = (scope.call, scope.file, scope.line)
-        for value in node.outputs:
-            if node.op in ("parameter", "constant"):
-                continue
-            value.hint = "" if key in seen else value.hint
-        if node.op not in ("parameter", "constant"):
-            seen.add(key)
 
 
 def frames(error: BaseException) -> list[FrameType]:

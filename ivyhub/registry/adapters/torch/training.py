@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
+from ....engine.lines import short_path
 from ....errors import CaptureError
 from .attention import STANDS_FOR, whole_attention
-from .lines import frames, short_path
+from .lines import frames
 from .trees import pytree_of_torch
 
 Site = tuple[CodeType, int]  # a place in code: the function, and the instruction in it

@@ -1,0 +1,177 @@
+"""Nodes that hold graphs: ``cond``, ``while_loop`` and ``scan`` (see the specification in `graph`).
+
+`nest` traces the functions of such a node. A value of the graph around that they close over becomes an operand of the
+node and an input of each of its graphs; a parameter likewise; a leaf layer stands as its formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import DTypeError, EngineError, GraphError, ShapeError
+from .graph import CONTROL, Graph, Value, tree_map
+from .layer import find_layer
+from .lines import keep_last_hint
+from .op import RECORDER
+from .spec import Spec
+from .trace import Builder
+
+Function = Callable[[Sequence[Value]], Sequence[Value]]
+
+
+class NestedBuilder(Builder):
+    """Records the body of a function inside of another builder's graph.
+
+    Attributes:
+        parent: the builder of the graph around.
+        captured: the input that stands for each value of the graph around.
+    """
+
+    nested = True
+
+    def __init__(self, parent: Builder) -> None:
+        super().__init__(Graph(symbols=dict(parent.graph.symbols)), lines=parent.lines)
+        self.parent = parent
+        self.scope = replace(parent.scope, call=0)
+        self.captured: dict[Value, Value] = {}
+        self.own: set[Value] = set()
+
+    def input(self, name: str, spec: Spec) -> Value:
+        value = super().input(name, spec)
+        self.own.add(value)
+        return value
+
+    def record(self, op: str, args: Sequence[Any], attributes: Mapping[str, Any], specs: Any) -> Any:
+        result = super().record(op, tree_map(self.lift, tuple(args)), attributes, specs)
+        self.own.update(self.nodes[-1].outputs)
+        return result
+
+    def parameter(self, path: str) -> Value:
+        return self.lift(self.parent.parameter(path))
+
+    def call(self, module: str, args: Sequence[Any], *, specs: Any = None) -> Any:
+        outermost: Builder = self
+        while isinstance(outermost, NestedBuilder):
+            outermost = outermost.parent
+        info = outermost.graph.modules[module]
+        kind = find_layer(str(info.layer))
+        if kind is None or (layer := kind(**info.config)).uses_training:
+            raise GraphError(
+                f"{module} ({info.layer}) behaves differently in training, so it cannot stand in a branch or loop",
+                hint="call it before or after",
+            )
+        return layer.forward({name: self.parameter(f"{module}.{name}") for name in info.parameters}, *args)
+
+    def lift(self, leaf: Any) -> Any:
+        """A value as one of this graph; native arrays become constants."""
+        if not isinstance(leaf, Value):
+            return super().lift(leaf)
+        if leaf in self.own:
+            return leaf
+        if leaf not in self.captured:
+            self.captured[leaf] = self._capture(leaf)
+        return self.captured[leaf]
+
+    def _capture(self, value: Value) -> Value:
+        base = value.hint or "captured"
+        name, count = base, 2
+        while name in self.graph.inputs:
+            name, count = f"{base}_{count}", count + 1
+        return self.input(name, value.spec)
+
+
+def nest(functions: Mapping[str, tuple[Function, Mapping[str, Spec]]]) -> tuple[dict[str, Graph], tuple[Value, ...]]:
+    """Trace the functions of one node.
+
+    Args:
+        functions: by the attribute that will hold the graph: the function over values, and its inputs by name.
+
+    Returns:
+        The graphs, and the values of the graph around that they all take after their own inputs.
+    """
+    parent = RECORDER.get()
+    if not isinstance(parent, Builder):
+        raise EngineError("control flow received a traced array outside of its trace")
+    builders: dict[str, NestedBuilder] = {}
+    for name, (function, inputs) in functions.items():
+        builder = builders[name] = NestedBuilder(parent)
+        values = [builder.input(word, spec) for word, spec in inputs.items()]
+        with builder.recording():
+            builder.finish(tuple(builder.lift(value) for value in function(values)))
+        keep_last_hint(builder.graph)
+    captured = tuple(dict.fromkeys(value for builder in builders.values() for value in builder.captured))
+    for name, builder in builders.items():
+        own = list(functions[name][1])
+        inputs = {word: builder.graph.inputs[word] for word in own}
+        for value in captured:
+            builder.lift(value)
+        words = {value: word for word, value in builder.graph.inputs.items()}
+        inputs |= {words[builder.captured[value]]: builder.captured[value] for value in captured}
+        builder.graph.inputs = inputs
+        builder.graph.calls[0].arguments = dict(inputs)
+    return {name: builder.graph for name, builder in builders.items()}, captured
+
+
+def record_control(op: str, args: Sequence[Any], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+    """Record such a node in the current trace. Raises where its graphs do not fit."""
+    builder = RECORDER.get()
+    args = tree_map(builder.lift, tuple(args))
+    specs = infer_control(op, tree_map(lambda leaf: leaf.spec if isinstance(leaf, Value) else leaf, args), attributes)
+    return builder.record(op, args, attributes, specs)
+
+
+def infer_control(op: str, args: Sequence[Any], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+    """The specs of a control node's results, from those of its args. Raises where its graphs do not fit."""
+    if set(CONTROL[op]) - attributes.keys() or any(not isinstance(attributes[name], Graph) for name in CONTROL[op]):
+        raise GraphError(f"{op} holds the graphs {', '.join(CONTROL[op])}; found {sorted(attributes)}")
+    results: dict[str, tuple[Spec, ...]] = {}
+    match op, args:
+        case "cond", (Spec() as predicate, tuple() as operands, tuple() as captured):
+            _truth(op, predicate)
+            for name in CONTROL[op]:
+                results[name] = _run(op, name, attributes[name], (*operands, *captured))
+            _equal(op, "the branches", results["then"], results["orelse"])
+            return results["then"]
+        case "while_loop", (tuple() as carry, tuple() as captured):
+            for name in CONTROL[op]:
+                results[name] = _run(op, name, attributes[name], (*carry, *captured))
+            if len(results["test"]) != 1:
+                raise ShapeError(f"{op} expected one result of its test, received {len(results['test'])}")
+            _truth(op, results["test"][0])
+            _equal(op, "the carry and what becomes of it", carry, results["body"])
+            return carry
+        case "scan", (tuple() as carry, tuple() as xs, tuple() as captured):
+            length = attributes["length"]
+            if any(x.ndim == 0 or x.shape[0] != length for x in xs):
+                raise ShapeError(f"{op} expected arrays of the length {length}, received {xs}")
+            rows = tuple(x.with_shape(*x.shape[1:]) for x in xs)
+            found = _run(op, "body", attributes["body"], (*carry, *rows, *captured))
+            _equal(op, "the carry and what becomes of it", carry, found[: len(carry)])
+            return (*carry, *(y.with_shape(length, *y.shape) for y in found[len(carry) :]))
+    raise GraphError(f"{op} has other args than {args}")
+
+
+def _run(op: str, name: str, graph: Graph, operands: tuple[Any, ...]) -> tuple[Spec, ...]:
+    inputs = tuple(value.spec for value in graph.input_values)
+    _equal(op, f"the inputs of {name} and its operands", inputs, operands)
+    if not isinstance(graph.outputs, tuple) or not all(isinstance(value, Value) for value in graph.outputs):
+        raise GraphError(f"{op} expected a tuple of values as the result of {name}")
+    return tuple(value.spec for value in graph.outputs)
+
+
+def _truth(op: str, spec: Spec) -> None:
+    if spec != Spec((), "bool"):
+        raise DTypeError(f"{op} expected one truth value, received {spec}", hint="reduce it with all or any")
+
+
+def _equal(op: str, what: str, first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
+    if tuple(first) != tuple(second):
+        raise ShapeError(
+            f"{op} expected {what} to have equal shapes and dtypes, "
+            f"received {', '.join(map(repr, first))} and {', '.join(map(repr, second))}"
+        )
+
+
+__all__ = ["NestedBuilder", "infer_control", "nest", "record_control"]

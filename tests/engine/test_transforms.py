@@ -1,0 +1,295 @@
+"""Transforms: derivatives against the framework's own of a function that is written in it, on random inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivyhub.engine import ops
+from ivyhub.engine.backends import load
+from ivyhub.engine.compilation import jit
+from ivyhub.engine.transforms import checkpoint, custom_gradient, grad, jvp, stop_gradient, value_and_grad, vjp, vmap
+from ivyhub.errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
+from tests.engine.test_ops import as_numpy, native
+
+TRAINING = ("torch", "jax", "tensorflow")
+# What PyTorch imports for Inductor and jvp warns of itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+# float32 against the same formula in float32: sums of some ten terms in another order.
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+@pytest.fixture(params=TRAINING)
+def trainer(request: pytest.FixtureRequest) -> str:
+    """A framework that has gradients."""
+    return request.param
+
+
+def loss(params: Any, x: Any) -> Any:
+    hidden = ops.tanh(ops.add(ops.matmul(x, params["w"]), params["b"]))
+    return ops.mean(ops.square(hidden))
+
+
+def model(rng: np.random.Generator, owner: str) -> tuple[dict[str, Any], Any]:
+    arrays = rng.normal(size=(3, 4)), rng.normal(size=(4,)), rng.normal(size=(5, 3))
+    w, b, x = (native(owner, each) for each in arrays)
+    return {"w": w, "b": b, "steps": 3}, x
+
+
+def native_gradients(owner: str, params: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:
+    """The same loss in the framework's own words, differentiated by its own means."""
+    module = load(owner)
+    arrays = {name: params[name] for name in ("w", "b")}
+    if owner == "torch":
+        return tuple(module.func.grad_and_value(lambda p: (x @ p["w"] + p["b"]).tanh().square().mean())(arrays)[::-1])
+    if owner == "jax":
+        jnp = module.numpy
+        return module.value_and_grad(lambda p: jnp.mean(jnp.square(jnp.tanh(x @ p["w"] + p["b"]))))(arrays)
+    with module.GradientTape() as tape:
+        tape.watch(arrays)
+        value = module.reduce_mean(module.square(module.tanh(x @ arrays["w"] + arrays["b"])))
+    return value, tape.gradient(value, arrays)
+
+
+def test_gradients_are_those_of_the_framework(trainer: str, rng: np.random.Generator) -> None:
+    params, x = model(rng, trainer)
+    wanted_value, wanted = native_gradients(trainer, params, x)
+    (value, aux), found = value_and_grad(lambda p, x: (loss(p, x), {"x": x, "note": "kept"}), has_aux=True)(params, x)
+    np.testing.assert_allclose(as_numpy(value), as_numpy(wanted_value), **CLOSE)
+    assert aux["note"] == "kept"
+    np.testing.assert_array_equal(as_numpy(aux["x"]), as_numpy(x))
+    assert found.keys() == params.keys()
+    assert found["steps"] is None
+    for name, array in wanted.items():
+        np.testing.assert_allclose(as_numpy(found[name]), as_numpy(array), **CLOSE)
+    both = grad(loss, argnums=(1, 0))(params, x)
+    np.testing.assert_allclose(as_numpy(both[1]["w"]), as_numpy(wanted["w"]), **CLOSE)
+
+
+def test_one_array_given_twice_is_two_arguments(trainer: str) -> None:
+    x = native(trainer, np.float32(3.0))
+    assert [float(each) for each in grad(lambda x, y: x * y, argnums=(0, 1))(x, x)] == [3.0, 3.0]
+    assert float(grad(lambda y: x * y)(x)) == 3.0  # what is closed over is a constant
+
+
+def test_gradients_of_gradients(trainer: str, rng: np.random.Generator) -> None:
+    """Of Σ sin(x)·x the second derivative is 2 cos x - x sin x."""
+    x = rng.normal(size=(6,))
+    slope = grad(lambda x: ops.sum(ops.multiply(ops.sin(x), x)))
+    found = grad(lambda x: ops.sum(slope(x)))(native(trainer, x))
+    np.testing.assert_allclose(as_numpy(found), 2 * np.cos(x) - x * np.sin(x), **CLOSE)
+
+
+def test_vjp_and_jvp_are_products_with_the_jacobian(trainer: str, rng: np.random.Generator) -> None:
+    """Oracle: the Jacobian of x ↦ A tanh(x), which is A diag(1 - tanh²)."""
+    a, x, u, v = (rng.normal(size=shape) for shape in ((4, 3), (3,), (4,), (3,)))
+    jacobian = a * (1 - np.tanh(x) ** 2)
+    matrix, point = native(trainer, a), native(trainer, x)
+
+    def function(x: Any) -> dict[str, Any]:
+        return {"y": ops.matmul(matrix, ops.tanh(x)), "largest": ops.argmax(x, axis=0)}
+
+    result, pullback = vjp(function, point)
+    np.testing.assert_allclose(as_numpy(result["y"]), a @ np.tanh(x), **CLOSE)
+    assert int(result["largest"]) == x.argmax()
+    (found,) = pullback({"y": native(trainer, u), "largest": None})
+    np.testing.assert_allclose(as_numpy(found), u @ jacobian, **CLOSE)
+    result, derivative = jvp(function, (point,), (native(trainer, v),))
+    np.testing.assert_allclose(as_numpy(derivative["y"]), jacobian @ v, **CLOSE)
+    assert derivative["largest"] is None
+    with pytest.raises(ShapeError, match=r"a cotangent of shape \(4,\)"):
+        pullback({"y": native(trainer, v), "largest": None})
+
+
+def test_complex_gradients_point_upwards(trainer: str) -> None:
+    """|z|² has the gradient 2z, as in PyTorch."""
+    z = native(trainer, np.complex64(1 + 2j))
+    found = grad(lambda z: ops.square(ops.abs(z)))(z)
+    np.testing.assert_allclose(as_numpy(found), 2 + 4j, rtol=1e-6)
+
+
+def test_vmap_is_a_loop(framework: str, rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(3, 5, 2)), rng.normal(size=(2,))
+    x, y = native(framework, a), native(framework, b)
+
+    def one(pair: dict[str, Any], weight: Any) -> dict[str, Any]:
+        return {"dot": ops.matmul(pair["x"], weight), "sum": ops.sum(pair["x"])}
+
+    found = vmap(one, in_axes=({"x": 1}, None), out_axes={"dot": 1, "sum": 0})({"x": x}, y)
+    np.testing.assert_allclose(as_numpy(found["dot"]), a @ b, **CLOSE)
+    np.testing.assert_allclose(as_numpy(found["sum"]), a.sum((0, 2)), **CLOSE)
+    with pytest.raises(ShapeError, match="axes of one size"):
+        vmap(ops.add)(x, y)
+
+
+def test_gradients_of_each_example(trainer: str, rng: np.random.Generator) -> None:
+    params, x = model(rng, trainer)
+    found = vmap(grad(loss), in_axes=(None, 0))(params, x)["w"]
+    for i in range(5):
+        wanted = grad(loss)(params, x[i])["w"]
+        np.testing.assert_allclose(as_numpy(found)[i], as_numpy(wanted), **CLOSE)
+
+
+def test_a_checkpoint_changes_no_number(trainer: str, rng: np.random.Generator) -> None:
+    params, x = model(rng, trainer)
+    calls = []
+
+    def counted(params: Any, x: Any) -> Any:
+        calls.append(1)
+        return loss(params, x)
+
+    found = grad(lambda p: checkpoint(counted)(p, x))(params)
+    np.testing.assert_allclose(as_numpy(found["w"]), as_numpy(grad(loss)(params, x)["w"]), **CLOSE)
+    assert len(calls) > 1 or trainer == "jax"  # JAX traces it once and computes again what it traced
+
+
+def test_a_checkpoint_that_would_lose_a_gradient_says_so(rng: np.random.Generator) -> None:
+    params, x = model(rng, "torch")
+    with pytest.raises(EngineError, match="closes over an array"):
+        grad(lambda p: checkpoint(lambda x: loss(p, x))(x))(params)
+
+
+def test_stopped_and_custom_gradients(trainer: str, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(4,)) * 3
+    stopped = grad(lambda x: ops.sum(ops.multiply(x, stop_gradient(x))))(native(trainer, x))
+    np.testing.assert_allclose(as_numpy(stopped), x, rtol=1e-6)
+
+    @custom_gradient
+    def clipped(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        return {"out": ops.exp(x)}, lambda g: ops.clip(g["out"], min=-0.5, max=0.5)
+
+    def scaled(x: Any) -> Any:
+        return ops.sum(ops.multiply(clipped(x)["out"], native(trainer, np.array([9.0, -9.0, 0.1, 0.0]))))
+
+    np.testing.assert_allclose(as_numpy(grad(scaled)(native(trainer, x))), [0.5, -0.5, 0.1, 0.0], rtol=1e-6)
+
+
+def test_a_compiled_step_of_training(trainer: str, rng: np.random.Generator) -> None:
+    """Traced once for a signature; then no Python of it runs. Oracle: the same step, not compiled."""
+    params, x = model(rng, trainer)
+    traces = []
+
+    def step(params: Any, x: Any) -> Any:
+        traces.append(1)
+        value, gradients = value_and_grad(loss)(params, x)
+        params = {name: ops.subtract(params[name], ops.multiply(gradients[name], 0.1)) for name in ("w", "b")}
+        return {**params, "steps": 3}, value
+
+    fast = jit(step)
+    state, reference = params, params
+    for _ in range(3):
+        state, value = fast(state, x)
+        reference, wanted = step(reference, x)
+        np.testing.assert_allclose(as_numpy(value), as_numpy(wanted), **CLOSE)
+    assert len(traces) == 3 + 1
+    fast(state | {"steps": 4}, x)  # another number is another signature
+    assert len(traces) == 3 + 2
+    np.testing.assert_allclose(as_numpy(state["w"]), as_numpy(reference["w"]), **CLOSE)
+
+
+def test_compiled_pytorch_is_differentiable_from_outside(rng: np.random.Generator) -> None:
+    import torch
+
+    x = torch.tensor(rng.normal(size=(3,)), requires_grad=True)
+    jit(lambda x: ops.sum(ops.square(x)))(x).backward()
+    np.testing.assert_allclose(x.grad, 2 * x.detach().numpy(), rtol=1e-6)
+
+
+def test_numpy_says_that_it_has_no_gradients() -> None:
+    x = np.ones(3)
+    for transform in (grad(ops.sum), lambda x: vjp(ops.sum, x), lambda x: jvp(ops.sum, (x,), (x,))):
+        with pytest.raises(NoLoweringError, match="NumPy has no gradients"):
+            transform(x)
+    assert jit(lambda x: ops.sum(x))(x) == 3.0
+
+
+def test_bad_input(trainer: str) -> None:
+    x, n = native(trainer, np.ones(3)), native(trainer, np.arange(3))
+    with pytest.raises(ShapeError, match=r"expected a scalar as the result, received an array of shape \(3,\)"):
+        grad(lambda x: x)(x)
+    with pytest.raises(DTypeError, match="expected floating-point arrays to differentiate, received int"):
+        grad(ops.sum)(n)
+    with pytest.raises(MixedFrameworksError, match=r"received some of .* and numpy"):
+        grad(lambda x, y: ops.sum(x))(x, np.ones(3))
+    with pytest.raises(MixedFrameworksError, match=f"expected results of {trainer}, received one of numpy"):
+        jit(lambda x: np.ones(3))(x)
+    with pytest.raises(EngineError, match="received no array"):
+        jit(lambda x: x)(1.0)
+    with pytest.raises(EngineError, match="depends on the value of an array"):
+        jit(lambda x: x if ops.sum(x) > 0 else -x)(x)
+    with pytest.raises(EngineError, match="argnums below 1"):
+        grad(ops.sum, argnums=1)(x)
+
+
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, Callable[[Any, Any], Any]]]] = {
+    name: (ours, {"torch": torch, "jax": jax, "tensorflow": tensorflow})
+    for name, ours, torch, jax, tensorflow in (
+        ("add", lambda x: ops.add(x, x), lambda m, x: x + x, lambda m, x: x + x, lambda m, x: x + x),
+        ("scale", lambda x: ops.multiply(x, 2.0), lambda m, x: x * 2.0, lambda m, x: x * 2.0, lambda m, x: x * 2.0),
+        ("exp", lambda x: ops.exp(x), lambda m, x: m.exp(x), lambda m, x: m.numpy.exp(x), lambda m, x: m.exp(x)),
+        ("tanh", lambda x: ops.tanh(x), lambda m, x: m.tanh(x), lambda m, x: m.numpy.tanh(x), lambda m, x: m.tanh(x)),
+        ("matmul", lambda x: ops.matmul(x, x), lambda m, x: x @ x, lambda m, x: x @ x, lambda m, x: x @ x),
+        (
+            "sum",
+            lambda x: ops.sum(x, axis=0),
+            lambda m, x: x.sum(dim=0),
+            lambda m, x: m.numpy.sum(x, axis=0),
+            lambda m, x: m.reduce_sum(x, axis=0),
+        ),
+        (
+            "softmax",
+            lambda x: ops.softmax(x, axis=-1),
+            lambda m, x: m.softmax(x, dim=-1),
+            lambda m, x: m.nn.softmax(x, axis=-1),
+            lambda m, x: m.nn.softmax(x, axis=-1),
+        ),
+        (
+            "relu",
+            lambda x: ops.relu(x),
+            lambda m, x: m.relu(x),
+            lambda m, x: m.nn.relu(x),
+            lambda m, x: m.nn.relu(x),
+        ),
+        (
+            "transpose",
+            lambda x: ops.transpose(x, axes=(1, 0)),
+            lambda m, x: x.permute(1, 0),
+            lambda m, x: m.numpy.transpose(x, (1, 0)),
+            lambda m, x: m.transpose(x, (1, 0)),
+        ),
+        (
+            "where",
+            lambda x: ops.where(ops.greater(x, 0.5), x, ops.multiply(x, 3.0)),
+            lambda m, x: m.where(x > 0.5, x, x * 3.0),
+            lambda m, x: m.numpy.where(x > 0.5, x, x * 3.0),
+            lambda m, x: m.where(x > 0.5, x, x * 3.0),
+        ),
+    )
+}
+
+
+def program(owner: str, function: Callable[[Any], Any]) -> Any:
+    """What the framework compiles of a function of a 4 by 4 matrix."""
+    module, x = load(owner), native(owner, np.ones((4, 4), np.float32))
+    if owner == "jax":
+        return str(module.make_jaxpr(function)(x))
+    if owner == "torch":
+        graph = module.fx.experimental.proxy_tensor.make_fx(function, tracing_mode="fake")(x).graph
+        return [(node.op, str(node.target), str(node.args)) for node in graph.nodes]
+    graph = module.function(function, autograph=False).get_concrete_function(x).graph
+    return [(node.type, [each.name for each in node.inputs]) for node in graph.get_operations()]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_compiled_code_has_no_operation_more(name: str, trainer: str) -> None:
+    """What is compiled is what the framework compiles of the function in its own words."""
+    ours, theirs = FUNCTIONS[name]
+    module = load(trainer)
+    found = program(trainer, ours)
+    wanted = program(trainer, lambda x: theirs[trainer](module, x))
+    if trainer == "tensorflow":  # names of operations are not meaning
+        found, wanted = ([kind for kind, _ in each] for each in (found, wanted))
+    assert found == wanted
