@@ -13,6 +13,7 @@ from tests.engine import (
     random_samples,
     recurrent_samples,
     scatter_samples,
+    signal_samples,
     standard_samples,
 )
 from tests.engine.draw import BATCH, FULL, Draw, Sample
@@ -513,6 +514,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **nn_samples.SAMPLES,
     **loss_samples.SAMPLES,
     **scatter_samples.SAMPLES,
+    **signal_samples.SAMPLES,
     **recurrent_samples.SAMPLES,
     **random_samples.SAMPLES,
 }
@@ -632,6 +634,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **nn_samples.ORACLES,
     **loss_samples.ORACLES,
     **scatter_samples.ORACLES,
+    **signal_samples.ORACLES,
     **recurrent_samples.ORACLES,
     **random_samples.ORACLES,
 }

@@ -34,5 +34,6 @@ from .reduction import *
 from .resizing import *
 from .scatter import *
 from .shape import *
+from .signal import *
 
 __all__ = list(OPS)  # pyright: ignore[reportUnsupportedDunderAll] the table of operations is the list

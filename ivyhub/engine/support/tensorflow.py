@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -120,6 +121,26 @@ def complex_(real: tf.Tensor, imag: tf.Tensor) -> tf.Tensor:
     """real + i · imag, broadcast."""
     shape = tf.broadcast_dynamic_shape(tf.shape(real), tf.shape(imag))
     return tf.complex(tf.broadcast_to(real, shape), tf.broadcast_to(imag, shape))
+
+
+def log1p(x: tf.Tensor) -> tf.Tensor:
+    """log(1 + x) of complex numbers; `tf.math.log1p` has no angle for infinite ones."""
+    return tf.complex(tf.math.real(tf.math.log1p(x)), tf.atan2(tf.math.imag(x), 1 + tf.math.real(x)))
+
+
+def sqrt(x: tf.Tensor) -> tf.Tensor:
+    """The square root of complex numbers; below the negative axis, -0.0 too, `tf.sqrt` takes the one from above."""
+    found = tf.sqrt(x)
+    size = tf.abs(tf.math.imag(found))
+    return tf.complex(tf.math.real(found), tf.where(signbit(tf.math.imag(x)), -size, size))
+
+
+def log(x: tf.Tensor, base: float = math.e) -> tf.Tensor:
+    """The logarithm of complex numbers, by parts: `tf.math.log` squares them, and a product has no infinite ones."""
+    found = tf.math.log(x)
+    real, imag = tf.math.real(found), tf.math.imag(found)
+    real = tf.where(tf.math.is_nan(real), tf.math.log(tf.abs(x)), real)
+    return tf.complex(real / math.log(base), imag / math.log(base))
 
 
 _BITS = {2: tf.int16, 4: tf.int32, 8: tf.int64}
@@ -427,3 +448,14 @@ def _recurrent(
         x = tf.concat(both, axis=-1)
     finals = (tf.stack(each) for each in zip(*last, strict=True))
     return (tf.transpose(x, [1, 0, 2]) if batch_first else x, *finals)
+
+
+def blackman_window(size: int, periodic: bool = True, dtype: tf.DType = tf.float32) -> tf.Tensor:
+    """0.42 - 0.5 cos(2π i / n) + 0.08 cos(4π i / n), where n is the size, or for a symmetric window one less."""
+    angle = tf.range(size, dtype=dtype) * (2 * math.pi / max(size if periodic else size - 1, 1))
+    return 0.42 - 0.5 * tf.cos(angle) + 0.08 * tf.cos(2 * angle)
+
+
+def bartlett_window(size: int, periodic: bool = True, dtype: tf.DType = tf.float32) -> tf.Tensor:
+    """1 - |2 i / n - 1|, where n is the size, or for a symmetric window one less."""
+    return 1 - tf.abs(tf.range(size, dtype=dtype) * (2 / max(size if periodic else size - 1, 1)) - 1)
