@@ -52,7 +52,8 @@ def write_safetensors(
     """Write tensors as one safetensors file, or as shards with an index in Hugging Face's layout.
 
     Bytes that need no change are copied from file to file by the kernel; the others are re-laid slab by slab, so
-    that memory stays within the largest tensor. Final names appear once everything is on the disk.
+    that memory stays within the largest tensor. Final names appear once everything is written. Nothing waits for the
+    disk: what must outlast a power cut goes into the store, which syncs what it keeps.
 
     Args:
         path: ``FOLDER/model.safetensors``; shards become ``model-00001-of-0000N.safetensors`` beside it.
@@ -199,7 +200,7 @@ def _whole_file(
 
 
 def _write(file: BinaryIO, shard: _Shard) -> Iterator[int]:
-    """Write a shard to the disk; yields the bytes of data written, as it goes."""
+    """Write a shard; yields the bytes of data written, as it goes."""
     file.write(shard.header)
     begun = 0
     for written in _write_pieces(file, shard.pieces):
@@ -207,12 +208,10 @@ def _write(file: BinaryIO, shard: _Shard) -> Iterator[int]:
         if file.tell() - begun >= _STEP_BYTES:
             _begin_writeback(file, begun)
             begun = file.tell()
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _begin_writeback(file: BinaryIO, start: int) -> None:
-    """Have the disk write what lies behind `start` while the next bytes are made, so that fsync finds little left.
+    """Have the disk write what lies behind `start` while the next bytes are made: a sync later finds little left.
 
     On Linux the advice submits dirty pages without waiting, and keeps them: it drops only pages that are clean.
     """
@@ -294,11 +293,6 @@ class _Staging:
         for temporary, final in self._files:
             os.replace(temporary, final)
             self._placed.append(final)
-        folder = os.open(self._files[0][1].parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def __enter__(self) -> _Staging:
         return self
