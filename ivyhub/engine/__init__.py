@@ -27,6 +27,12 @@ _HOMES: dict[str, str] = {
     "ops": "ops",
     "random": "random",
     "xp": "xp",
+    **dict.fromkeys(("Device", "default_device", "default_dtype", "device", "to_device", "to_framework"), "devices"),
+    **dict.fromkeys(("checkpoint", "custom_gradient", "grad", "jvp", "stop_gradient"), "transforms"),
+    **dict.fromkeys(("value_and_grad", "vjp", "vmap"), "transforms"),
+    **dict.fromkeys(("associative_scan", "cond", "fori_loop", "map", "scan", "switch", "while_loop"), "control_flow"),
+    "Spec": "spec",
+    "jit": "compilation",
 }
 """Public names and the modules that define them; what is not here is a function of the standard or an operation."""
 
@@ -35,7 +41,8 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _HOMES:
-        found = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+        home = importlib.import_module(f".{_HOMES[name]}", __name__)
+        found = home if _HOMES[name] == name else getattr(home, name)
     else:
         public = importlib.import_module(".functions", __name__).FUNCTIONS
         if name not in public:

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import DTypeError, MixedFrameworksError, ShapeError
 from .. import native, ops
 from ..backends import dtype_name, framework_of
+from ..devices import preferred_device, preferred_dtype
 from ..op import Array
 from ._common import cast, dtype_of, is_number, kind_of, owner_of
 
@@ -17,9 +18,13 @@ Shape = int | tuple[int, ...]
 
 
 def default_dtype(framework: str, kind: str) -> str:
-    """The dtype that a framework gives to Python numbers of a kind: bool, int, float or complex."""
+    """The dtype that a framework gives to Python numbers of a kind: bool, int, float or complex.
+
+    Within ``devices.default_dtype``, that one for floating-point numbers.
+    """
     functions = native.module(framework)
-    return functions.canonical(functions.DEFAULTS[kind])
+    preferred = preferred_dtype() if kind == "float" else None
+    return functions.canonical(preferred or functions.DEFAULTS[kind])
 
 
 def named(framework: str, dtype: Any, kind: str = "float") -> str:
@@ -28,7 +33,8 @@ def named(framework: str, dtype: Any, kind: str = "float") -> str:
 
 
 def placed(framework: str, x: Array, device: Any) -> Array:
-    """x on the device that is asked for."""
+    """x on the device that is asked for, else on that of ``devices.default_device``, if any."""
+    device = preferred_device(framework) if device is None else device
     return x if device is None else native.module(framework).to_device(x, device)
 
 
@@ -144,11 +150,8 @@ def eye(
 ) -> Array:
     """Ones on the k-th diagonal of a matrix, zeros elsewhere."""
     name = named(framework, dtype)
-    if k == 0:
-        x = ops.eye.on(framework, n_rows=n_rows, n_cols=n_cols, dtype=name)
-    else:
-        x = native.module(framework).asarray(np.eye(n_rows, n_cols, k, dtype=native_numpy(name)), name, None)
-    return placed(framework, x, device)
+    host = np.eye(n_rows, n_cols, k, dtype=native_numpy(name))
+    return placed(framework, native.module(framework).asarray(host, name, None), device)
 
 
 def asarray(framework: str, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:

@@ -1,0 +1,116 @@
+"""Devices, defaults of a block, and arrays that cross frameworks without a copy."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivyhub import engine
+from ivyhub.engine.backends import dtype_name, framework_of
+from ivyhub.engine.devices import Device, default_device, default_dtype, device, to_device, to_framework
+from ivyhub.engine.native import module as functions_of
+from ivyhub.errors import DTypeError, EngineError, UnknownDeviceError
+from tests.engine.test_ops import FRAMEWORKS, as_numpy, native
+
+PAIRS = [*itertools.permutations(FRAMEWORKS, 2)]
+
+
+def pointer(x: Any) -> int:
+    """Where an array's first number lies."""
+    match framework_of(x):
+        case "torch":
+            return x.data_ptr()
+        case "jax":
+            return x.unsafe_buffer_pointer()
+        case "tensorflow":
+            return np.from_dlpack(x).ctypes.data
+    return x.ctypes.data
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_no_bytes_move(source: str, target: str, rng: np.random.Generator) -> None:
+    """An array of the framework's own making, so that it is aligned as the others want it."""
+    x = engine.multiply(native(source, rng.normal(size=(64, 64))), 1.0)
+    found = to_framework({"x": x, "note": 3}, target, copy=False)
+    assert found["note"] == 3
+    assert framework_of(found["x"]) == target
+    np.testing.assert_array_equal(as_numpy(found["x"]), as_numpy(x))
+    if (source, target) != ("numpy", "jax"):  # NumPy aligns to 16 bytes, JAX wants 64 and copies what is not
+        assert pointer(found["x"]) == pointer(x)
+    assert pointer(to_framework(x, target, copy=True)) != pointer(x)
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+@pytest.mark.parametrize("dtype", ["bool", "int32", "uint8", "bfloat16", "float16", "complex64"])
+def test_every_dtype_crosses(source: str, target: str, dtype: str, rng: np.random.Generator) -> None:
+    host = rng.integers(0, 2, (3, 4)).astype(functions_of("numpy").dtype(dtype))
+    x = to_framework(host, source)
+    found = to_framework(x, target)
+    assert (framework_of(found), dtype_name(found.dtype)) == (target, dtype)
+    np.testing.assert_array_equal(to_framework(found, "numpy").astype("complex64"), host.astype("complex64"))
+
+
+def test_what_cannot_be_shared_is_said() -> None:
+    import torch
+
+    with pytest.raises(EngineError, match="without a gradient, received a tensor that requires one"):
+        to_framework(torch.ones(2, requires_grad=True), "jax")
+    halves = functions_of("numpy").asarray(np.ones(2), "bfloat16", None)
+    with pytest.raises(EngineError, match=r"numpy and torch cannot share the memory of bfloat16\[2\]"):
+        to_framework(halves, "torch", copy=False)
+
+
+def test_devices_have_one_name(framework: str) -> None:
+    x = native(framework, np.ones(3))
+    assert device(x) == Device("cpu", 0) == device("cpu")
+    assert device(to_device([x], "cpu")[0]) == Device("cpu", 0)
+    with pytest.raises(UnknownDeviceError, match=f"{framework} has no device"):
+        to_device(x, "cuda:7")
+    with pytest.raises(UnknownDeviceError, match="unknown device 'abacus'"):
+        device("abacus")
+    assert [Device("cuda", 1).name(owner) for owner in ("torch", "jax", "tensorflow")] == ["cuda:1", "gpu:1", "GPU:1"]
+
+
+def test_defaults_of_a_block(framework: str) -> None:
+    if framework != "jax":  # JAX has no float64 by default
+        with default_dtype("float64"), default_device("cpu"):
+            assert dtype_name(engine.zeros(2, framework=framework).dtype) == "float64"
+            with default_dtype("float16"):
+                assert dtype_name(engine.ones(2, framework=framework).dtype) == "float16"
+            assert dtype_name(engine.full(2, 0.5, framework=framework).dtype) == "float64"
+            assert dtype_name(engine.full(2, 5, framework=framework).dtype) == "int64"
+    with default_dtype("float16"):
+        assert dtype_name(engine.zeros(2, framework=framework).dtype) == "float16"
+        assert dtype_name(engine.zeros(2, framework=framework, dtype="float32").dtype) == "float32"
+    with default_device("cuda:7"), pytest.raises(UnknownDeviceError, match="has no device"):
+        engine.zeros(2, framework=framework)
+    with pytest.raises(DTypeError, match="floating-point dtype, received int32"), default_dtype("int32"):
+        pass
+
+
+def test_defaults_are_a_threads_and_a_tasks_own() -> None:
+    found: dict[str, str] = {}
+
+    def made() -> str:
+        return dtype_name(engine.zeros(1, framework="torch").dtype)
+
+    async def task(name: str, dtype: str) -> None:
+        with default_dtype(dtype):
+            await asyncio.sleep(0)
+            found[name] = made()
+
+    async def both() -> None:
+        await asyncio.gather(task("a", "float64"), task("b", "float16"))
+
+    with default_dtype("bfloat16"):
+        thread = threading.Thread(target=lambda: found.update(thread=made()))
+        thread.start()
+        thread.join()
+        asyncio.run(both())
+        assert made() == "bfloat16"
+    assert found == {"thread": "float32", "a": "float64", "b": "float16"}
