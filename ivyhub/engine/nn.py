@@ -10,7 +10,7 @@ Optimizers are in `ivyhub.engine.optim`, metrics in `ivyhub.engine.metrics`. The
 
 from __future__ import annotations
 
-from .stateful import initialisers as init
+from .stateful import initialisers as init  # pyright: ignore[reportUnusedImport] a name of the public face
 from .stateful.attention import *
 from .stateful.containers import *
 from .stateful.dropout import *

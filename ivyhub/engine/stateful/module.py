@@ -405,13 +405,20 @@ class Module:
         return self._set_trainable(paths, True)
 
     def _set_trainable(self: M, paths: tuple[str, ...], trainable: bool) -> M:
-        slots = {name: slot for name, slot in self.slots().items() if not isinstance(slot, Buffer)}
+        named = [
+            (f"{place}.{name}" if place else name, slot)
+            for place, module in self.named_modules().items()
+            for name, slot in module.own_slots.items()
+            if not isinstance(slot, Buffer)
+        ]
+        chosen: list[Parameter] = []
         for path in paths or ("",):
-            found = [slot for name, slot in slots.items() if not path or name == path or name.startswith(f"{path}.")]
+            found = [slot for name, slot in named if not path or name == path or name.startswith(f"{path}.")]
             if path and not found:
                 raise UnknownNameError(f"{type(self).__name__} has no parameters at {path!r}")
-            for slot in found:
-                slot.trainable = trainable
+            chosen += found
+        for slot in chosen:
+            slot.trainable = trainable
         return self
 
     def before_forward(self, hook: Callable[[Module, tuple[Any, ...], dict[str, Any]], Any]) -> Handle:

@@ -142,14 +142,15 @@ class Upsample(Operation):
         super().__init__(size=size, **settings)
         self.scale = scale
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, *arrays: Any) -> Any:
+        (x,) = arrays
         spec, settings = spec_of(x), dict(self.settings)
         channels = normalize_axis(settings.get("channel_axis", 1), spec.ndim)
         sizes = [size for axis, size in enumerate(spec.shape) if axis not in (0, channels)]
         if self.scale is None:
             settings["size"] = each(settings["size"], len(sizes))
         else:
-            settings["size"] = tuple(int(size * self.scale) for size in sizes)
+            settings["size"] = tuple(int(int(size) * self.scale) for size in sizes)
         return self.op(x, **settings)
 
 

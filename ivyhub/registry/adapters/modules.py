@@ -12,6 +12,7 @@ import numpy as np
 
 from ...engine import nn, ops
 from ...engine.backends import framework_of, is_floating
+from ...engine.dims import Dim
 from ...engine.graph import Graph, tree_leaves, tree_map
 from ...engine.spec import Spec, spec_of
 from ...engine.stateful.dropout import Drawing
@@ -77,7 +78,8 @@ def _named(leaf: Any, axes: Mapping[int, str]) -> Any:
     if not is_array(leaf) and not isinstance(leaf, Spec):
         return leaf
     spec = leaf if isinstance(leaf, Spec) else spec_of(leaf)
-    return spec.with_shape(*(axes.get(axis, size) for axis, size in enumerate(spec.shape)))
+    named = (Dim.symbol(axes[axis]) if axis in axes else size for axis, size in enumerate(spec.shape))
+    return spec.with_shape(*named)
 
 
 def as_numpy(array: Any) -> np.ndarray:
