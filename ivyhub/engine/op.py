@@ -144,6 +144,7 @@ class Op:
             raise EngineError(f"{self.name} has no operands {sorted(self.promotes - set(self.operands))} to promote")
         self._shaped = False  # whether a row looks at more of its operands than their dtypes
         self._kernels: dict[Any, Callable[..., Any]] = {}
+        self._pairs = {} if self.sequences else self._kernels  # empty where two arrays are not told by their dtypes
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -191,18 +192,20 @@ class Op:
             # Rows for some dtypes go before those for all; stable: declaration order within a version.
             rows.sort(key=lambda r: (r.dtypes is not None, r.since), reverse=True)
             self._shaped |= row.typed
+        if self._shaped:
+            self._pairs = {}
         self._kernels.clear()
         return self
 
     # -- use -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **attributes: Any) -> Any:
-        try:
-            kernel = self._kernels[self._key(args, attributes)]
-        except KeyError:
-            kernel = self._first_kernel("", args, attributes)
-        except TypeError:  # no key: an attribute given as a list, most often
-            kernel = self._first_kernel("", args, {name: _freeze(value) for name, value in attributes.items()})
+        kernel = None
+        if len(args) == 2 and not attributes:  # what `_key` does, without a call: most calls are of two arrays
+            x, y = args
+            kernel = self._pairs.get((type(x), getattr(x, "dtype", None), type(y), getattr(y, "dtype", None)))
+        if kernel is None:
+            kernel = self._found(args, attributes)
         try:
             return kernel(*args)
         except Exception as error:
@@ -210,6 +213,15 @@ class Op:
             if wide is None:
                 raise self._explained(error, args, attributes) from error
             return wide
+
+    def _found(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
+        """The kernel of a call, compiled where its signature is new."""
+        try:
+            return self._kernels[self._key(args, attributes)]
+        except KeyError:
+            return self._first_kernel("", args, attributes)
+        except TypeError:  # no key: an attribute given as a list, most often
+            return self._first_kernel("", args, {name: _freeze(value) for name, value in attributes.items()})
 
     def on(self, owner: str, /, *args: Any, **attributes: Any) -> Any:
         """The operation in a named framework, for calls that have no array to tell it from.

@@ -14,6 +14,7 @@ import pytest
 
 from ivyhub import engine
 from ivyhub.engine import Array
+from ivyhub.engine.backends import dtype_name
 from ivyhub.errors import AxisError, DTypeError, EngineError, MixedFrameworksError, ShapeError, UnknownDeviceError
 
 OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "eq", "ne", "lt", "le", "gt", "ge")
@@ -43,8 +44,7 @@ def test_operators(name: str, xp: ModuleType, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("dtype", UNSIGNED)
 def test_unsigned_integers_to_their_limits(dtype: str, xp: ModuleType, rng: np.random.Generator) -> None:
-    if dtype == "uint64" and xp.zeros(1, dtype=xp.uint64).dtype != xp.uint64:
-        pytest.skip("JAX has 64-bit types in its x64 mode alone")
+    dtype = dtype_name(xp.zeros(1, dtype=getattr(xp, dtype)).dtype)  # JAX has 64-bit types in its x64 mode alone
     limit = np.iinfo(dtype).max
     x, y = rng.integers(0, limit, (2, 40), dtype=dtype, endpoint=True)
     y = np.maximum(np.where(np.arange(40) % 2, y, y % 9), 1).astype(dtype)

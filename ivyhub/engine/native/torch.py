@@ -38,11 +38,19 @@ def getitem(x: torch.Tensor, key: Any) -> torch.Tensor:
     if any(isinstance(item, slice) and item.step is not None and int(item.step) < 0 for item in items):
         key, flipped = _forwards(items, x.shape)
         return x[key].flip(flipped)
-    return x[_positions(items)]
+    return x[_positions(items)] if not _blank(items) else x.new_empty(0, *x.shape[items[0].ndim :])
+
+
+def _blank(items: tuple[Any, ...]) -> bool:
+    """Whether a mask without elements stands alone: the standard lets it choose nothing from axes of any size."""
+    mask = items[0]
+    return len(items) == 1 and isinstance(mask, torch.Tensor) and mask.dtype == torch.bool and 0 in mask.shape
 
 
 def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:
     items = key if type(key) is tuple else (key,)
+    if _blank(items):
+        return x
     key, flipped = _forwards(items, x.shape)
     signed = _SIGNED.get(x.dtype, x.dtype)  # assignment through a mask has no kernel for the unsigned ones
     value = torch.as_tensor(value, dtype=x.dtype, device=x.device).view(signed)
