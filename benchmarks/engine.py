@@ -53,7 +53,6 @@ def contestants(framework: str) -> dict[str, tuple[Callable[[Any, Any], Any], An
 
 def keras_backend() -> str:
     """Keras has one framework a process; TensorFlow is its default."""
-    import os
 
     return os.environ.get("KERAS_BACKEND", "tensorflow")
 

@@ -13,7 +13,8 @@ Every function takes arrays of any one framework and gives arrays of that framew
 by keyword. Nothing is imported before its first use, and no framework before its first array.
 
     >>> import numpy as np
-    >>> sum(np.array([[1, 2], [3, 4]]), axis=0)
+    >>> from ivyhub import engine
+    >>> engine.sum(np.array([[1, 2], [3, 4]]), axis=0)
     array([4, 6])
 """
 
@@ -31,6 +32,7 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("checkpoint", "custom_gradient", "grad", "jvp", "stop_gradient"), "transforms"),
     **dict.fromkeys(("value_and_grad", "vjp", "vmap"), "transforms"),
     **dict.fromkeys(("associative_scan", "cond", "fori_loop", "map", "scan", "switch", "while_loop"), "control_flow"),
+    **{name: name for name in ("metrics", "nn", "optim")},
     "Spec": "spec",
     "jit": "compilation",
 }

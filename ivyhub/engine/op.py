@@ -118,7 +118,8 @@ class Op:
         self.attributes: dict[str, Any] = {}
         self.dtypes: set[str] = set()
         self.rule = rule
-        for parameter in inspect.signature(function).parameters.values():
+        parameters = inspect.signature(function).parameters.values()
+        for parameter in parameters:
             annotation = str(parameter.annotation)
             if parameter.kind is parameter.POSITIONAL_ONLY:
                 self.operands.append(parameter.name)
@@ -130,15 +131,9 @@ class Op:
                     self.dtypes.add(parameter.name)
             else:
                 raise EngineError(f"{self.name}: arrays go before '/', attributes after '*'; found {parameter.name!r}")
-        self.defaults = tuple(
-            None if p.default is p.empty else p.default
-            for p in inspect.signature(function).parameters.values()
-            if p.kind is p.POSITIONAL_ONLY
-        )
-        self.required = sum(
-            p.default is p.empty and p.kind is p.POSITIONAL_ONLY
-            for p in inspect.signature(function).parameters.values()
-        )
+        operands = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
+        self.defaults = tuple(None if p.default is p.empty else p.default for p in operands)
+        self.required = sum(p.default is p.empty for p in operands)
         self.promotes = frozenset(promotes or (self.operands if rule in ONE_DTYPE else ()))
         if self.promotes - set(self.operands):
             raise EngineError(f"{self.name} has no operands {sorted(self.promotes - set(self.operands))} to promote")

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -38,17 +39,24 @@ class Template:
     Attributes:
         text: as it was written.
         placeholders: the names in it, each as often as it stands.
-        tree: the expression, with a placeholder ``x`` as the name ``_ph_x``.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         found = list(_PLACEHOLDER.finditer(text))
         self.placeholders: tuple[str, ...] = tuple(match[1] for match in found)
-        self._defaults = {
-            match[1]: ast.unparse(ast.parse(match[2], mode="eval")) for match in found if match[2] is not None
-        }
-        self.tree = ast.parse(_PLACEHOLDER.sub(r"_ph_\1", text), mode="eval").body
+        self._stated = {match[1]: match[2] for match in found if match[2] is not None}
+
+    # Parsed at the first use: a process uses few of the thousand rows that it declares.
+
+    @functools.cached_property
+    def tree(self) -> ast.expr:
+        """The expression, with a placeholder ``x`` as the name ``_ph_x``."""
+        return ast.parse(_PLACEHOLDER.sub(r"_ph_\1", self.text), mode="eval").body
+
+    @functools.cached_property
+    def _defaults(self) -> dict[str, str]:
+        return {name: ast.unparse(ast.parse(text, mode="eval")) for name, text in self._stated.items()}
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
