@@ -19,7 +19,7 @@ from ivyhub.engine.spec import Spec, spec_of
 from tests.engine import loss_samples
 from tests.engine.draw import BATCH, Draw, Sample
 from tests.engine.ops_samples import ORACLES, SAMPLES
-from tests.engine.standard_samples import INVARIANTS, UNSIGNED
+from tests.engine.standard_samples import INVARIANTS, OF_DTYPES
 
 # float32 against float64: a unit in the last place is 1.2e-7, and the longest sums here have some hundred terms, whose
 # errors add up; relative to the largest number, since sums cancel. Gradients chain two such computations.
@@ -54,7 +54,7 @@ class Plain:
 
 def samples(name: str, rng: np.random.Generator) -> list[Sample]:
     draw = Draw(rng)
-    return [*SAMPLES[name](draw), *(UNSIGNED[name](draw) if name in UNSIGNED else ())]
+    return [*SAMPLES[name](draw), *(OF_DTYPES[name](draw) if name in OF_DTYPES else ())]
 
 
 def native(owner: str, leaf: Any, *, precise: bool = False) -> Any:

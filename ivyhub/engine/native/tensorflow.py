@@ -119,8 +119,13 @@ def to_numpy(x: tf.Tensor, dtype: Any, copy: bool | None) -> np.ndarray:
     return np.array(x.numpy(), dtype=dtype, copy=copy)
 
 
-def dlpack(x: tf.Tensor, copy: bool | None = None, **options: Any) -> Any:
-    x = tf.raw_ops.DeepCopy(x=x) if copy else x
+def dlpack(x: tf.Tensor, dl_device: Any = None, copy: bool | None = None, **options: Any) -> Any:
+    if dl_device not in (None, dlpack_device(x)):
+        if copy is False or dl_device != (1, 0):  # the standard asks for the way to the CPU alone
+            raise BufferError(f"expected the device {dlpack_device(x)} of the array, received {dl_device}")
+        x = to_device(x, "CPU:0")
+    elif copy:
+        x = tf.raw_ops.DeepCopy(x=x)
     return x.__dlpack__(**options)
 
 

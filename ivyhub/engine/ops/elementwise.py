@@ -154,6 +154,7 @@ def hypot(x1: Array, x2: Array, /) -> Array:
 
 
 lower_alike(hypot, tensorflow=None)
+hypot.lower("tensorflow", "tf.abs(support.complex_({x1}, {x2}))", dtypes=("float32", "float64"))
 
 
 @op(rule=broadcast_specs, primitive=True)
@@ -227,7 +228,7 @@ def trunc(x: Array, /) -> Array:
     """The integer nearest to x that is no farther from zero."""
 
 
-lower_alike(trunc, tensorflow="tf.sign({x}) * tf.floor(tf.abs({x}))")
+lower_alike(trunc, tensorflow="tf.where({x} < 0, tf.math.ceil({x}), tf.floor({x}))")
 
 
 @op(rule=floating_specs, primitive=True)
@@ -301,7 +302,8 @@ lower_alike(log10, tensorflow=None)
 @op(rule=floating_specs)
 def logaddexp(x1: Array, x2: Array, /) -> Array:
     """log(exp(x1) + exp(x2)), without overflow."""
-    return maximum(x1, x2) + log1p(exp(-abs(x1 - x2)))
+    distance = where(equal(x1, x2), 0, x1 - x2)  # two infinities have none
+    return maximum(x1, x2) + log1p(exp(-abs(distance)))
 
 
 lower_alike(logaddexp, torch=None, tensorflow=None)
@@ -618,6 +620,14 @@ def astype(x: Array, /, *, dtype: DType) -> Array:
 astype.lower("torch", "{x}.to({dtype})")
 astype.lower(("numpy", "jax"), "{x}.astype({dtype})")
 astype.lower("tensorflow", "tf.cast({x}, {dtype})")
+
+# -- complex numbers in TensorFlow: infinities and signs of zeros ------------------------------------------------------
+
+_COMPLEX: Any = {"dtypes": ("complex64", "complex128")}
+sqrt.lower("tensorflow", "support.sqrt({x})", **_COMPLEX)
+log.lower("tensorflow", "support.log({x})", **_COMPLEX)
+log2.lower("tensorflow", "support.log({x}, 2)", **_COMPLEX)
+log10.lower("tensorflow", "support.log({x}, 10)", **_COMPLEX)
 
 # -- uint64 in PyTorch: no order, division or shift of its own ---------------------------------------------------------
 

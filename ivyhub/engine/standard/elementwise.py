@@ -77,9 +77,12 @@ def positive(x: Array, /) -> Array:
 
 def sign(x: Array, /) -> Array:
     """-1, 0 or 1 as the sign of x; x / |x| of a complex number, 0 for 0; nan for nan."""
-    if not is_complex(dtype_of(x)):
+    name = dtype_of(x)
+    if name.startswith("u"):
+        return cast(ops.not_equal(x, 0), name)
+    if not is_complex(name):
         found = ops.sign(x)
-        return ops.where(ops.isnan(x), x, found) if is_floating(dtype_of(x)) else found
+        return ops.where(ops.isnan(x), x, found) if is_floating(name) else found
     size = ops.abs(x)
     zero = ops.equal(size, 0)
     return ops.where(zero, zeros_like(x), ops.divide(x, cast(ops.where(zero, zeros_like(size), size), dtype_of(x))))

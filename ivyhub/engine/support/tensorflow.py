@@ -123,11 +123,6 @@ def complex_(real: tf.Tensor, imag: tf.Tensor) -> tf.Tensor:
     return tf.complex(tf.broadcast_to(real, shape), tf.broadcast_to(imag, shape))
 
 
-def log1p(x: tf.Tensor) -> tf.Tensor:
-    """log(1 + x) of complex numbers; `tf.math.log1p` has no angle for infinite ones."""
-    return tf.complex(tf.math.real(tf.math.log1p(x)), tf.atan2(tf.math.imag(x), 1 + tf.math.real(x)))
-
-
 def sqrt(x: tf.Tensor) -> tf.Tensor:
     """The square root of complex numbers; below the negative axis, -0.0 too, `tf.sqrt` takes the one from above."""
     found = tf.sqrt(x)
@@ -276,28 +271,30 @@ def threefry(key: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """
     mask = tf.constant(2**32 - 1, tf.int64)
     first, second = tf.unstack(tf.cast(key, tf.int64), axis=-1)
-    keys = [first, second, first ^ second ^ tf.constant(0x1BD11BDA, tf.int64)]
+    third = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(first, second), tf.constant(0x1BD11BDA, tf.int64))
+    keys = [first, second, third]
     high, low = (tf.bitwise.right_shift(count, tf.constant(32, tf.int64)) + first) & mask, (count + second) & mask
     for i in range(5):
         for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
             high = (high + low) & mask
             left, right = tf.constant(turn, tf.int64), tf.constant(32 - turn, tf.int64)
-            low = (tf.bitwise.left_shift(low, left) & mask | tf.bitwise.right_shift(low, right)) ^ high
+            turned = tf.bitwise.left_shift(low, left) & mask | tf.bitwise.right_shift(low, right)
+            low = tf.bitwise.bitwise_xor(turned, high)
         high, low = (high + keys[(i + 1) % 3]) & mask, (low + keys[(i + 2) % 3] + (i + 1)) & mask
     return high, low
 
 
 def random_words(key: tf.Tensor, shape: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
     """Two random words for each element of a shape."""
-    shape = tf.cast(tf.stack(shape) if len(shape) else tf.zeros((0,)), tf.int64)
-    high, low = threefry(key, tf.range(tf.reduce_prod(shape)))
-    return tf.reshape(high, shape), tf.reshape(low, shape)
+    sizes = tf.cast(tf.stack(shape) if len(shape) else tf.zeros((0,)), tf.int64)
+    high, low = threefry(key, tf.range(tf.reduce_prod(sizes)))
+    return tf.reshape(high, sizes), tf.reshape(low, sizes)
 
 
 def random_bits(key: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     """Random uint32 of a shape."""
     high, low = random_words(key, shape)
-    return tf.cast(high ^ low, tf.uint32)
+    return tf.cast(tf.bitwise.bitwise_xor(high, low), tf.uint32)
 
 
 def random_split(key: tf.Tensor, num: int) -> tf.Tensor:
@@ -325,19 +322,17 @@ def random_uniform(
     if width == 64:
         bits = first * 2**20 + second // 2**12
     else:
-        bits = (first ^ second) % 2**width // 2 ** (width - digits)
+        bits = tf.bitwise.bitwise_xor(first, second) % 2**width // 2 ** (width - digits)
     unit = tf.cast(bits, dtype) * tf.constant(2.0**-digits, dtype)
-    low, high = tf.constant(low, dtype), tf.constant(high, dtype)
-    return tf.maximum(unit * (high - low) + low, low)
+    return tf.maximum(unit * (high - low) + low, tf.constant(low, dtype))
 
 
 def random_integers(key: tf.Tensor, shape: Sequence[int], low: int, high: int) -> tf.Tensor:
     """Random int32, low <= x < high: 64 bits for each, so that every number is as likely."""
     span = high - low
     factor = (2**16 % span) ** 2 % 2**32
-    upper, lower = (
-        first ^ second for first, second in (random_words(each, shape) for each in tf.unstack(random_split(key, 2)))
-    )
+    words = (random_words(each, shape) for each in tf.unstack(random_split(key, 2)))
+    upper, lower = (tf.bitwise.bitwise_xor(first, second) for first, second in words)
     offset = (upper % span * (factor % span) + lower % span) % 2**32 % span
     return tf.cast(offset + low, tf.int32)
 
@@ -459,3 +454,33 @@ def blackman_window(size: int, periodic: bool = True, dtype: tf.DType = tf.float
 def bartlett_window(size: int, periodic: bool = True, dtype: tf.DType = tf.float32) -> tf.Tensor:
     """1 - |2 i / n - 1|, where n is the size, or for a symmetric window one less."""
     return 1 - tf.abs(tf.range(size, dtype=dtype) * (2 / max(size if periodic else size - 1, 1)) - 1)
+
+
+def scan(
+    body: Callable[..., tuple[tf.Tensor, ...]],
+    carry: tuple[tf.Tensor, ...],
+    xs: tuple[tf.Tensor, ...],
+    captured: tuple[tf.Tensor, ...] = (),
+    *,
+    length: int,
+    reverse: bool = False,
+) -> tuple[tf.Tensor, ...]:
+    """The last carry, and the stacked rest of what ``body`` gives of the carry and the slices of ``xs``.
+
+    The first step stands before the loop, for it tells the dtypes of the results.
+    """
+
+    def step(i: tf.Tensor | int, carry: tuple[tf.Tensor, ...]) -> tuple[tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
+        results = body(*carry, *(x[i] for x in xs), *captured)
+        return tuple(results[: len(carry)]), tuple(results[len(carry) :])
+
+    def advance(n: tf.Tensor, carry: tuple[tf.Tensor, ...], rows: tuple[tf.TensorArray, ...]) -> tuple:
+        i = length - 1 - n if reverse else n
+        carry, y = step(i, carry)
+        return n + 1, carry, tuple(row.write(i, each) for row, each in zip(rows, y, strict=True))
+
+    first = length - 1 if reverse else 0
+    carry, y = step(first, carry)
+    rows = tuple(tf.TensorArray(each.dtype, size=length, element_shape=each.shape).write(first, each) for each in y)
+    _, carry, rows = tf.while_loop(lambda n, *_: n < length, advance, (tf.constant(1), carry, rows))
+    return (*carry, *(row.stack() for row in rows))
