@@ -1,11 +1,20 @@
-"""Paddings by name and by mode, against the frameworks that have the words."""
+"""Paddings by name and by mode, against the frameworks that have the words; channels that are moved."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ivyhub.engine import ops
+from ivyhub.engine.op import OPS
+from ivyhub.engine.passes.layout import channels_last
+from ivyhub.engine.spec import spec_of
+from ivyhub.engine.trace import trace
+from tests.engine.draw import Draw
+from tests.engine.evaluate import evaluate
+from tests.engine.ops_samples import SAMPLES
 from tests.engine.test_ops import VALUES, as_numpy, native
 
 
@@ -52,3 +61,27 @@ def test_pooling_of_same_is_that_of_tensorflow(
     average = ops.avg_pool(native(framework, x), count_include_pad=False, **options)
     wanted = tf.nn.avg_pool(x, (3, 2), strides, "SAME").numpy()
     np.testing.assert_allclose(as_numpy(average), wanted, rtol=0, atol=VALUES)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, op in OPS.items() if "channel_axis" in op.attributes))
+def test_channels_last_keeps_the_values(name: str, rng: np.random.Generator) -> None:
+    """The layout pass moves every operation that knows where its channels are."""
+    op = OPS[name]
+    count = 0
+    for args, attributes in SAMPLES[name](Draw(rng)):
+        if args[0].ndim < 3 or "channel_axis" in attributes:
+            continue
+        arrays = {f"x{i}": native("numpy", each) for i, each in enumerate(args) if each is not None}
+
+        def function(*given: Any, args: Any = args, attributes: Any = attributes) -> Any:
+            left = iter(given)
+            return op(*(None if each is None else next(left) for each in args), **attributes)
+
+        graph = trace(function, *map(spec_of, arrays.values()))
+        arrays = dict(zip(graph.inputs, arrays.values(), strict=True))
+        wanted = evaluate(graph, arrays)
+        channels_last(graph)
+        for found, each in zip(evaluate(graph, arrays), wanted, strict=True):
+            np.testing.assert_allclose(found, each, rtol=0, atol=VALUES * max(1.0, np.abs(each).max()))
+        count += 1
+    assert count

@@ -241,12 +241,16 @@ def channels_last(graph: Graph, *, inputs: Collection[str] = ()) -> bool:
         turned.add(result.node)
         return _first(result)
 
-    @table(*(name for name, op in OPS.items() if "channel_axis" in op.attributes))
+    # Operations that take places among channels-first positions stay as they are.
+    @table(*(name for name, op in OPS.items() if "channel_axis" in op.attributes and "indices" not in op.operands))
     def operation(node: Node, sweep: Sweep) -> Replacement:
         x, *rest = node.args
         if x.ndim < 3 or node.attributes["channel_axis"] % x.ndim != 1:
             return "its channels are last already"
-        return _first(OPS[node.op](_last(x), *rest, **{**node.attributes, "channel_axis": -1}))
+        result = OPS[node.op](_last(x), *rest, **{**node.attributes, "channel_axis": -1})
+        if isinstance(result, tuple):
+            return tuple(_first(each) if each.ndim == x.ndim else each for each in result)
+        return _first(result)
 
     for name in inputs:
         _turn_input(graph, name)
