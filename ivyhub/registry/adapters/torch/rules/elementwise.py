@@ -298,9 +298,7 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
 
 @RULES("aten.softplus.default")
 def softplus(x: Array, beta: float = 1, threshold: float = 20) -> Array:
-    y = ops.softplus(x) if beta == 1 else ops.softplus(x * beta) / float(beta)
-    # From 20 on, log(1 + exp(x)) is x in float32 already.
-    return y if threshold >= 20 else ops.where(ops.greater(_scaled(x, beta), threshold), x, y)
+    return ops.softplus(x, beta=float(beta), threshold=float(threshold))
 
 
 @RULES("aten.elu.default")
@@ -330,7 +328,7 @@ def hardtanh(x: Array, min_val: float = -1, max_val: float = 1) -> Array:
 
 @RULES("aten.threshold.default")
 def threshold(x: Array, threshold: float, value: float) -> Array:
-    return ops.where(ops.greater(x, threshold), x, value)
+    return ops.threshold(x, threshold=threshold, value=value)
 
 
 @RULES("aten.prelu.default", "aten._prelu_kernel.default")
@@ -350,12 +348,12 @@ def glu(x: Array, dim: int = -1) -> Array:
 
 @RULES("aten.hardshrink.default")
 def hardshrink(x: Array, lambd: float = 0.5) -> Array:
-    return ops.where(ops.greater(ops.abs(x), lambd), x, 0.0)
+    return ops.hardshrink(x, threshold=float(lambd))
 
 
 @RULES("aten.softshrink.default")
 def softshrink(x: Array, lambd: float = 0.5) -> Array:
-    return ops.sign(x) * ops.maximum(ops.abs(x) - lambd, 0.0)
+    return ops.softshrink(x, threshold=float(lambd))
 
 
 @RULES("aten.softmax.int", "aten._softmax.default", "aten._safe_softmax.default")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .....engine import ops
 from .....engine.dims import Dim, Size
 from .....errors import ShapeError
 from .common import RULES, Array, dtype_of, shape_of, spread
-from .shape import chunk, pad, repeat_interleave, unsqueeze, view
+from .shape import pad, repeat_interleave, unsqueeze, view
 
 Ints = int | Sequence[int]
 
@@ -110,25 +110,17 @@ def weight_norm(direction: Array, length: Array, dim: int = 0) -> Array:
 def gru_cell(
     x: Array, h: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
 ) -> Array:
-    reset_x, update_x, new_x = chunk(ops.linear(x, w_ih, b_ih), 3, -1)
-    reset_h, update_h, new_h = chunk(ops.linear(h, w_hh, b_hh), 3, -1)
-    update = ops.sigmoid(update_x + update_h)
-    new = ops.tanh(new_x + ops.sigmoid(reset_x + reset_h) * new_h)
-    return new + update * (h - new)
+    return ops.gru_cell(x, h, w_ih, w_hh, b_ih, b_hh)
 
 
 @RULES("aten.lstm_cell.default")
 def lstm_cell(
     x: Array, state: Sequence[Array], w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None
 ) -> tuple[Array, Array]:
-    h, c = state
-    gates = ops.linear(x, w_ih, b_ih) + ops.linear(h, w_hh, b_hh)
-    enter, forget, cell, leave = chunk(gates, 4, -1)
-    c = ops.sigmoid(forget) * c + ops.sigmoid(enter) * ops.tanh(cell)
-    return ops.sigmoid(leave) * ops.tanh(c), c
+    return ops.lstm_cell(x, *state, w_ih, w_hh, b_ih, b_hh)
 
 
-for _name, _act in (("tanh", ops.tanh), ("relu", ops.relu)):
+for _name in ("tanh", "relu"):
 
     @RULES(f"aten.rnn_{_name}_cell.default")
     def rnn_cell(
@@ -139,9 +131,9 @@ for _name, _act in (("tanh", ops.tanh), ("relu", ops.relu)):
         b_ih: Array | None = None,
         b_hh: Array | None = None,
         *,
-        act: Callable[[Array], Array] = _act,
+        activation: str = _name,
     ) -> Array:
-        return act(ops.linear(x, w_ih, b_ih) + ops.linear(h, w_hh, b_hh))
+        return ops.rnn_cell(x, h, w_ih, w_hh, b_ih, b_hh, activation=activation)
 
 
 # -- convolution -----------------------------------------------------------------------------------------------------
