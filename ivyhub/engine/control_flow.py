@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import DTypeError, EngineError, ShapeError
 from . import ops
-from .backends import dtype_name, framework_of, load
+from .backends import dtype_name, framework_of, load, namespace
 from .compilation import is_tracing
 from .graph import Value
 from .nested import nest, record_control
@@ -210,7 +210,16 @@ def scan(
     if owner == "jax":
         last, stacked = load(owner).lax.scan(step, carry.arrays, items.arrays, length=count, reverse=reverse)
     elif owner == "tensorflow" and not load(owner).executing_eagerly():
-        last, stacked = _tensorflow_scan(step, carry.arrays, items.arrays, int(count), reverse)
+        width = len(carry.arrays)
+
+        def flat(*arrays: Any) -> tuple[Any, ...]:
+            new, y = step(arrays[:width], arrays[width:])
+            return (*new, *y)
+
+        found = namespace(owner)["support"].scan(
+            flat, tuple(carry.arrays), tuple(items.arrays), length=int(count), reverse=reverse
+        )
+        last, stacked = found[:width], found[width:]
     else:
         last, rows = carry.arrays, [[]] * int(count)
         for i in reversed(range(int(count))) if reverse else range(int(count)):
@@ -412,25 +421,6 @@ def _jax_switch(index: Array, branches: Sequence[Callable[..., Tree]], operands:
     for other in results[1:]:
         _check_same("switch", "the branches", results[0], other)
     return results[0].joined(outputs)
-
-
-def _tensorflow_scan(
-    step: Callable[..., Any], carry: Sequence[Any], xs: Sequence[Any], count: int, reverse: bool
-) -> tuple[list[Any], list[Any]]:
-    """A loop in the graph. The first step stands before it, for it tells the dtypes of the results."""
-    tf = load("tensorflow")
-    first = count - 1 if reverse else 0
-    carry, y = step(list(carry), [x[first] for x in xs])
-    rows = [tf.TensorArray(each.dtype, size=count, element_shape=each.shape).write(first, each) for each in y]
-
-    def body(n: Any, carry: Any, rows: Any) -> Any:
-        i = count - 1 - n if reverse else n
-        carry, y = step(carry, [x[i] for x in xs])
-        return n + 1, carry, [row.write(i, each) for row, each in zip(rows, y, strict=True)]
-
-    start = tf.constant(1)
-    _, carry, rows = tf.while_loop(lambda n, *_: n < count, body, (start, list(carry), rows), maximum_iterations=count)
-    return list(carry), [row.stack() for row in rows]
 
 
 __all__ = ["associative_scan", "cond", "fori_loop", "map", "scan", "switch", "while_loop"]

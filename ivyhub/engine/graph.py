@@ -14,11 +14,11 @@ A `Graph` is a list of nodes in topological order, over a table of modules and a
   - ``parameter`` (attribute ``path``): reads a parameter or buffer of the module table;
   - ``call`` (attribute ``module``): runs a leaf layer (`engine.stateful.layers`) of the module table on its args;
   - ``constant`` (attribute ``name``): reads a small array of ``graph.constants``;
-  - ``cond`` (predicate, operands, captured; attributes ``then``, ``orelse``), ``while_loop`` (carry, captured; ``test``,
-    ``body``), ``scan`` (carry, xs, captured; ``body``, ``length``, ``reverse``): control flow. The first attributes are
-    graphs with values of this graph for inputs alone (operands or carry, slices of xs, captured, in that order), a
-    tuple of values for outputs, no modules and no calls; their symbols are those of this graph. The node's outputs are
-    those of ``then``; the last carry; the last carry and the stacked rest of what ``body`` gives.
+  - ``cond`` (predicate, operands, captured; attributes ``then``, ``orelse``), ``while_loop`` (carry, captured;
+    ``test``, ``body``), ``scan`` (carry, xs, captured; ``body``, ``length``, ``reverse``): control flow. The first
+    attributes are graphs: their inputs are operands or carry, slices of xs, and captured, in that order, their outputs
+    a tuple of values; they have no modules and no calls, and the symbols of this graph. The node's outputs are those
+    of ``then``; the last carry; the last carry and the stacked rest of what ``body`` gives.
 
 * A **module** is (path, class name, layer, config, parameters, buffers). ``layer`` names a leaf layer and ``config``
   holds its fields; a module without one is composite and its body is the nodes of its calls. Paths are those of the
@@ -35,6 +35,7 @@ A `Graph` is a list of nodes in topological order, over a table of modules and a
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -474,12 +475,17 @@ class Graph:
         """The graph as native source of a target, ``"jax"``: see ``ivyhub.transpile`` for live objects.
 
         Returns an object with ``source`` (text), ``weights`` (the map of names and layouts) and ``dims``.
-        Raises `GraphError` while no emitters are registered (``import ivyhub`` registers them on first use).
+        Raises `NoLoweringError` with every operation that the target cannot express.
         """
+        if EMIT is None:
+            importlib.import_module(EMITTERS)
         if EMIT is None:
             raise GraphError("no emitters are registered", hint="reach the graph through ivyhub.trace")
         return EMIT(self, target)
 
+
+EMITTERS = "ivyhub.registry.adapters"
+"""What registers the emitters: a name and no import, since the engine stands below it."""
 
 EMIT: Callable[[Graph, str], Any] | None = None
 """How `Graph.emit` writes source; the registry, which stands above the engine, sets it."""

@@ -51,6 +51,9 @@ class NestedBuilder(Builder):
     def parameter(self, path: str) -> Value:
         return self.lift(self.parent.parameter(path))
 
+    def constant(self, array: Any, name: str = "constant") -> Value:
+        return self.lift(self.parent.constant(array, name))
+
     def call(self, module: str, args: Sequence[Any], *, specs: Any = None) -> Any:
         outermost: Builder = self
         while isinstance(outermost, NestedBuilder):

@@ -221,6 +221,15 @@ def _ordered(given: set[Value], call: Call, made_in: dict[Value, int]) -> list[V
     return list(found)
 
 
+def _attribute_sizes(node: Node) -> list[Dim]:
+    """The sizes among the attributes of a node, and of the nodes of graphs that it holds."""
+    sizes = [leaf for _, leaf in tree_leaves(node.attributes) if isinstance(leaf, Dim)]
+    for nested in node.graphs.values():
+        for inner in nested.nodes:
+            sizes += _attribute_sizes(inner)
+    return sizes
+
+
 def _place_symbols(function: Function) -> None:
     needed: dict[str, None] = {}
     for step in function.steps:
@@ -228,7 +237,7 @@ def _place_symbols(function: Function) -> None:
             _place_symbols(step.function)
             needed.update(dict.fromkeys(step.function.sizes))
         else:
-            sizes = [leaf for _, leaf in tree_leaves(step.attributes) if isinstance(leaf, Dim)]
+            sizes = _attribute_sizes(step)
             needed.update(dict.fromkeys(sorted(symbols_of(sizes))))
     sizes = [leaf for _, leaf in tree_leaves(function.result) if isinstance(leaf, Dim)] if function.call == 0 else []
     needed.update(dict.fromkeys(sorted(symbols_of(sizes))))

@@ -152,3 +152,24 @@ def _recurrent(
         x = jnp.concatenate(both, axis=-1)
     finals = (jnp.stack(each) for each in zip(*last, strict=True))
     return (x.swapaxes(0, 1) if batch_first else x, *finals)
+
+
+def scan(
+    body: Callable[..., tuple[jax.Array, ...]],
+    carry: tuple[jax.Array, ...],
+    xs: tuple[jax.Array, ...],
+    captured: tuple[jax.Array, ...] = (),
+    *,
+    length: int,
+    reverse: bool = False,
+) -> tuple[jax.Array, ...]:
+    """The last carry, and the stacked rest of what ``body`` gives of the carry and the slices of ``xs``."""
+
+    def step(
+        carry: tuple[jax.Array, ...], x: tuple[jax.Array, ...]
+    ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+        results = body(*carry, *x, *captured)
+        return results[: len(carry)], results[len(carry) :]
+
+    carry, rows = jax.lax.scan(step, carry, xs, length=length, reverse=reverse)
+    return (*carry, *rows)

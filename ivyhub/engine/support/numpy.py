@@ -276,8 +276,8 @@ def random_uniform(
     else:
         bits = (first ^ second) & np.uint32(2**width - 1)
     unit = (bits >> bits.dtype.type(width - digits)).astype(dtype) * np.asarray(2.0**-digits, dtype)
-    low, high = np.asarray(low, dtype), np.asarray(high, dtype)
-    return np.maximum(unit * (high - low) + low, low).reshape(shape)
+    start, span = np.asarray(low, dtype), np.asarray(high - low, dtype)
+    return np.maximum(unit * span + start, start).reshape(shape)
 
 
 def random_integers(key: np.ndarray, shape: Sequence[int], low: int, high: int) -> np.ndarray:
@@ -438,3 +438,32 @@ def argsort_descending(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """The positions that put x in descending order; equal elements keep theirs."""
     order = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
     return np.flip(x.shape[axis] - 1 - order, axis)
+
+
+def while_loop(
+    test: Callable[..., np.ndarray],
+    body: Callable[..., tuple[np.ndarray, ...]],
+    carry: tuple[np.ndarray, ...],
+    captured: tuple[np.ndarray, ...] = (),
+) -> tuple[np.ndarray, ...]:
+    """Apply ``body`` to the carry for as long as ``test`` of it is true."""
+    while test(*carry, *captured):
+        carry = body(*carry, *captured)
+    return carry
+
+
+def scan(
+    body: Callable[..., tuple[np.ndarray, ...]],
+    carry: tuple[np.ndarray, ...],
+    xs: tuple[np.ndarray, ...],
+    captured: tuple[np.ndarray, ...] = (),
+    *,
+    length: int,
+    reverse: bool = False,
+) -> tuple[np.ndarray, ...]:
+    """The last carry, and the stacked rest of what ``body`` gives of the carry and the slices of ``xs``."""
+    rows: list[tuple[np.ndarray, ...]] = [()] * length
+    for i in reversed(range(length)) if reverse else range(length):
+        results = body(*carry, *(x[i] for x in xs), *captured)
+        carry, rows[i] = results[: len(carry)], results[len(carry) :]
+    return (*carry, *(np.stack(each) for each in zip(*rows, strict=True)))

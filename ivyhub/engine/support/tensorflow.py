@@ -309,9 +309,10 @@ def random_fold_in(key: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
 
 
 def random_uniform(
-    key: tf.Tensor, shape: Sequence[int], dtype: tf.DType, low: float = 0.0, high: float = 1.0
+    key: tf.Tensor, shape: Sequence[int], dtype: tf.DType | str, low: float = 0.0, high: float = 1.0
 ) -> tf.Tensor:
     """Random numbers, low <= x < high: as many bits as the dtype has digits."""
+    dtype = tf.as_dtype(dtype)
     width, digits = {
         tf.float16: (16, 10),
         tf.bfloat16: (8, 7),

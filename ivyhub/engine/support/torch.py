@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -100,8 +100,7 @@ def random_uniform(
     else:
         bits = ((first ^ second) & (2**width - 1)) >> (width - digits)
     unit = bits.to(dtype) * 2.0**-digits
-    low, high = torch.tensor([low, high], dtype=dtype, device=key.device)
-    return torch.maximum(unit * (high - low) + low, low)
+    return torch.clamp(unit * (high - low) + low, min=low)
 
 
 def random_integers(key: torch.Tensor, shape: Sequence[int], low: int, high: int) -> torch.Tensor:
@@ -151,3 +150,32 @@ def right_shift(x1: torch.Tensor | int, x2: torch.Tensor | int) -> torch.Tensor:
     count = _bits(x2)
     ones = (torch.ones((), dtype=torch.int64) << (63 - count)) * 2 - 1
     return ((_bits(x1) >> count) & ones).view(torch.uint64)
+
+
+def while_loop(
+    test: Callable[..., torch.Tensor],
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    carry: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+) -> tuple[torch.Tensor, ...]:
+    """Apply ``body`` to the carry for as long as ``test`` of it is true."""
+    while test(*carry, *captured):
+        carry = body(*carry, *captured)
+    return carry
+
+
+def scan(
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    carry: tuple[torch.Tensor, ...],
+    xs: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+    *,
+    length: int,
+    reverse: bool = False,
+) -> tuple[torch.Tensor, ...]:
+    """The last carry, and the stacked rest of what ``body`` gives of the carry and the slices of ``xs``."""
+    rows: list[tuple[torch.Tensor, ...]] = [()] * length
+    for i in reversed(range(length)) if reverse else range(length):
+        results = body(*carry, *(x[i] for x in xs), *captured)
+        carry, rows[i] = results[: len(carry)], results[len(carry) :]
+    return (*carry, *(torch.stack(each) for each in zip(*rows, strict=True)))

@@ -28,6 +28,7 @@ class NumpyStyle(Style):
     imports: ClassVar[Mapping[str, str]] = {
         "np": "import numpy as np",
         "math": "import math",
+        "Callable": "from collections.abc import Callable",
         "Sequence": "from collections.abc import Sequence",
         "NamedTuple": "from typing import NamedTuple",
     }

@@ -48,6 +48,8 @@ class TorchStyle(Style):
         "F": "from torch.nn import functional as F",
         "np": "import numpy as np",
         "math": "import math",
+        "Callable": "from collections.abc import Callable",
+        "Sequence": "from collections.abc import Sequence",
         "NamedTuple": "from typing import NamedTuple",
     }
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from ....engine.graph import Graph, Node, Record, Tree, Value, tree_leaves, tree_map, tree_values
+from ....engine.graph import CONTROL, Graph, Node, Record, Tree, Value, tree_leaves, tree_map, tree_values
 from ....engine.op import OPS
 from ....engine.outline import Function, Run, Step
 from ....engine.template import literal
 from ...weights import Step as WeightStep
 from ...weights import Transpose
+from . import control
 from .names import KEYWORDS, identifier, numbered, singular
 from .style import Callee, Style, name
 
@@ -87,6 +88,7 @@ class _Assign:
     loop: tuple[str, ast.expr, list[tuple[Value, Value]]] | None = None  # item, iterable, [(initial, final)]
     buffer: tuple[ast.expr, str] | None = None
     effect: bool = False  # it is run for what it does
+    define: ast.stmt | None = None  # a function that statements after it run
 
 
 def write_method(
@@ -186,6 +188,7 @@ class _Writer:
         self.numbers: dict[str, Value] = {}  # placeholder -> value
         self.statements: list[_Assign] = []
         self.records: dict[str, tuple[str, ...]] = {}
+        self.defined: list[str] = []  # the functions that it holds
         self.training = False
         self.uses: dict[Value, int] = {}
         self.consumer: dict[Value, Step | None] = {}
@@ -244,7 +247,7 @@ class _Writer:
         if len(node.outputs) != 1 or self.uses.get(node.output, 0) != 1:
             return False
         consumer = self.consumer[node.output]
-        if isinstance(consumer, Run):
+        if isinstance(consumer, Run) or (consumer is not None and consumer.op in CONTROL):
             return False
         if consumer is None and node.output in self.function.updates.values():
             return len(ast.unparse(tree)) <= INLINE_WIDTH
@@ -275,6 +278,8 @@ class _Writer:
 
     def _expression(self, node: Node) -> ast.expr:
         match node.op:
+            case "cond" | "while_loop" | "scan":
+                return self._control(node)
             case "parameter":
                 return self._parameter(node.attributes["path"])
             case "constant":
@@ -286,6 +291,17 @@ class _Writer:
         assert row is not None, f"{node.op} was not legalised for {self.style.framework}"
         operands = tree_map(self._operand, node.args)
         return self.style.adopt(op.expression(row, operands, node.arg_specs, node.attributes, self._context(node)))
+
+    def _control(self, node: Node) -> ast.expr:
+        words: dict[str, str] = {}
+        for key, graph in node.graphs.items():
+            method = _Writer(graph, control.outlined(node, key), self.style, {}, {}).write()
+            words[key] = control.function_word(key, [*self.style.globals, *self.defined])
+            self.defined.append(words[key])
+            body = control.definition(words[key], method.parameters, method.body)
+            self.statements.append(_Assign([], ast.Constant(None), define=body))
+        operands = tree_map(self._operand, tuple(list(arg) if isinstance(arg, tuple) else arg for arg in node.args))
+        return self.style.adopt(control.expression(node, self.style.framework, operands, words))
 
     def _operand(self, leaf: Any) -> ast.expr | None:
         return self.values[leaf] if isinstance(leaf, Value) else literal(leaf)
@@ -529,6 +545,8 @@ class _Namer:
         return self.names[self.words[operand]] if operand is not None else "x"
 
     def _statement(self, index: int, assign: _Assign) -> list[ast.stmt]:
+        if assign.define is not None:
+            return [assign.define]
         if assign.buffer is not None:
             owner, word = assign.buffer
             return [self.writer.style.update(owner, word, self._rename(assign.expression))]

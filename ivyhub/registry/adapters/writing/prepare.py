@@ -40,6 +40,7 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
         return not style.ties and any(parameter.alias is not None for parameter in module.parameters.values())
 
     _check_updates(graph, style)
+    _prepare_nested(graph, style)
     own_dropouts(graph)
     if channels == "last":
         channels_last(graph)
@@ -55,6 +56,17 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
             module.layer, module.config = None, {}
     _store_constants(graph)
     return verify(graph)
+
+
+def _prepare_nested(graph: Graph, style: Style) -> None:
+    """The same for the graphs that nodes hold, which have no layers."""
+    for node in graph.nodes:
+        for nested in node.graphs.values():
+            _prepare_nested(nested, style)
+            passes.simplify(nested)
+            if legalise(nested, style.framework, style.version):
+                passes.simplify(nested)
+                legalise(nested, style.framework, style.version)
 
 
 def _check_updates(graph: Graph, style: Style) -> None:
