@@ -1,11 +1,12 @@
 """A second pull to a live model against the framework's own load of the same weight file.
 
-    python benchmarks/load.py [torch jax tensorflow] [--rounds 5]
+    python benchmarks/load.py [torch jax arrays tensorflow] [--rounds 5]
 
 BERT-base with random values (0.44 GB), in the page cache. CPU seconds on one core of the second load in a process.
 torch: `safetensors.torch.load_file`, the class of transformers on the meta device, ``load_state_dict(assign=True)``.
-jax: `safetensors.flax.load_file`. tensorflow: Keras' ``load_weights`` into the export's own class. What `import ivyhub`
-and the command line cost is in `startup.py`.
+jax: `safetensors.flax.load_file` into the export's class, made with `nnx.eval_shape` as Flax's guide to checkpoints
+does; arrays: a pull to jax against `safetensors.flax.load_file` alone, which makes no model. tensorflow: Keras'
+``load_weights`` into the export's class. What `import ivyhub` and the command line cost is in `startup.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 from measuring import pin, ratios, table
 
-TARGETS = ("torch", "jax", "tensorflow")
+TARGETS = {"torch": "torch", "jax": "jax", "arrays": "jax", "tensorflow": "tensorflow"}
 
 
 def prepare(folder: Path, targets: list[str]) -> None:
@@ -35,7 +36,7 @@ def prepare(folder: Path, targets: list[str]) -> None:
     import ivyhub
 
     BertModel(BertConfig()).save_pretrained(folder / "bert")
-    for target in targets:
+    for target in {TARGETS[target] for target in targets}:
         model = ivyhub.pull(str(folder / "bert"), framework=target, verify=False)
         if target == "tensorflow":
             model.save_weights(folder / "own.weights.h5")
@@ -44,7 +45,7 @@ def prepare(folder: Path, targets: list[str]) -> None:
 
 def own_load(target: str, folder: Path) -> Callable[[], Any]:
     """The framework's way to load; what it needs is imported here."""
-    package = Path((folder / f"{target}.txt").read_text("utf-8")).parent
+    package = Path((folder / f"{TARGETS[target]}.txt").read_text("utf-8")).parent
     weights = package / "model.safetensors"
     if target == "torch":
         import torch
@@ -58,14 +59,23 @@ def own_load(target: str, folder: Path) -> Callable[[], Any]:
             return model.load_state_dict(tensors, assign=True, strict=True)
 
         return load
-    if target == "jax":
-        import jax
-        from safetensors.flax import load_file as load_arrays
-
-        jax.devices()
-        return lambda: jax.block_until_ready(load_arrays(weights))
     sys.path.insert(0, str(package.parent))
     modeling = importlib.import_module(f"{package.name}.modeling")
+    if TARGETS[target] == "jax":
+        import jax
+        from flax import nnx
+        from safetensors.flax import load_file as load_arrays
+
+        def load_model() -> Any:
+            graph, state = nnx.split(nnx.eval_shape(lambda: modeling.BertModel(rngs=nnx.Rngs(0))))
+            arrays, flat = load_arrays(weights), dict(nnx.to_flat_state(state))
+            for place in flat:
+                if (name := ".".join(map(str, place))) in arrays:
+                    flat[place] = flat[place].replace(arrays[name])
+            return nnx.merge(graph, nnx.from_flat_state(flat.items()))
+
+        jax.devices()
+        return load_model if target == "jax" else lambda: jax.block_until_ready(load_arrays(weights))
     return lambda: modeling.BertModel().load_weights(folder / "own.weights.h5")
 
 
@@ -114,7 +124,7 @@ def step(what: str, folder: str, *targets: str) -> None:
     if what == "prepare":
         prepare(Path(folder), list(targets))
         return
-    load = (pull if what == "pull" else own_load)(targets[0], Path(folder))
+    load = pull(TARGETS[targets[0]], Path(folder)) if what == "pull" else own_load(targets[0], Path(folder))
     load()  # imports what is imported on first use: transformers has most of it, an export has not
     start = time.process_time()
     model = load()

@@ -113,9 +113,8 @@ def main() -> None:
 
 def report(results: dict[str, list[dict[str, float]]], size: int) -> None:
     print(f"{size / 1e9:.2f} GB, largest tensor {4e-6 * VOCABULARY * WIDTH:.0f} MB, median of {len(results['cp'])}")
-    print(
-        f"{'':12}{'wall s':>8}{'min':>7}{'max':>7}{'/ cp (min-max)':>18}{'cpu s':>8}{'/ cp (min-max)':>18}{'peak MB':>9}"
-    )
+    ratio = f"{'/ cp (min-max)':>18}"
+    print(f"{'':12}{'wall s':>8}{'min':>7}{'max':>7}{ratio}{'cpu s':>8}{ratio}{'peak MB':>9}")
     walls, cpus = ({kind: [run[part] for run in runs] for kind, runs in results.items()} for part in ("wall", "cpu"))
     wall_ratios, cpu_ratios = ratios(walls, "cp"), ratios(cpus, "cp")
     for kind, wall in walls.items():
