@@ -15,6 +15,8 @@ import pytest
 from ivyhub import engine
 from ivyhub.engine import Array
 from ivyhub.engine.backends import dtype_name
+from ivyhub.engine.spec import Spec
+from ivyhub.engine.trace import trace
 from ivyhub.errors import AxisError, DTypeError, EngineError, MixedFrameworksError, ShapeError, UnknownDeviceError
 
 OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "eq", "ne", "lt", "le", "gt", "ge")
@@ -59,6 +61,7 @@ def test_unsigned_integers_to_their_limits(dtype: str, xp: ModuleType, rng: np.r
 
 
 KEYS: tuple[Any, ...] = (
+    (),
     0,
     -1,
     slice(None, None, -1),
@@ -165,6 +168,18 @@ def test_native_arrays_in_and_out(framework: str, xp: ModuleType) -> None:
     assert Array(engine.zeros((2,), framework=framework)).framework == framework
     with pytest.raises(EngineError, match=r"zeros.*its framework is unknown"):
         engine.zeros((2,))
+
+
+@pytest.mark.parametrize("name", ["nonzero", "unique_values"])
+def test_sizes_that_depend_on_values_cannot_be_traced(name: str) -> None:
+    with pytest.raises(EngineError, match="size depends on values"):
+        trace(getattr(engine, name), Spec(("n",), "float32"))
+
+
+def test_functions_of_the_standard_are_traced() -> None:
+    """With the nodes of a hand-written program: no cast, copy or check is added."""
+    graph = trace(lambda x: engine.expand_dims(engine.sum(x, axis=0), axis=0) / 2.0, Spec((4, 3), "float32"))
+    assert [node.op for node in graph.nodes] == ["sum", "reshape", "divide"]
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,7 @@ def getitem(x: torch.Tensor, key: Any) -> torch.Tensor:
 
 def _blank(items: tuple[Any, ...]) -> bool:
     """Whether a mask without elements stands alone: the standard lets it choose nothing from axes of any size."""
-    mask = items[0]
-    return len(items) == 1 and isinstance(mask, torch.Tensor) and mask.dtype == torch.bool and 0 in mask.shape
+    return len(items) == 1 and getattr(items[0], "dtype", None) == torch.bool and 0 in items[0].shape
 
 
 def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:

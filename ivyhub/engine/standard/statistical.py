@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from ...errors import ShapeError
+from ...errors import EngineError, ShapeError
 from .. import native, ops
 from ..backends import dtype_name, framework_of
 from ..op import Array, Op
@@ -142,7 +142,18 @@ def nonzero(x: Array, /) -> tuple[Array, ...]:
     """The positions of the elements that are not zero, one array an axis; of values that are there, not traced."""
     if not len(x.shape):
         raise ShapeError("nonzero expected an array of one axis or more, received one without axes")
-    return tuple(map(_index, native.module(owner_of(x)).nonzero(x)))
+    return tuple(map(_index, native.module(_with_values("nonzero", x)).nonzero(x)))
+
+
+def _with_values(name: str, x: Array) -> str:
+    """The framework of an array whose values are there. Raises `EngineError` in a trace."""
+    owner = framework_of(x)
+    if owner is None:
+        raise EngineError(
+            f"{name} has a result whose size depends on values; expected an array, received {type(x).__name__}",
+            hint="inside a trace choose with where, which keeps the shape",
+        )
+    return owner
 
 
 def searchsorted(
@@ -216,7 +227,7 @@ def unique_all(x: Array, /) -> UniqueAll:
 
     Every nan differs from every other; -0.0 equals 0.0. Of values that are there, not traced.
     """
-    functions = native.module(owner_of(x))
+    functions = native.module(_with_values("unique_all", x))
     shape = tuple(int(size) for size in x.shape)
     flat = ops.reshape(x, shape=(-1 if 0 not in shape else 0,)) if shape else ops.reshape(x, shape=(1,))
     size = int(flat.shape[0])
