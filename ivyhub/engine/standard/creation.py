@@ -219,7 +219,13 @@ def from_dlpack(framework: str, x: Any, /, *, device: Any = None, copy: bool | N
     """
     functions = native.module(framework)
     native_x = getattr(x, "native", x)
-    found = native_x if framework_of(native_x) == framework else functions.from_dlpack(native_x)
+    try:
+        found = native_x if framework_of(native_x) == framework else functions.from_dlpack(native_x)
+    except BufferError as error:  # memory that the framework cannot take as it lies
+        if copy is False:
+            raise ValueError(f"from_dlpack cannot share this memory: {error}") from error
+        host = np.from_dlpack(native_x)
+        found = functions.asarray(host, dtype_name(host.dtype), True)
     if device is not None and functions.device(found) != device:
         if copy is False:
             raise ValueError(f"expected the device {functions.device(found)} for copy=False, received {device}")
