@@ -42,6 +42,8 @@ class Tracing:
             return module.forward(*args, **kwargs)
         if module.leaf() is not None:
             return builder.call(path, inspect.signature(module.forward).bind(*args, **kwargs).args)
+        if builder.nested:  # the graph of a branch or loop has no calls
+            return module.forward(*args, **kwargs)
         graph: Graph = builder.graph
         bound = inspect.signature(module.forward).bind(*args, **kwargs)
         call = Call(path, builder.scope.call, dict(bound.arguments))
