@@ -206,6 +206,6 @@ OF_DTYPES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(("floor_divide", "remainder", "bitwise_right_shift"), _unsigned),
     **dict.fromkeys(("max", "min"), lambda d: [((d.i(BATCH, 3, low=0, dtype="uint64"),), {"axis": 1})]),
     **dict.fromkeys(("argmax", "argmin"), lambda d: [((np.array([[3, 1, 2]], np.uint64),), {"axis": 1})]),
-    **dict.fromkeys(("log", "log10", "log2", "sqrt"), lambda d: [((d.c(BATCH, 3),), {})]),
+    **dict.fromkeys(("abs", "log", "log10", "log2", "sqrt"), lambda d: [((d.c(BATCH, 3),), {})]),
 }
 """Further samples of operations that have rows for some dtypes alone."""

@@ -105,6 +105,7 @@ def abs(x: Array, /) -> Array:
 
 
 lower_alike(abs)
+abs.lower("jax", "jnp.hypot({x}.real, {x}.imag)", dtypes=("complex64", "complex128"))  # beside nan, infinities stay
 
 
 @op(rule=broadcast_specs, primitive=True)

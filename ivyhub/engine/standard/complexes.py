@@ -50,23 +50,28 @@ def _where(*pairs: Any) -> Array:
 
 def _acos(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     real = _where(_zero(a) & ops.isnan(b), math.pi / 2, real)
+    imag = _where(ops.isnan(b) & ops.isfinite(a), math.nan, imag)
     return real, ops.copysign(imag, ops.negative(b))
 
 
 def _acosh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     unknown = ops.isnan(b)
-    return real, _where(unknown & _zero(a), math.pi / 2, unknown & ops.isfinite(a), math.nan, imag)
+    real = _where(unknown & ops.isfinite(a), math.nan, real)
+    imag = _where(unknown & _zero(a), math.pi / 2, unknown & ops.isfinite(a), math.nan, imag)
+    return real, ops.copysign(imag, b)
 
 
 def _asinh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
-    return real, _where(ops.isnan(a) & _zero(b), b, imag)
+    unknown = (ops.isnan(a) & ops.isfinite(b)) | (ops.isfinite(a) & ops.isnan(b))
+    imag = _where(ops.isnan(a) & _zero(b), b, unknown, math.nan, imag)
+    return ops.copysign(_where(unknown, math.nan, real), a), ops.copysign(imag, b)
 
 
 def _atanh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     unknown = (ops.isnan(a) | ops.isnan(b)) & ops.logical_not(ops.isinf(b))
     nowhere = ops.copysign(ops.where(unknown, 0.0, a), a)
     real = _where(unknown & (_zero(a) | ops.isinf(a)), nowhere, unknown, math.nan, real)
-    return real, _where(unknown, math.nan, imag)
+    return ops.copysign(real, a), ops.copysign(_where(unknown, math.nan, imag), b)
 
 
 def _exp(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
@@ -76,18 +81,20 @@ def _exp(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
 
 def _cosh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     lost, far = _lost(b), ops.isinf(a)
-    return _where(lost & far, math.inf, real), _where(lost & far, math.nan, lost & _zero(a), 0.0, imag)
+    flat = _where(_zero(b), ops.where(ops.signbit(a), ops.negative(b), b), _zero(a), a * ops.sin(b), imag)
+    return _where(lost & far, math.inf, real), _where(lost & far, math.nan, lost & _zero(a), 0.0, flat)
 
 
 def _sinh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     lost, far = _lost(b), ops.isinf(a)
-    return _where(lost & (far | _zero(a)), a, real), _where(lost & far, math.nan, imag)
+    real = _where(lost & (far | _zero(a)), a, _zero(a), a * ops.cos(b), real)
+    return real, _where(lost & far, math.nan, _zero(b), b, imag)
 
 
 def _tanh(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     far = ops.isinf(a)
-    real = _where(far, ops.sign(a), _lost(b) & _zero(a), a, real)
-    return real, _where(far, ops.copysign(ops.where(far, 0.0, a), b), imag)
+    real = _where(far, ops.sign(a), _zero(a), a, real)
+    return real, _where(far, ops.copysign(ops.where(far, 0.0, a), b), _zero(b), b, imag)
 
 
 def _log(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
@@ -102,15 +109,33 @@ def _log1p(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
 
 def _sqrt(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
     above, below = ops.isnan(b) & ops.equal(a, math.inf), ops.isnan(b) & ops.equal(a, -math.inf)
-    return _where(above, math.inf, below, math.nan, real), _where(above, math.nan, below, math.inf, imag)
+    upright = ops.isinf(b)
+    imag = _where(above, math.nan, below | upright, math.inf, imag)
+    return _where(above | upright, math.inf, below, math.nan, real), ops.copysign(imag, b)
 
 
-acos, acosh, asinh, atanh, cosh, exp, log, log1p, sinh, sqrt, tanh = (
+def _cos(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+    """cos x = cosh ix."""
+    return _cosh(ops.negative(b), a, real, imag)
+
+
+def _turned(mend: _Parts) -> _Parts:
+    """Of f(x) = -i g(ix), where g is mended: the sine from the hyperbolic one."""
+
+    def turned(a: Array, b: Array, real: Array, imag: Array) -> tuple[Any, Any]:
+        low, high = mend(ops.negative(b), a, ops.negative(imag), real)
+        return high, ops.negative(low)
+
+    return turned
+
+
+acos, acosh, asin, asinh, atan, atanh, cos, cosh, exp, log, log10, log1p, log2, sin, sinh, sqrt, tan, tanh = (
     _mended(op, mend)
     for op, mend in (
-        *((ops.acos, _acos), (ops.acosh, _acosh), (ops.asinh, _asinh), (ops.atanh, _atanh), (ops.cosh, _cosh)),
-        *((ops.exp, _exp), (ops.log, _log), (ops.log1p, _log1p), (ops.sinh, _sinh), (ops.sqrt, _sqrt)),
-        (ops.tanh, _tanh),
+        *((ops.acos, _acos), (ops.acosh, _acosh), (ops.asin, _turned(_asinh)), (ops.asinh, _asinh)),
+        *((ops.atan, _turned(_atanh)), (ops.atanh, _atanh), (ops.cos, _cos), (ops.cosh, _cosh), (ops.exp, _exp)),
+        *((ops.log, _log), (ops.log10, _log), (ops.log1p, _log1p), (ops.log2, _log), (ops.sin, _turned(_sinh))),
+        *((ops.sinh, _sinh), (ops.sqrt, _sqrt), (ops.tan, _turned(_tanh)), (ops.tanh, _tanh)),
     )
 )
 
@@ -128,4 +153,7 @@ def expm1(x: Array, /) -> Array:
     return ops.complex(real + 0.0, imag)  # a real part of zero has no sign
 
 
-PLAIN = (acos, acosh, asinh, atanh, cosh, exp, expm1, log, log1p, sinh, sqrt, tanh)
+PLAIN = (
+    *(acos, acosh, asin, asinh, atan, atanh, cos, cosh, exp, expm1, log, log10, log1p, log2, sin, sinh, sqrt, tan),
+    tanh,
+)

@@ -95,7 +95,8 @@ def floor_divide(x1: Array, x2: Array, /) -> Array:
         return ops.floor_divide(x1, x2)
     quotient = ops.divide(x1, x2)
     rounds = ops.isfinite(quotient) & ops.not_equal(quotient, 0)
-    return ops.where(rounds, ops.floor_divide(x1, x2), quotient)
+    found = ops.floor_divide(x1, x2)
+    return ops.where(rounds, ops.where(ops.equal(found, 0), 0.0, found), quotient)  # below 1 the quotient is plain 0
 
 
 def remainder(x1: Array, x2: Array, /) -> Array:
@@ -184,8 +185,7 @@ PLAIN = (
     *(abs, atan2, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, ceil),
     *(clip, conj, copysign, divide, floor, floor_divide, hypot, isfinite, isinf, isnan, logaddexp, maximum, minimum),
     *(nextafter, pow, real, remainder, round, sign, signbit, trunc),
-    *(ops.add, ops.asin, ops.atan, ops.cos, ops.equal),
-    *(ops.greater, ops.greater_equal, ops.imag, ops.less, ops.less_equal, ops.log10),
-    *(ops.log2, ops.logical_and, ops.logical_not, ops.logical_or, ops.logical_xor, ops.multiply, ops.negative),
-    *(ops.not_equal, positive, ops.reciprocal, ops.sin, ops.square, ops.subtract, ops.tan),
+    *(ops.add, ops.equal, ops.greater, ops.greater_equal, ops.imag, ops.less, ops.less_equal, ops.logical_and),
+    *(ops.logical_not, ops.logical_or, ops.logical_xor, ops.multiply, ops.negative, ops.not_equal, positive),
+    *(ops.reciprocal, ops.square, ops.subtract),
 )
