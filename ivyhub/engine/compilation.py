@@ -12,16 +12,12 @@ import functools
 import importlib
 import warnings
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 from ..errors import EngineError, IvyhubError
 from .backends import load
-from .transforms import owner_of, result_of
+from .transforms import TRACING, owner_of, result_of
 from .trees import Split, leaves
-
-_TRACING: ContextVar[bool] = ContextVar("ivyhub_jit", default=False)
-"""Whether a function is being traced for PyTorch: a compiled one inside of it is a part of it."""
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,12 +161,12 @@ def _compile_torch(function: Callable[..., Any], parts: Split) -> Callable[[list
         result = result_of("jit", "torch", function(*args, **kwargs))
         return _released(result)
 
-    token = _TRACING.set(True)
+    token = TRACING.set(True)
     try:
         # A tensor that is closed over is a constant of the graph.
         graph = make_fx(run, tracing_mode="fake", _allow_non_fake_inputs=True)(*parts.arrays)
     finally:
-        _TRACING.reset(token)
+        TRACING.reset(token)
     devices = {array.device.type for array in parts.arrays}
     fast = torch.compile(graph, backend=_torch_backend(torch, "cpu" in devices), fullgraph=True, dynamic=False)
 
@@ -187,13 +183,13 @@ _COMPILERS = {"jax": _compile_jax, "tensorflow": _compile_tensorflow, "torch": _
 
 def is_tracing() -> bool:
     """Whether a function is being traced for PyTorch, so that no array has values."""
-    return _TRACING.get()
+    return TRACING.get()
 
 
 def _is_inside_torch() -> bool:
     """Whether PyTorch traces or transforms the caller, which then sees through this function."""
     torch = load("torch")
-    return _TRACING.get() or torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
+    return TRACING.get() or torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 @functools.cache

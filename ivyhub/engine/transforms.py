@@ -26,12 +26,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from ..errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
 from . import ops
 from .backends import dtype_name, framework_of, is_floating, load
 from .trees import Split, Tree, broadcast, flatten, is_array, leaves, tree_map
+
+TRACING: ContextVar[bool] = ContextVar("ivyhub_jit", default=False)
+"""Whether a function is being traced for PyTorch's `jit`: a compiled one inside of it is a part of it."""
 
 Function = Callable[..., Any]
 Arrays = list[Any]
@@ -562,6 +566,12 @@ def _with_gradient(owner: str, run: Function, arrays: Arrays) -> Arrays:
         return framework.custom_gradient(paired)(*arrays)
     if owner == "tensorflow":
         return _listed(framework.custom_gradient(run)(*arrays))
+    outside = TRACING.get() and framework._C._functorch.peek_interpreter_stack() is None
+    if outside and any(array.requires_grad for array in arrays):
+        raise EngineError(
+            "custom_gradient in jit received a tensor that is differentiated from outside of it",
+            hint="take the gradient inside of jit: what PyTorch compiles keeps no gradient of its own",
+        )
     return list(_torch_function(framework).apply(run, *arrays))
 
 

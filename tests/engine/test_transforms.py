@@ -198,6 +198,16 @@ def test_compiled_pytorch_is_differentiable_from_outside(rng: np.random.Generato
     np.testing.assert_allclose(x.grad, 2 * x.detach().numpy(), rtol=1e-6)
 
 
+def test_a_gradient_that_compiling_would_lose_is_refused() -> None:
+    import torch
+
+    own = custom_gradient(lambda x: (x * 2.0, lambda g: g * 5.0))
+    x = torch.ones(3, requires_grad=True)
+    with pytest.raises(EngineError, match="differentiated from outside"):
+        jit(own)(x)
+    assert jit(grad(lambda x: ops.sum(own(x))))(torch.ones(3)).tolist() == [5.0] * 3
+
+
 def test_numpy_says_that_it_has_no_gradients() -> None:
     x = np.ones(3)
     for transform in (grad(ops.sum), lambda x: vjp(ops.sum, x), lambda x: jvp(ops.sum, (x,), (x,))):
