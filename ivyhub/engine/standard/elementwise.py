@@ -82,7 +82,9 @@ def sign(x: Array, /) -> Array:
         return cast(ops.not_equal(x, 0), name)
     if not is_complex(name):
         found = ops.sign(x)
-        return ops.where(ops.isnan(x), x, found) if is_floating(name) else found
+        if not is_floating(name):
+            return found
+        return ops.where(ops.isnan(x), x, ops.where(ops.equal(x, 0), 0.0, found))  # that of -0.0 is plain
     size = ops.abs(x)
     zero = ops.equal(size, 0)
     return ops.where(zero, zeros_like(x), ops.divide(x, cast(ops.where(zero, zeros_like(size), size), dtype_of(x))))
