@@ -8,13 +8,14 @@ STAMP := .venv.stamp
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest
 
-.PHONY: help demo test lint fast doctest slow sweep array-api format docs bench clean
+.PHONY: help demo test lint fast doctest slow sweep versions array-api format docs bench clean
 
 help:
 	@echo "make demo     pull MiniLM into JAX and compare it with the original"
 	@echo "make test     lint, the fast tests, the doctests, the slow tests"
 	@echo "make sweep    some thirty architectures of transformers, there and back; not part of make test"
 	@echo "make array-api SUITE=PATH   the Array API Standard's own suite over the four namespaces"
+	@echo "make versions exports for the oldest version of each framework, run there; installs some 3 GB, not part of make test"
 	@echo "make lint     ruff, import-linter and pyright"
 	@echo "make format   let ruff write the layout"
 	@echo "make docs     write docs/cli.md and docs/ops.md again from what they tell of"
@@ -66,6 +67,10 @@ array-api-%: $(STAMP)
 		$(CURDIR)/$(BIN)/python -m pytest array_api_tests --max-examples $(EXAMPLES) --disable-deadline -q \
 		-p no:cacheprovider $(addprefix --xfails-file=,$(wildcard $(CURDIR)/tests/engine/array_api/$*-xfails.txt))
 
+# The oldest versions in environments of their own; PyTorch's brings CUDA with it.
+versions: $(STAMP)
+	$(TEST_ENV) $(BIN)/python -m tests.versions
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -80,4 +85,4 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/steps.py torch --rounds 3
 
 clean:
-	rm -rf .venv $(STAMP) demo-out bench-out build dist
+	rm -rf .venv $(STAMP) .versions demo-out bench-out build dist

@@ -28,6 +28,35 @@ DTYPES: tuple[str, ...] = (
 
 
 @dataclass(frozen=True)
+class Library:
+    """What the modules of a flavour are written with, beside the framework itself.
+
+    Attributes:
+        distribution: the name under which its version is found in the installed metadata.
+        minimum: the oldest version that exports run on.
+        needs: from which versions on it needs a newer framework than that one's minimum, and which; oldest first.
+    """
+
+    distribution: str
+    minimum: str
+    needs: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def installed(self) -> Version | None:
+        """The installed version, read from metadata without importing anything, or None."""
+        return _installed((self.distribution,))
+
+    def framework(self, version: Version) -> str | None:
+        """The oldest version of the framework that a version of the library runs on, None for the minimum.
+
+        Example:
+            >>> FRAMEWORKS["jax"].flavours["flax.nnx"].framework(Version("0.11.2"))
+            '0.6.0'
+        """
+        return next((needed for own, needed in reversed(self.needs) if version >= Version(own)), None)
+
+
+@dataclass(frozen=True)
 class Framework:
     """One framework: how it is installed, imported and spelled.
 
@@ -40,7 +69,8 @@ class Framework:
         namespaces: the short names that row expressions use, each with the module it stands for.
         dtype: the expression of a dtype, with ``{}`` for its name.
         wider: for dtypes that some kernels lack, one that holds their numbers (of uint64 the bits) and has them.
-        flavours: other words for it on the command line (``flax.linen``), each a way of writing modules.
+        flavours: other words for it on the command line (``flax.linen``), each a way of writing modules, with the
+            library that its modules are written with.
     """
 
     name: str
@@ -50,7 +80,7 @@ class Framework:
     packages: tuple[str, ...]
     namespaces: Mapping[str, str]
     dtype: str
-    flavours: tuple[str, ...] = ()
+    flavours: Mapping[str, Library] = field(default_factory=dict[str, Library])
     wider: Mapping[str, str] = field(default_factory=dict[str, str])
     distributions: tuple[str, ...] = field(default=())
 
@@ -90,6 +120,9 @@ def _installed(distributions: tuple[str, ...]) -> Version | None:
     return None
 
 
+# Flax names its oldest JAX in its metadata; what runs on the minima is what `make versions` runs.
+_FLAX = Library("flax", "0.8.5", (("0.10.6", "0.5.1"), ("0.11", "0.6.0"), ("0.12", "0.7.1")))
+
 FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
     {
         framework.name: framework
@@ -105,13 +138,13 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
                 *("jax", "jax", "jax", "0.4.31", ("jax", "jaxlib")),
                 {"jax": "jax", "jnp": "jax.numpy", "lax": "jax.lax", "nnx": "flax.nnx", "linen": "flax.linen"},
                 "jnp.{}",
-                flavours=("flax.nnx", "flax.linen"),
+                flavours={"flax.nnx": _FLAX, "flax.linen": _FLAX},
             ),
             Framework(
                 *("tensorflow", "tensorflow", "tensorflow", "2.16", ("tensorflow", "keras")),
                 {"tf": "tensorflow", "keras": "keras", "ops": "keras.ops"},
                 "tf.{}",
-                flavours=("keras",),
+                flavours={"keras": Library("keras", "3.3")},
                 wider={"int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
                 | {"uint32": "int64", "uint64": "int64"},
                 distributions=("tensorflow-cpu", "tensorflow-macos", "tf-nightly"),

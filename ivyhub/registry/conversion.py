@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from packaging.specifiers import SpecifierSet
 
 from ivyhub import __version__
 from ivyhub.engine.backends import FRAMEWORKS, load
-from ivyhub.errors import TargetVersionError, VerificationError
+from ivyhub.errors import FrameworkNotInstalledError, TargetVersionError, VerificationError
 from ivyhub.registry import certificate as certificates
 from ivyhub.registry import versions
 from ivyhub.registry.adapters import emit
@@ -163,16 +164,22 @@ def check_installed(target: Target) -> None:
         FrameworkNotInstalledError: the framework is missing.
         TargetVersionError: another version of it is installed than was asked for.
     """
-    from packaging.specifiers import SpecifierSet
-
     row = FRAMEWORKS[target.framework]
     if row.installed is None:
         load(target.framework)
-    elif target.flavour == target.framework and not SpecifierSet(target.versions).contains(row.installed, True):
+    for part in (row, target.library):
+        asked = "" if part is None else target.asks(part.distribution)
+        if part is None or (part.installed is not None and SpecifierSet(asked).contains(part.installed, True)):
+            continue
+        if part.installed is None:
+            raise FrameworkNotInstalledError(
+                f"{part.distribution} is not installed, which {target} needs",
+                hint=f"pip install 'ivyhub[{row.extra}]'",
+            )
         raise TargetVersionError(
             f"expected {target} to be installed here, where the export is compared with its original, found "
-            f"{row.installed}",
-            hint=f"pip install '{row.distribution}{target.versions}', or write it unverified with --no-verify",
+            f"{part.installed}",
+            hint=f"pip install '{part.distribution}{asked}', or write it unverified with --no-verify",
         )
 
 

@@ -233,6 +233,11 @@ model.train()
 def step(model, optimizer, batch):
     gradients = nnx.grad(lambda model: ...)(model)  # the loss of what the model returns
     optimizer.update(model, gradients)""",
+    "flax.nnx before 0.12": """state = optimizer.init(nnx.state(model, nnx.Param))
+model.train()
+gradients = nnx.grad(lambda model: ...)(model)  # the loss of what the model returns
+updates, state = optimizer.update(gradients, state)
+nnx.update(model, optax.apply_updates(nnx.state(model, nnx.Param), updates))""",
     "flax.linen": """gradients = jax.grad(lambda params: ...)(variables["params"])  # the loss of module.apply
 updates, state = optimizer.update(gradients, state)
 variables["params"] = optax.apply_updates(variables["params"], updates)""",
@@ -260,16 +265,14 @@ def card(name: str, record: Record, licence: str | None) -> str:
         f" written by ivyhub {__version__} from {source}.",
         f"Licence of the original: {_plain(licence) if licence else 'not stated; see its source'}.",
         "",
-        "It needs "
-        + ", ".join(f"`{package}{versions}`" for package, versions in record.requires.items())
-        + " and `safetensors`.",
+        f"It needs {', '.join(f'`{package}{versions}`' for package, versions in record.requires.items())}.",
         "",
         "## Use",
         "",
         "```python",
         "import this_folder  # the name of this folder, from the folder above it",
         "",
-        "model = this_folder.load()",
+        f"{'model, variables' if target.flavour == 'flax.linen' else 'model'} = this_folder.load()",
         "```",
         "",
         "| input | array |",
@@ -277,8 +280,10 @@ def card(name: str, record: Record, licence: str | None) -> str:
         *(f"| `{_plain(name)}` | `{_plain(spec)}` |" for name, spec in record.signature["inputs"].items()),
         "",
     ]
-    if target.flavour in _TRAINING:
-        lines += ["## Train", "", "```python", _TRAINING[target.flavour], "```", ""]
+    old = target.flavour == "flax.nnx" and "<0.12" in record.requires.get("flax", "")
+    training = _TRAINING.get("flax.nnx before 0.12" if old else target.flavour)
+    if training is not None:
+        lines += ["## Train", "", "```python", training, "```", ""]
     if record.recipe.notes:
         lines += ["## Notes", "", *(f"- {_plain(note)}" for note in record.recipe.notes), ""]
     lines += ["## Agreement with the original", ""]

@@ -15,7 +15,7 @@ TARGETS = ("torch", "jax", "flax.linen", "tensorflow", "numpy")
 WIDTHS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
-def _models() -> dict[str, Callable[[], Any]]:
+def published_models() -> dict[str, Callable[[], Any]]:
     import transformers as t
 
     return {
@@ -35,7 +35,7 @@ def _models() -> dict[str, Callable[[], Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "gpt2", "vit", "resnet", "t5", "llama"])
 def test_a_published_architecture_agrees_in_every_target(name: str, tmp_path: Path) -> None:
-    _models()[name]().save_pretrained(tmp_path / name)
+    published_models()[name]().save_pretrained(tmp_path / name)
     (tmp_path / name / "preprocessor_config.json").write_text('{"size": {"height": 48, "width": 48}}')
     for target in TARGETS:  # one test, so that the capture is shared through the registry
         result = api.pull_package(str(tmp_path / name), framework=target, to=tmp_path / target.replace(".", "_"))

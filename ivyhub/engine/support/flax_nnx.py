@@ -18,3 +18,15 @@ class BatchNorm(nnx.BatchNorm):
             after, count = self.var[...], x.size // x.shape[-1]
             self.var[...] = after + (after - self.momentum * before) / max(count - 1, 1)
         return y
+
+
+class OldBatchNorm(nnx.BatchNorm):
+    """`nnx.BatchNorm` of Flax before 0.12 whose running variance is the unbiased one, as PyTorch keeps it."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        before = self.var.value
+        y = super().__call__(x)
+        if not self.use_running_average:
+            after, count = self.var.value, x.size // x.shape[-1]
+            self.var.value = after + (after - self.momentum * before) / max(count - 1, 1)
+        return y

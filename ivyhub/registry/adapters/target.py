@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from ...engine.backends import FRAMEWORKS, framework
+from ...engine.backends import FRAMEWORKS, Library, framework
 from ...errors import TargetVersionError, UnknownFrameworkError
 
 _WORD = re.compile(r"^\s*([A-Za-z.]+)\s*(.*)$")
@@ -22,13 +22,15 @@ class Target:
         framework: a name of `engine.backends.FRAMEWORKS`.
         flavour: how modules are written: ``torch``, ``flax.nnx``, ``flax.linen``, ``keras``, ``numpy``.
         versions: a PEP 440 specifier; empty for any version that ivyhub supports.
-        oldest: the version that rows are chosen for: the oldest one that the specifier admits.
+        oldest: the version of the framework that rows are chosen for: the oldest one that the specifier admits.
+        word: what the versions are versions of: the framework, or the flavour (``flax.linen==0.8.5``).
     """
 
     framework: str
     flavour: str
     versions: str = ""
     oldest: Version | None = None
+    word: str = ""
 
     @staticmethod
     def parse(text: str) -> Target:
@@ -38,17 +40,17 @@ class Target:
         than ivyhub's minimum.
 
         Example:
-            >>> Target.parse("torch>=2.6")
-            Target(framework='torch', flavour='torch', versions='>=2.6', oldest=<Version('2.6')>)
-            >>> str(Target.parse("jax")), Target.parse("flax.linen").framework
-            ('jax', 'jax')
+            >>> target = Target.parse("flax.linen==0.11")
+            >>> target.framework, target.flavour, target.versions, str(target.oldest)
+            ('jax', 'flax.linen', '==0.11', '0.6.0')
+            >>> str(Target.parse("flax.nnx")), str(target)
+            ('jax', 'flax.linen==0.11')
         """
         match = _WORD.match(text)
         word, rest = (match[1], match[2].strip()) if match else (text, "")
-        flavour = {"jax": "flax.nnx", "flax": "flax.nnx", "tensorflow": "keras"}.get(word, word)
+        word = "flax.nnx" if word == "flax" else word
+        flavour = {"jax": "flax.nnx", "tensorflow": "keras"}.get(word, word)
         owner = next((row for row in FRAMEWORKS.values() if word in (row.name, *row.flavours)), None)
-        if owner is None and word == "flax":
-            owner = FRAMEWORKS["jax"]
         if owner is None:
             framework(word)
             raise UnknownFrameworkError(f"unknown framework {text!r}")
@@ -62,14 +64,29 @@ class Target:
                 hint="versions are PEP 440 specifiers",
             ) from None
         bounds = [Version(s.version.rstrip(".*")) for s in versions if s.operator in ("==", ">=", ">", "~=", "===")]
-        oldest = max(bounds, default=None)
-        if word in FRAMEWORKS and oldest is not None and oldest < Version(owner.minimum):
+        library = owner.flavours.get(word)
+        minimum = (library or owner).minimum
+        oldest = max(bounds, default=Version(minimum))
+        above = [s for s in versions if s.operator in ("<", "<=")]
+        if oldest < Version(minimum) or not all(s.contains(oldest, True) for s in above):
             raise TargetVersionError(
-                f"expected {word} {owner.minimum} or newer, received {text!r}",
-                hint=f"ask for '{word}>={owner.minimum}'",
+                f"expected {word} {minimum} or newer, received {text!r}", hint=f"ask for '{word}>={minimum}'"
             )
-        return Target(owner.name, flavour, str(versions), oldest if word in FRAMEWORKS else None)
+        if library is not None:
+            oldest = Version(library.framework(oldest) or owner.minimum)
+        return Target(owner.name, flavour, str(versions), oldest, word)
 
     def __str__(self) -> str:
-        word = "jax" if self.flavour == "flax.nnx" else self.framework if self.flavour == "keras" else self.flavour
-        return f"{word}{self.versions}"
+        if self.versions:
+            return f"{self.word}{self.versions}"
+        return self.framework if self.flavour in ("flax.nnx", "keras") else self.flavour
+
+    @property
+    def library(self) -> Library | None:
+        """What its modules are written with, beside the framework itself."""
+        return FRAMEWORKS[self.framework].flavours.get(self.flavour)
+
+    def asks(self, distribution: str) -> str:
+        """The versions of a distribution that were asked for, "" for any."""
+        own = self.library if self.word in FRAMEWORKS[self.framework].flavours else FRAMEWORKS[self.framework]
+        return self.versions if own is not None and own.distribution == distribution else ""

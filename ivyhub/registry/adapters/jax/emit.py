@@ -75,9 +75,24 @@ def load(path=None, *, device=None, dtype=None, seed=0):
 '''
 
 
+#: The lines that differ for Flax before 0.12, where the leaves of a state are no variables but know their type.
+_BEFORE_LISTS = (
+    (_LOAD[_LOAD.index("    # A traced count") : _LOAD.index("    return {entry}(rngs=rngs)")], ""),
+    ("in nnx.to_flat_state(state):", "in dict(state.flat_state()).items():"),
+    ("isinstance(variable, nnx.RngKey)", "issubclass(variable.type, nnx.RngKey)"),
+    ("isinstance(variable, nnx.RngCount)", "issubclass(variable.type, nnx.RngCount)"),
+    (
+        "        else:\n",
+        "        elif variable.value is None:  # a bias that is not there\n            value = None\n        else:\n",
+    ),
+    ("nnx.from_flat_state(flat)", "nnx.State.from_flat_path(flat)"),
+)
+
+
 class NnxEmitter(Emitter):
     """Writes `flax.nnx` classes."""
 
+    style: NnxStyle
     load = _LOAD
     load_constants = '    tensors |= load_file(Path(__file__).parent / "constants.safetensors")\n'
 
@@ -86,6 +101,9 @@ class NnxEmitter(Emitter):
 
     def _package(self, names: list[str], done: Plan) -> str:
         text = super()._package(names, done)
+        for line, before in () if self.style.lists else _BEFORE_LISTS:
+            assert line in text, f"the text of a package has no {line!r}"
+            text = text.replace(line, before, 1)
         if done.root.build or done.root.kept:
             return text
         before, after = text.index("    rngs = nnx.Rngs(0)\n"), text.index(f"    return {done.root.name}")

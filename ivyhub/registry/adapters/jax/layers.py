@@ -78,16 +78,18 @@ NNX.row(
     when=lambda c: c.channel_axis == -1,
     derive=conv_settings,
 )
-NNX.row(
-    "BatchNorm",
-    "support.BatchNorm({num_features}, momentum={decay:0.99}, epsilon={eps:1e-05}, use_scale={affine:True}, "
-    "use_bias={affine:True}, rngs=rngs, **dtypes)",
-    weights={
-        "weight": ("scale", ()),
-        "bias": ("bias", ()),
-        "running_mean": ("mean", ()),
-        "running_var": ("var", ()),
-    },
-    when=lambda c: c.channel_axis == -1 and c.track_running_stats and c.momentum is not None,
-    derive=lambda c: {"decay": round(1 - c.momentum, 12)},
-)
+for _kind, _since in (("BatchNorm", "0.7.1"), ("OldBatchNorm", "0")):  # Flax 0.12 came with JAX 0.7.1
+    NNX.row(
+        "BatchNorm",
+        f"support.{_kind}({{num_features}}, momentum={{decay:0.99}}, epsilon={{eps:1e-05}}, "
+        "use_scale={affine:True}, use_bias={affine:True}, rngs=rngs, **dtypes)",
+        weights={
+            "weight": ("scale", ()),
+            "bias": ("bias", ()),
+            "running_mean": ("mean", ()),
+            "running_var": ("var", ()),
+        },
+        when=lambda c: c.channel_axis == -1 and c.track_running_stats and c.momentum is not None,
+        derive=lambda c: {"decay": round(1 - c.momentum, 12)},
+        since=_since,
+    )

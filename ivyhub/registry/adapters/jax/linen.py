@@ -109,6 +109,9 @@ class LinenStyle(Style):
         "NamedTuple": "from typing import NamedTuple",
     }
 
+    def library(self) -> str:
+        return ">=0.8.5"
+
     def setting(self, word: str, *, building: bool) -> ast.expr:
         return attribute(name("self"), word)
 

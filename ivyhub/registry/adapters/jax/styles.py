@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from packaging.version import Version
 
 from ....engine.spec import Spec
 from ....engine.template import literal
@@ -29,9 +31,15 @@ def jax_dtype(dtype: str) -> str:
     return "bool" if dtype == "bool" else f"jnp.{narrow.get(dtype, dtype)}"
 
 
+LISTS = Version("0.7.1")  # the JAX of Flax 0.12, where lists of modules are `nnx.List` and values are read by [...]
+
+
 @dataclass
 class NnxStyle(Style):
-    """``flax.nnx.Module`` classes: eager state, called like functions."""
+    """``flax.nnx.Module`` classes: eager state, called like functions.
+
+    For JAX before 0.7.1 they are written for Flax before 0.12, which is the newest that runs there.
+    """
 
     framework: ClassVar[str] = "jax"
     leaves: ClassVar[Leaves] = NNX
@@ -52,6 +60,19 @@ class NnxStyle(Style):
         "NamedTuple": "from typing import NamedTuple",
     }
 
+    lists: bool = field(init=False, default=True)  # whether Flax has `nnx.List`
+
+    def __post_init__(self) -> None:
+        self.lists = self.version is None or self.version >= LISTS
+        if self.lists:
+            self.needs(LISTS)
+
+    def library(self) -> str:
+        if self.version is None or self.lists:
+            return ">=0.12"
+        # 0.10.3 and later import what JAX has since 0.4.35, whatever their metadata say
+        return ">=0.8.5,<0.12" if self.version >= Version("0.4.35") else ">=0.8.5,<0.10.3"
+
     def parameter(self, owner: ast.expr, word: str, *, trainable: bool, layer: str | None = None) -> ast.expr:
         return ast.Subscript(attribute(owner, word), ast.Constant(...), ast.Load())
 
@@ -62,10 +83,14 @@ class NnxStyle(Style):
         return [stmt]
 
     def update(self, owner: ast.expr, word: str, value: ast.expr) -> ast.stmt:
-        return ast.Assign([ast.Subscript(attribute(owner, word), ast.Constant(...), ast.Store())], value)
+        place = attribute(owner, word)
+        if self.lists:
+            return ast.Assign([ast.Subscript(place, ast.Constant(...), ast.Store())], value)
+        return ast.Assign([ast.Attribute(place, "value", ast.Store())], value)
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
-        return ast.Call(expression("nnx.List"), [repeated(list(items.values()))], [])
+        made = repeated(list(items.values()))
+        return ast.Call(expression("nnx.List"), [made], []) if self.lists else made
 
     def construct(self, cls: str, arguments: Mapping[str, ast.expr], *, bare: bool) -> ast.expr:
         if bare:

@@ -84,6 +84,9 @@ class KerasStyle(Style):
         "NamedTuple": "from typing import NamedTuple",
     }
 
+    def library(self) -> str:
+        return ">=3.3"
+
     def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:
         return []  # `build` makes them
 

@@ -289,6 +289,7 @@ class _Writer:
         op = OPS[node.op]
         row = op.row(self.style.framework, node.arg_specs, node.attributes, version=self.style.version)
         assert row is not None, f"{node.op} was not legalised for {self.style.framework}"
+        self.style.needs(row.since)
         operands = tree_map(self._operand, node.args)
         return self.style.adopt(op.expression(row, operands, node.arg_specs, node.attributes, self._context(node)))
 

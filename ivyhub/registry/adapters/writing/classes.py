@@ -342,6 +342,7 @@ class _Planner:
         if info.layer is not None:
             row = self.style.leaves.find(info.layer, info.config, self.style.version)
             assert row is not None, f"{info.layer} at {path} was not legalised for {self.style.framework}"
+            self.style.needs(row.since)
             values = {key: literal(value, key) for key, value in row.values(info.config).items()}
             return self.style.adopt(row.build.fill(values))
         if self._is_list(path):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
+from packaging.version import Version
+
+from ....engine.backends import FRAMEWORKS
 from ....engine.graph import Graph, Value, tree_leaves
 from ....engine.spec import Spec
 from ...weights import Reshape, Transpose
 from ..target import Target
 from .classes import Class, Plan, plan
 from .export import Export
-from .render import format_source, imports_for, source_of, support_source
+from .render import format_source, imported_packages, imports_for, source_of, support_source
 from .style import Style
 
 
@@ -44,23 +48,28 @@ class Emitter:
         done = plan(graph, self.style)
         modeling = format_source(self._modeling(graph, done))
         names = [done.root.name, *done.records]
+        files = {"modeling.py": modeling, "__init__.py": format_source(self._package(names, done))}
         return Export(
             target=self.target,
-            files={"modeling.py": modeling, "__init__.py": format_source(self._package(names, done))},
+            files=files,
             entry=done.root.name,
             weights=done.weights(),
             constants=done.constants(),
             tensors=_tensors(graph, done),
             symbols=dict(graph.symbols),
-            requires=self.requires(),
+            requires=self.requires(files.values()),
         )
 
-    def requires(self) -> dict[str, str]:
-        """The packages that the source imports, with the versions it is written for."""
-        from ....engine.backends import framework
-
-        oldest = self.target.versions or f">={framework(self.target.framework).minimum}"
-        return {framework(self.target.framework).distribution: oldest}
+    def requires(self, sources: Iterable[str]) -> dict[str, str]:
+        """The packages that the source imports, with the versions that it runs on."""
+        own = FRAMEWORKS[self.target.framework]
+        oldest = max(Version(own.minimum), self.target.oldest or self.style.since, self.style.since)
+        versions = {own.distribution: f">={oldest}", "safetensors": ">=0.4"}
+        versions |= {row.distribution: f">={row.minimum}" for row in FRAMEWORKS.values() if row is not own}
+        if self.target.library is not None:
+            versions[self.target.library.distribution] = self.style.library()
+        imported = {module for text in sources for module in imported_packages(text)}
+        return {name: self.target.asks(name) or known for name, known in versions.items() if name in imported}
 
     # -- text ----------------------------------------------------------------------------------------------------
 

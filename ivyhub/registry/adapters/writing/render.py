@@ -46,6 +46,22 @@ def definitions(word: str) -> list[str]:
     return [n.name for n in ast.parse(support_source(word)).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
 
 
+def imported_packages(text: str) -> set[str]:
+    """The top-level packages that a module's text imports.
+
+    Example:
+        >>> sorted(imported_packages("import jax.numpy as jnp\\nfrom flax import nnx\\nfrom .modeling import Model"))
+        ['flax', 'jax']
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+    return found
+
+
 def imports_for(text: str, table: Mapping[str, str]) -> list[str]:
     """The import statements for the short names that a text uses."""
     return [statement for word, statement in table.items() if re.search(rf"(?<![\w.\"']){word}(?=[.\[(:,)\s])", text)]

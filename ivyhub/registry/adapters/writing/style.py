@@ -88,6 +88,8 @@ class Style:
 
     Attributes:
         version: the oldest version of the framework that the source must run on, None for the newest.
+        support: the functions of `engine.support` that the source calls.
+        since: the oldest version of the framework that has all that was written.
     """
 
     framework: ClassVar[str]
@@ -108,11 +110,20 @@ class Style:
 
     version: Version | None = None
     support: set[str] = field(default_factory=set)
+    since: Version = field(default_factory=lambda: Version("0"))
 
     @functools.cached_property
     def globals(self) -> frozenset[str]:
         """The names that a module of this flavour may hold besides its classes: imports and supporting definitions."""
         return frozenset(self.imports).union(*(definitions(word) for word in self.supports))
+
+    def needs(self, since: Version) -> None:
+        """Note that something was written that holds from a version of the framework on."""
+        self.since = max(self.since, since)
+
+    def library(self) -> str:
+        """The versions of the flavour's library that the source runs on; "" where it has none."""
+        return ""
 
     def class_name(self, word: str) -> str:
         """What a class of the source is called here."""
