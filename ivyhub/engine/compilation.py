@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import EngineError, IvyhubError
-from .backends import load
+from .backends import framework_of, load
 from .transforms import TRACING, owner_of, result_of
-from .trees import Split, leaves
+from .trees import Split
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,13 +41,14 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        if any(getattr(leaf, "__traced__", False) is True for leaf in leaves((args, kwargs))):
-            return function(*args, **kwargs)  # a graph keeps the operations of what it runs
-        owner = owner_of("jit", (args, kwargs), gradients=False)
-        if owner == "numpy" or (owner == "torch" and _is_inside_torch()):
-            return function(*args, **kwargs)
         parts = Split((args, kwargs))
         arrays = parts.arrays
+        owners = {framework_of(array) for array in arrays}
+        if None in owners:
+            return function(*args, **kwargs)  # traced arrays: a graph keeps the operations of what it runs
+        owner = str(owners.pop()) if len(owners) == 1 else owner_of("jit", (args, kwargs), gradients=False)
+        if owner == "numpy" or (owner == "torch" and _is_inside_torch()):
+            return function(*args, **kwargs)
         key = (owner, parts.key) if owner == "jax" else (owner, parts.key, _signature(arrays))
         try:
             run = compiled.get(key)
