@@ -9,6 +9,7 @@ import pytest
 
 import ivyhub
 from ivyhub.engine import nn, ops, random, trees
+from ivyhub.engine.backends import framework_of
 from ivyhub.engine.compilation import jit
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful import optimizers as optim
@@ -243,3 +244,29 @@ def test_bad_sources() -> None:
         ivyhub.transpile(nn.Linear(3, 2), to="torch", args=())
     with pytest.raises(UsageError, match="no numbers yet"):
         ivyhub.transpile(nn.Linear(3, 2), to="torch", args=(Spec((1, 3)),))
+
+
+def test_a_certificate_agrees_and_a_push_is_kept(rng: np.random.Generator) -> None:
+    make, draw = MODELS["cnn"]
+    model, x = make().init(random.key(2, "jax")), draw(rng)
+    exported = ivyhub.transpile(model, to="torch", args=(x,), dynamic={"x": {0: "batch"}}, verify=True)
+    np.testing.assert_allclose(
+        as_numpy(exported.eval()(native("torch", x))), as_numpy(model.eval()(native("jax", x))), rtol=1e-4, atol=1e-5
+    )
+    ivyhub.push(model, "cnn", args=(x,))
+    assert [listed.name for listed in ivyhub.list_models()] == ["cnn"]
+    with pytest.raises(CaptureError, match="no input 'y'"):
+        ivyhub.transpile(model, to="torch", args=(x,), dynamic={"y": {0: "batch"}})
+
+
+def test_arrays_move_between_frameworks(framework: str) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4)).init(random.key(0, "numpy"))
+    other = model.on(framework, dtype="float64")
+    for name, array in model.state_dict().items():
+        found = as_numpy(other[name])
+        np.testing.assert_array_equal(found, array)
+    if framework != "jax":  # which has no float64 unless it is told to
+        assert as_numpy(other["0.weight"]).dtype == np.float64
+    assert model["0.weight"].dtype == np.float32
+    other.load_state_dict(model.state_dict())
+    assert framework_of(other["1.running_mean"]) == framework
