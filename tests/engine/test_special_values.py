@@ -1,0 +1,59 @@
+"""Infinities, nans, zeros with a sign and branch cuts: every framework against NumPy, whose C library has C99's."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of what it is asked for here
+
+_PARTS = (np.inf, -np.inf, np.nan, 0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0)
+_COMPLEX = np.array([complex(*pair) for pair in itertools.product(_PARTS, _PARTS)], np.complex64)
+_REAL = np.array([*_PARTS, 1e30, -1e30, 1e-30], np.float32)
+# Functions of float32 in four libraries: some units in the last place (6e-8) apart, more of them beside branch points.
+_TOLERANCE = 1e-5
+
+_NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+_NAMES |= {name + "h": f"{numpy}h" for name, numpy in _NAMES.items()}
+_FUNCTIONS = (*_NAMES, "cos", "cosh", "exp", "log", "log10", "log2", "sin", "sinh", "sqrt", "tan", "tanh", "abs")
+
+
+@pytest.mark.parametrize("name", _FUNCTIONS)
+def test_complex(name: str, framework: str) -> None:
+    """Where C99 leaves a sign open (of an infinity beside nan, of a zero from an argument that is not finite) it is."""
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    found = np.asarray(getattr(xp, name)(xp.asarray(_COMPLEX)))
+    wanted = getattr(np, _NAMES.get(name, name))(_COMPLEX)
+    assert found.dtype == wanted.dtype
+    for ours, theirs, beside in (
+        (found.real, wanted.real, np.isnan(wanted.imag)),
+        (found.imag, wanted.imag, np.isnan(wanted.real)),
+    ):
+        endless = np.isinf(theirs) & beside
+        ours, theirs = np.where(endless, np.abs(ours), ours), np.where(endless, np.abs(theirs), theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=_TOLERANCE, atol=_TOLERANCE)
+        zero = (theirs == 0) & np.isfinite(_COMPLEX)
+        near = zero & (ours != 0)  # a rounded zero has the sign of its error
+        signs = np.signbit(ours) == np.signbit(theirs)
+        assert signs[zero & ~near].all(), _COMPLEX[zero & ~near & ~signs]
+
+
+@pytest.mark.parametrize("name", ["trunc", "sign", "hypot", "logaddexp", "floor_divide"])
+def test_real(name: str, framework: str) -> None:
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    if name in ("trunc", "sign"):
+        operands: tuple[np.ndarray, ...] = (_REAL,)
+    else:
+        operands = tuple(each.ravel() for each in np.meshgrid(_REAL, _REAL))
+    found = np.asarray(getattr(xp, name)(*map(xp.asarray, operands)))
+    if name == "floor_divide":  # NumPy gives nan for an infinite dividend, the standard the quotient
+        quotient = operands[0] / operands[1]
+        wanted = np.where(np.isfinite(quotient), np.floor(quotient), quotient)
+    else:
+        wanted = getattr(np, name)(*operands)
+    np.testing.assert_allclose(found, wanted, rtol=_TOLERANCE, atol=0)
+    zero = wanted == 0
+    np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(wanted[zero]))
