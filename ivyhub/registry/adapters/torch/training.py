@@ -150,12 +150,11 @@ def _holds(outer: Any, inner: Any) -> bool:
 def _kind(run: _Run) -> object:
     """What tells runs apart that may take different ways: class, settings, and the form of the arguments.
 
-    Whole numbers are left out of the settings: layers are numbered by them.
+    Numbered layers are all apart, as any of them may be the one that is told from the others by its number.
     """
-
-    settings = [(k, v) for k, v in vars(run.module).items() if k != "training" and isinstance(v, bool | float | str)]
+    settings = [(k, v) for k, v in vars(run.module).items() if k != "training" and isinstance(v, int | float | str)]
     leaves, spec = pytree_of_torch().tree_flatten((run.args, run.kwargs))
-    plain = [leaf if isinstance(leaf, bool | str) else type(leaf).__name__ for leaf in leaves]
+    plain = [leaf if isinstance(leaf, int | float | str) else type(leaf).__name__ for leaf in leaves]
     return repr((id(type(run.module)), settings, plain, spec))
 
 

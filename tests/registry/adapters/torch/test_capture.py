@@ -125,6 +125,28 @@ class BySetting(nn.Module):
         return self.second(self.linear(self.first(x)))
 
 
+class ByNumber(nn.Module):
+    """Numbered layers, of which one goes another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Numbered(index) for index in range(3))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Numbered(OneLinear):
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+    def forward(self, x):
+        return self.linear(x) * (2 if self.training and self.index == 1 else 1)
+
+
 class Drop(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -142,6 +164,7 @@ class Drop(nn.Module):
         (AsksItsParent, "AsksItsParent"),
         (ChangesABuffer, "ChangesABuffer"),
         (BySetting, "second"),
+        (ByNumber, r"layers\.1"),
     ],
 )
 def test_another_way_in_evaluation_is_refused(module, place):
