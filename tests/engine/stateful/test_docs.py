@@ -10,6 +10,7 @@ import pytest
 PAGE = Path(__file__).parents[3] / "docs" / "engine.md"
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # PyTorch's compiler imports its old one
 @pytest.mark.parametrize("owner", ["jax", "tensorflow", pytest.param("torch", marks=pytest.mark.slow)])
 def test_the_page_runs(owner: str) -> None:
     text = PAGE.read_text(encoding="utf-8").replace('framework = "jax"', f'framework = "{owner}"')

@@ -71,6 +71,7 @@ def test_one_curve_in_every_framework(name: str, rng: np.random.Generator) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # PyTorch's compiler imports its old one
 def test_compiled_by_torch(rng: np.random.Generator) -> None:
     data = batch("mlp", rng)
     compiled, eager = (list(curve("mlp", "torch", *data, compiled=each)) for each in (True, False))
