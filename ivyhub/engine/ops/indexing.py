@@ -122,6 +122,7 @@ index.lower("tensorflow", "support.index({x}, [*{indices}])")
 
 
 def put_spec(x: Spec, indices: Sequence[Spec | None], values: Any) -> Spec:
+    """The spec of x with values put at indices: that of x."""
     shape = _index_shape(x.shape, indices)
     if isinstance(values, Spec):
         if values.dtype != x.dtype:

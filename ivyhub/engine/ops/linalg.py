@@ -183,7 +183,7 @@ def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
 cross.lower("torch", "torch.linalg.cross({x1}, {x2}, dim={axis:-1})", when=lambda n: n.x1.ndim == n.x2.ndim)
 cross.lower("numpy", "np.cross({x1}, {x2}, axis={axis:-1})").lower("jax", "jnp.cross({x1}, {x2}, axis={axis:-1})")
 
-# -- parts of matrices ---------------------------------------------------------------------------------------------------
+# -- parts of matrices ------------------------------------------------------------------------------------------------
 
 
 def _diagonal_spec(x: Spec, *, offset: int) -> Spec:

@@ -9,7 +9,7 @@ from ..backends import is_floating
 from ..op import Array, op
 from ..spec import Spec, broadcast_specs, same_as_first
 from ._rows import lower_alike
-from .elementwise import abs_spec, abs, negative, where
+from .elementwise import abs, abs_spec, negative, where
 
 _COMPLEX = ("complex64", "complex128")
 

@@ -1,7 +1,8 @@
 """What TensorFlow lacks. See `ivyhub.engine.support`."""
 
-# pyright: basic, reportOptionalOperand=false
-# (A static size is None where it is unknown; the sizes that are computed with here are features, which are known.)
+# pyright: basic, reportOptionalOperand=false, reportOperatorIssue=false, reportArgumentType=false
+# (A static size is None where it is unknown; the sizes that are computed with here are features, which are known. The
+# stubs know neither `...` in an index nor tensors among the numbers of a list.)
 
 from __future__ import annotations
 
