@@ -399,7 +399,7 @@ def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, 
         )
     version = store.version(digest)
     original = conversion.original_of(store, version, record.dtype)
-    model = conversion.cast(versions.get_model(store, version), record.dtype)
+    model = conversion.model_in(store, version, record.dtype)
     found = conversion.measure(model, emit(model.graph, target), original, folder, device=None, progress=progress)
     return {**found, "reference": versions.reference(version)}
 

@@ -33,6 +33,7 @@ from ivyhub.registry.pipeline import Model, Recipe, cast, flat, floating_dtype, 
 from ivyhub.registry.progress import Progress
 from ivyhub.registry.source import Source
 from ivyhub.registry.store import Store
+from ivyhub.registry.weights import Checkpoint
 from ivyhub.registry.weights.checkpoint import open_shards
 
 
@@ -44,14 +45,37 @@ def capture_source(source: Source) -> Model:
         TensorMismatchError: with every tensor that does not fit.
         UnsafeError, CorruptFileError, CheckpointError, CaptureError, FrameworkNotInstalledError.
     """
+    with open_shards([source.folder / name for name in source.weights]) as checkpoint:
+        return _capture_folder(source.folder, checkpoint)
+
+
+def _capture_folder(folder: Path, checkpoint: Checkpoint, dtype: str | None = None) -> Model:
     from ivyhub.registry.adapters.torch.hub import capture_skeleton, read_folder
 
-    with open_shards([source.folder / name for name in source.weights]) as checkpoint:
-        skeleton = read_folder(source.folder, checkpoint)
+    skeleton = read_folder(folder, checkpoint, dtype)
     found = capture_skeleton(skeleton)
     assert skeleton.weights is not None
     recipe = Recipe(tuple(skeleton.inputs), skeleton.settings, tuple(skeleton.weights.entries), tuple(found.notes))
     return model_of(found.graph, recipe)
+
+
+def model_in(store: Store, version: Version, dtype: str | None) -> Model:
+    """The model of a version, its parameters and inputs in a floating-point type; as it was kept for None.
+
+    A graph of a float32 model does not tell an explicit cast to float32, which stays one in another type, from a cast
+    to the type of an array, which does not: both did nothing. So the model is captured anew in that type. One that was
+    pushed without a configuration is gone: it computes in that type throughout.
+
+    Raises:
+        UsageError: not a floating-point type.
+        CaptureError, UnsupportedOpsError, NoLoweringError: the model cannot be captured in it.
+    """
+    model = versions.get_model(store, version)
+    recast = cast(model, dtype)
+    if recast is model or version.config is None:
+        return recast
+    with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
+        return _capture_folder(versions.configuration(store, version, folder), checkpoint, dtype)
 
 
 def version_of(store: Store, source: Source, progress: Progress) -> Digest:
@@ -107,7 +131,7 @@ def export_of(
         found = known()
         if found is not None:
             return found, True
-        model = cast(versions.get_model(store, version), dtype)
+        model = model_in(store, version, dtype)
         with progress.stage("emit"):
             export = emit(model.graph, target)
         with store.scratch() as folder:
@@ -225,10 +249,10 @@ def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[
     """
     load("torch")
     from ivyhub.registry.adapters.torch.hub import fill, read_folder
-    from ivyhub.registry.adapters.torch.run import TorchRunner, cast_module
+    from ivyhub.registry.adapters.torch.run import TorchRunner
 
     def exported() -> Original:
-        model, target = cast(versions.get_model(store, version), dtype), Target.parse("torch")
+        model, target = model_in(store, version, dtype), Target.parse("torch")
         export = emit(model.graph, target)
         with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
             write_source(folder, export)
@@ -237,11 +261,11 @@ def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[
 
     def opened() -> Original:
         with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
-            skeleton = read_folder(versions.configuration(store, version, folder), checkpoint)
+            skeleton = read_folder(versions.configuration(store, version, folder), checkpoint, dtype)
             assert skeleton.weights is not None
             planned = skeleton.weights.apply(checkpoint)
             fill(skeleton.module, ((tensor.info.name, tensor.read()) for tensor in planned))
-        return TorchRunner(cast_module(skeleton.module, dtype), skeleton.settings)
+        return TorchRunner(skeleton.module, skeleton.settings)
 
     return exported if version.config is None else opened
 

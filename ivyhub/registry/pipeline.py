@@ -92,7 +92,7 @@ def model_of(graph: Graph, recipe: Recipe) -> Model:
 
 
 def cast(model: Model, dtype: str | None) -> Model:
-    """The model in another floating-point type throughout, as ``module.to(dtype)`` makes one.
+    """The model in another floating-point type throughout, as a module without casts of its own is in it.
 
     Raises:
         UsageError: not a floating-point type.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from ....engine.graph import Graph
 from ..target import Target
 from ..writing.classes import Class, Plan
@@ -71,9 +73,14 @@ def load(path=None, *, device=None, dtype=None, seed=0):
         flat[place] = variable.replace(value)
     if tensors:
         raise ValueError(f"unexpected tensors: {{', '.join(sorted(tensors))}}")
-    return nnx.merge(graph, nnx.from_flat_state(flat))
+    model = nnx.merge(graph, nnx.from_flat_state(flat))
+    # An embedding computes in the type that it was built with; None stands for that of its array.
+    model.set_attributes(nnx.Embed, dtype=None, raise_if_not_found=False)
+    return model
 '''
 
+
+_EMBEDDINGS = _LOAD[_LOAD.index("    # An embedding computes") : _LOAD.index("    return model\n")]
 
 #: The lines that differ for Flax before 0.12, where the leaves of a state are no variables but know their type.
 _BEFORE_LISTS = (
@@ -104,6 +111,8 @@ class NnxEmitter(Emitter):
         for line, before in () if self.style.lists else _BEFORE_LISTS:
             assert line in text, f"the text of a package has no {line!r}"
             text = text.replace(line, before, 1)
+        if not any("nnx.Embed(" in ast.unparse(line) for cls in done.classes for line in cls.build):
+            text = text.replace(_EMBEDDINGS, "")
         if done.root.build or done.root.kept:
             return text
         before, after = text.index("    rngs = nnx.Rngs(0)\n"), text.index(f"    return {done.root.name}")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ....engine.backends import dtype_name, load
@@ -51,8 +52,13 @@ class Skeleton:
     notes: list[str] = field(default_factory=list)
 
 
-def read_folder(folder: Path, checkpoint: Checkpoint | None = None) -> Skeleton:
+def read_folder(folder: Path, checkpoint: Checkpoint | None = None, dtype: str | None = None) -> Skeleton:
     """Build the skeleton that a folder's ``config.json`` describes, and name its tensors after a checkpoint's.
+
+    Args:
+        folder: in Hugging Face layout.
+        checkpoint: its weights.
+        dtype: cast the module to it, as ``module.to(dtype)`` does; as the configuration has it for None.
 
     Raises `UnsafeError` for a configuration that asks for code of its own, `CorruptFileError` for one that is no
     JSON object, `CheckpointError` for a class that the installed ``transformers`` lacks, `TensorMismatchError` with
@@ -67,8 +73,10 @@ def read_folder(folder: Path, checkpoint: Checkpoint | None = None) -> Skeleton:
             hint="pip install 'ivyhub[transformers]'",
         ) from None
     config, cls = _configuration(folder, transformers)
-    module = _build(cls, config, _dtype(config, checkpoint))
+    module = _build(cls, config, _dtype(config, checkpoint), dtype)
     inputs, settings, notes = inputs_of(module, _preprocessor(folder))
+    floating = dtype_name(module.dtype)
+    inputs = [msgspec.structs.replace(spec, dtype=floating) if "float" in spec.dtype else spec for spec in inputs]
     skeleton = Skeleton(module, inputs, settings, notes=notes)
     if checkpoint is not None:
         skeleton.weights, left = weight_map(module, checkpoint)
@@ -129,13 +137,16 @@ def _dtype(config: Any, checkpoint: Checkpoint | None) -> Any:
     return torch.float32
 
 
-def _build(cls: Any, config: Any, dtype: Any) -> Any:
-    """Construct the class without its weights, with nothing drawn at random."""
+def _build(cls: Any, config: Any, dtype: Any, cast: str | None = None) -> Any:
+    """Construct the class without its weights, with nothing drawn at random, and cast what it made to a dtype."""
+    import torch
     from transformers import initialization
 
     with _uninitialised_on_meta(), initialization.no_init_weights():
         module = cls._from_config(config, dtype=dtype)
     module.tie_weights(recompute_mapping=False)
+    if cast is not None:
+        module.to(getattr(torch, cast))
     _without_data(module)
     return module.eval()
 
@@ -383,12 +394,10 @@ def capture_skeleton(skeleton: Skeleton) -> Capture:
 
     Raises what `capture` raises.
     """
-    import torch
-
     names = sorted({size for spec in skeleton.inputs for size in spec.dynamic.values()})
     sizes = {name: 3 + 2 * position for position, name in enumerate(names)}  # apart, so that none passes for another
     examples = random_inputs(skeleton.inputs, sizes, np.random.default_rng(0))
-    kwargs = {name: torch.from_numpy(array) for name, array in examples.items()}
+    kwargs = {name: to_torch(array) for name, array in examples.items()}
     dynamic = {spec.name: spec.dynamic for spec in skeleton.inputs if spec.dynamic}
     found = capture(skeleton.module, kwargs={**kwargs, **skeleton.settings}, dynamic=dynamic)
     found.notes[:0] = skeleton.notes

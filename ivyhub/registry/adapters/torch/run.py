@@ -157,13 +157,6 @@ def _no_dropout() -> Generator[None]:
         yield
 
 
-def cast_module(module: Any, dtype: str | None) -> Any:
-    """The module in another floating-point type; itself for None."""
-    import torch
-
-    return module if dtype is None else module.to(getattr(torch, dtype))
-
-
 def device(text: str) -> str:
     """A device as PyTorch names it: ``gpu`` is ``cuda``. Raises `UnknownDeviceError` for one that is not here."""
     import torch
