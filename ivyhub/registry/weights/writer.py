@@ -19,7 +19,7 @@ from ivyhub.registry.weights.dtypes import CODE_OF_NAME, ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, read_header
 from ivyhub.registry.weights.lazy import PlannedTensor
 
-_STEP_BYTES = 64 << 20  # so often does a copy in the kernel report progress, and the disk begin to write
+_STEP_BYTES = 64 << 20  # so often does a copy in the kernel report progress
 _HINTS = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
     errno.EDQUOT: "the quota is used up: free some space, or choose another folder",
@@ -202,22 +202,7 @@ def _whole_file(
 def _write(file: BinaryIO, shard: _Shard) -> Iterator[int]:
     """Write a shard; yields the bytes of data written, as it goes."""
     file.write(shard.header)
-    begun = 0
-    for written in _write_pieces(file, shard.pieces):
-        yield written
-        if file.tell() - begun >= _STEP_BYTES:
-            _begin_writeback(file, begun)
-            begun = file.tell()
-
-
-def _begin_writeback(file: BinaryIO, start: int) -> None:
-    """Have the disk write what lies behind `start` while the next bytes are made: a sync later finds little left.
-
-    On Linux the advice submits dirty pages without waiting, and keeps them: it drops only pages that are clean.
-    """
-    if hasattr(os, "posix_fadvise"):
-        file.flush()
-        os.posix_fadvise(file.fileno(), start, file.tell() - start, os.POSIX_FADV_DONTNEED)
+    yield from _write_pieces(file, shard.pieces)
 
 
 def _write_pieces(file: BinaryIO, pieces: Sequence[Location | PlannedTensor]) -> Iterator[int]:
