@@ -27,7 +27,7 @@ from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from .arguments import bind, flattened, named_arguments, unbind
 from .attention import STANDS_FOR, whole_attention
 from .functional import Storage, is_projection, mutated_buffers
-from .layers import plain_averages, read_layer
+from .layers import read_layer
 from .lines import refusal, source_line
 from .rules import RULES
 from .sizes import size_of
@@ -165,13 +165,14 @@ class _Reader:
             )
         args, kwargs = unbind(self.module, examples)
         self.module.train()
+        # A layer with statistics is read as a whole, and its formula in evaluation is the shorter one to trace.
+        statistics = [self.modules[path] for path in self.leaves if self.modules[path]._buffers]
         while True:
             try:
                 with (
                     named_arguments(self.module, self.arguments),
-                    plain_averages([self.modules[path] for path in self.leaves]),
                     self._hooks(),
-                    self.watch.watching(self.modules),
+                    self.watch.watching(self.modules, statistics),
                     whole_attention(),
                 ):
                     return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)

@@ -7,8 +7,7 @@ leaf: its operations are read instead. `TORCH` writes them.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,19 +29,6 @@ def read_layer(module: Any) -> Reading | None:
         if name in LEAVES:
             return LEAVES[name](module) if type(module).forward is kind.forward else None
     return None
-
-
-@contextlib.contextmanager
-def plain_averages(modules: Sequence[Any]) -> Generator[None]:
-    """Give batch norms with a cumulative average a plain one: the layer is read as a whole, its formula is not."""
-    cumulative = [m for m in modules if getattr(m, "momentum", 0) is None]
-    try:
-        for module in cumulative:
-            module.momentum = 0.1
-        yield
-    finally:
-        for module in cumulative:
-            module.momentum = None
 
 
 def _linear(m: Any) -> Reading:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -52,8 +52,13 @@ class Watch:
     _log: list[tuple[Site, Place]] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def watching(self, modules: Mapping[str, Any]) -> Generator[None]:
-        """While entered, note every read; hooks and the attribute are as before afterwards."""
+    def watching(self, modules: Mapping[str, Any], evaluated: Collection[Any] = ()) -> Generator[None]:
+        """While entered, note every read; hooks and the attribute are as before afterwards.
+
+        Args:
+            modules: all of them, by path.
+            evaluated: layers of PyTorch whose own code is told that they are evaluated.
+        """
         self._running.clear()
         self._log.clear()
         self.asked.clear()
@@ -63,7 +68,7 @@ class Watch:
                 handles.append(module.register_forward_pre_hook(self._enter(path), with_kwargs=True))
                 handles.append(module.register_forward_hook(lambda *_: self._leave()))
         try:
-            with _attribute(self._read):
+            with _attribute(self._read, evaluated):
                 yield
         finally:
             for handle in handles:
@@ -119,8 +124,11 @@ class Watch:
                 )
 
     def _alike(self, run: _Run, whole: _Run) -> bool:
+        native = [module for module in run.module.modules() if _is_native(module)]  # they keep both of their meanings
         try:
-            with _attribute(lambda module, frame, value: value and (frame.f_code, frame.f_lasti) not in self.evaluated):
+            with _attribute(
+                lambda module, frame, value: value and (frame.f_code, frame.f_lasti) not in self.evaluated, native
+            ):
                 return _trace(run, training=True) == _trace(run, training=False)
         except Exception as error:
             if run is not whole:  # it needs what its callers prepare: objects that hold tensors
@@ -159,10 +167,14 @@ def _kind(run: _Run) -> object:
 
 
 @contextlib.contextmanager
-def _attribute(read: Any) -> Generator[None]:
-    """While entered, what code outside of PyTorch learns from ``module.training`` goes through a function."""
+def _attribute(read: Any, evaluated: Collection[Any] = ()) -> Generator[None]:
+    """While entered, what code outside of PyTorch learns from ``module.training`` goes through a function.
+
+    PyTorch's own code learns the truth, but for modules that are ``evaluated``.
+    """
     import torch
 
+    silent = {id(module) for module in evaluated}
     thread = threading.get_ident()
     own = os.path.dirname(torch.__file__) + os.sep
 
@@ -177,8 +189,10 @@ def _attribute(read: Any) -> Generator[None]:
             except KeyError:
                 raise AttributeError(f"{type(module).__name__!r} object has no attribute 'training'") from None
             frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-            if threading.get_ident() != thread or frame.f_code.co_filename.startswith(own):
+            if threading.get_ident() != thread:
                 return value
+            if frame.f_code.co_filename.startswith(own):
+                return value and id(module) not in silent
             return read(module, frame, value)
 
         def __set__(self, module: Any, value: bool) -> None:
@@ -217,8 +231,7 @@ def _trace(run: _Run, *, training: bool) -> list[object]:
 
     modes = {module: module.training for module in run.module.modules()}
     try:
-        for module in modes:  # PyTorch's own layers keep both of their meanings, whatever the mode
-            module.training = training and not _is_native(module)
+        run.module.train(training)
         with fakes, whole_attention():
             traced = make_fx(call, pre_dispatch=True, _allow_non_fake_inputs=True)(*tensors)
     finally:

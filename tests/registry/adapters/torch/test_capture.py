@@ -125,6 +125,18 @@ class BySetting(nn.Module):
         return self.second(self.linear(self.first(x)))
 
 
+class AsksItsNorm(nn.Module):
+    """The layer whose flag it reads is traced in evaluation, which must not show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        x = self.norm(x)
+        return x * 3 if self.norm.training else x
+
+
 class ByNumber(nn.Module):
     """Numbered layers, of which one goes another way."""
 
@@ -164,6 +176,7 @@ class Drop(nn.Module):
         (AsksItsParent, "AsksItsParent"),
         (ChangesABuffer, "ChangesABuffer"),
         (BySetting, "second"),
+        (AsksItsNorm, "AsksItsNorm"),
         (ByNumber, r"layers\.1"),
     ],
 )
