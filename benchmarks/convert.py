@@ -2,9 +2,8 @@
 
     python benchmarks/convert.py [memory file llama] [--rounds 5]
 
-memory: `ivyhub.transpile` of a live module against `torch.export.export` of it with the same dynamic sizes (CPU
-    seconds), and the steps that it consists of. The module is in training mode, as it is captured: a fused attention
-    with dropout traces as many more operations than one without. The last column has it in evaluation.
+memory: `ivyhub.transpile` of a live module against `torch.export.export` of it in evaluation, with the same dynamic
+    sizes (CPU seconds), and the steps that it consists of.
 file: a checkpoint of BERT-large (1.3 GB, random values) written as an export's weights against `cp`, and `cp` with
     `sync` of the copy, as the writer syncs too. The memory of the whole conversion, capture and source included, is
     that above the imports.
@@ -43,15 +42,17 @@ def spread(found: tuple[float, float, float]) -> str:
 
 
 def modules() -> dict[str, tuple[Any, dict[str, Any], dict[str, dict[int, str]]]]:
-    """Live modules with example inputs and dynamic sizes: one of MiniLM's size, and one of three layers."""
+    """Live modules with example inputs and dynamic sizes: of MiniLM's size, a ResNet-50, and one of three layers."""
     import torch
-    from transformers import BertConfig, BertModel
+    from transformers import BertConfig, BertModel, ResNetConfig, ResNetModel
 
     config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
     perceptron = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
+    images = {"pixel_values": {0: "batch"}}
     words = {name: torch.ones(2, 16, dtype=torch.long) for name in DYNAMIC}  # each its own: one tensor is one input
     return {
-        "MiniLM": (BertModel(config).eval(), words, DYNAMIC),
+        "MiniLM": (BertModel(config), words, DYNAMIC),
+        "ResNet-50": (ResNetModel(ResNetConfig()), {"pixel_values": torch.ones(2, 3, 64, 64)}, images),
         "MLP": (perceptron, {"input": torch.ones(2, 64)}, {"input": {0: "batch"}}),
     }
 
@@ -67,16 +68,13 @@ def memory(rounds: int) -> None:
     for name, (module, inputs, dynamic) in modules().items():
         sizes = {word: dict.fromkeys(axes, torch.export.Dim.AUTO) for word, axes in dynamic.items()}
 
-        def export(train: bool, module: Any = module, inputs: Any = inputs, sizes: Any = sizes) -> None:
-            torch.export.export(module.train(train), (), inputs, dynamic_shapes=sizes)
+        def export(module: Any = module, inputs: Any = inputs, sizes: Any = sizes) -> None:
+            torch.export.export(module.eval(), (), inputs, dynamic_shapes=sizes)
 
         def transpile(to: str, module: Any = module, inputs: Any = inputs, dynamic: Any = dynamic) -> None:
             ivyhub.transpile(module, to=to, kwargs=inputs, dynamic=dynamic)
 
-        contestants: dict[str, Callable[[], None]] = {
-            "export": lambda export=export: export(True),
-            "evaluated": lambda export=export: export(False),
-        }
+        contestants: dict[str, Callable[[], None]] = {"export": export}
         contestants |= {to: lambda to=to, transpile=transpile: transpile(to) for to in TARGETS}
         times: dict[str, list[float]] = {who: [] for who in contestants}
         for turn in range(rounds + 1):
@@ -84,14 +82,13 @@ def memory(rounds: int) -> None:
                 seconds = cpu_seconds(function)
                 if turn:  # the first one imports what is imported on first use
                     times[who].append(seconds)
-        found, evaluated = ratios(times, "export"), ratios(times, "evaluated")
+        found = ratios(times, "export")
         for to in TARGETS:
             excess = [own - 1.3 * base for own, base in zip(times[to], times["export"], strict=True)]
             row = name, to, f"{median(times['export']):.2f}", f"{median(times[to]):.2f}", spread(found[to])
-            rows.append((*row, f"{median(excess):+.2f}", spread(evaluated[to])))
+            rows.append((*row, f"{median(excess):+.2f} ({min(excess):+.2f} to {max(excess):+.2f})"))
             parts.append((name, to, *(f"{median(part):.2f}" for part in steps(module, inputs, dynamic, to, rounds))))
-    heads = "module", "to", "torch.export CPU s", "transpile CPU s", "ratio (min-max)", "beyond 1.3 x, s"
-    table((*heads, "ratio in evaluation"), rows)
+    table(("module", "to", "torch.export CPU s", "transpile CPU s", "ratio (min-max)", "beyond 1.3 x, s"), rows)
     print()
     table(("module", "to", "capture", "simplify", "emit", "write", "load"), parts)
 
