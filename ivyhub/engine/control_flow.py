@@ -10,7 +10,8 @@ Where it is differentiable: everything in PyTorch and TensorFlow; in JAX all but
     >>> import numpy as np
     >>> fori_loop(0, 4, lambda i, x: x * 2.0, np.ones(2))
     array([16., 16.])
-    >>> scan(lambda total, x: (total + x, total), np.asarray(0.0), np.arange(4.0))
+    >>> total, before = scan(lambda total, x: (total + x, total), np.asarray(0.0), np.arange(4.0))
+    >>> float(total), before
     (6.0, array([0., 0., 1., 3.]))
 """
 
@@ -46,7 +47,7 @@ def cond(predicate: Array, then: Callable[..., Tree], orelse: Callable[..., Tree
     Example:
         >>> import numpy as np
         >>> x = np.asarray(-3.0)
-        >>> cond(x > 0, lambda x: x, lambda x: -x, x)
+        >>> float(cond(x > 0, lambda x: x, lambda x: -x, x))
         3.0
     """
     if isinstance(predicate, bool):
@@ -92,7 +93,7 @@ def switch(index: Array, branches: Sequence[Callable[..., Tree]], *operands: Tre
 
     Example:
         >>> import numpy as np
-        >>> switch(np.asarray(1), [lambda x: x, lambda x: x * 10], np.asarray(3))
+        >>> int(switch(np.asarray(1), [lambda x: x, lambda x: x * 10], np.asarray(3)))
         30
     """
     if not branches:
@@ -115,7 +116,7 @@ def while_loop(test: Callable[[Tree], Array], body: Callable[[Tree], Tree], init
 
     Example:
         >>> import numpy as np
-        >>> while_loop(lambda x: x < 100, lambda x: x * 3, np.asarray(2))
+        >>> int(while_loop(lambda x: x < 100, lambda x: x * 3, np.asarray(2)))
         162
     """
     parts = Split(init)
