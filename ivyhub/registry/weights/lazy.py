@@ -169,12 +169,13 @@ def _slabs(view: np.ndarray, nbytes: int) -> Iterator[np.ndarray]:
 def _contiguous(view: np.ndarray) -> np.ndarray:
     """A C-ordered copy of a strided view, four times as fast as `np.ascontiguousarray` on wide transposes.
 
-    A row length that is a power of two maps a column onto a few cache sets. The slab is first copied in the order
-    of its memory into rows one cache line longer, and re-ordered from there.
+    That one walks down the columns of memory and touches a cache line again for each of its numbers; here every line
+    of the copy is filled at once.
     """
-    order = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
-    source = view.transpose(order)
+    if view.ndim < 2 or view.strides[-1] == view.itemsize:
+        return np.ascontiguousarray(view)
+    made = np.empty(view.shape, view.dtype)
     line = max(1, 64 // view.itemsize)
-    padded = np.empty((*source.shape[:-1], source.shape[-1] + line), view.dtype)[..., : source.shape[-1]]
-    padded[...] = source
-    return np.ascontiguousarray(padded.transpose(np.argsort(order)))
+    for start in range(0, view.shape[-1], line):
+        made[..., start : start + line] = view[..., start : start + line]
+    return made
