@@ -77,7 +77,7 @@ def to_numpy(x: jax.Array, dtype: Any, copy: bool | None) -> np.ndarray:
 def dlpack(x: jax.Array, max_version: tuple[int, int] | None = None, **options: Any) -> Any:
     if max_version is not None and max_version < (1, 0):
         max_version = None  # a capsule without a version, as all were before 1.0; JAX refuses to be asked below 0.5
-    return x.__dlpack__(max_version=max_version, **options)
+    return x.__dlpack__(max_version=max_version, **options)  # pyright: ignore[reportCallIssue] the stub is older
 
 
 def dlpack_device(x: jax.Array) -> tuple[Any, int]:
