@@ -16,7 +16,8 @@ from typing import Any
 
 from ..errors import EngineError, IvyhubError
 from .backends import framework_of, load
-from .transforms import TRACING, owner_of, result_of
+from .machinery import TRACING
+from .transforms import owner_of, result_of
 from .trees import Split
 
 

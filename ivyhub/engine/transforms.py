@@ -25,17 +25,13 @@ with `vmap`, and says of the others that it has no gradients.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
-from . import ops
-from .backends import dtype_name, framework_of, is_floating, load
+from . import machinery, ops
+from .backends import dtype_name, framework_of, is_floating
 from .trees import Split, Tree, broadcast, flatten, is_array, leaves, tree_map
-
-TRACING: ContextVar[bool] = ContextVar("ivyhub_jit", default=False)
-"""Whether a function is being traced for PyTorch's `jit`: a compiled one inside of it is a part of it."""
 
 Function = Callable[..., Any]
 Arrays = list[Any]
@@ -103,7 +99,7 @@ def value_and_grad(
             result = result_of("grad", owner, found)
             return scalar, result.arrays[1:]
 
-        value, aux, gradients = _value_and_grad(owner, run, parts.arrays)
+        value, aux, gradients = machinery.value_and_grad(owner, run, parts.arrays)
         gradient = parts.alone(gradients)
         return result.joined([value, *aux]), gradient[0] if isinstance(argnums, int) else gradient
 
@@ -156,10 +152,10 @@ def vjp(function: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tupl
     def run(*arrays: Any) -> tuple[Arrays, Arrays]:
         nonlocal result, smooth
         result = result_of("vjp", owner, function(*parts.joined(arrays)))
-        smooth = Split(result.arrays, _is_differentiable)
-        return smooth.arrays, [leaf for leaf in result.arrays if not _is_differentiable(leaf)]
+        smooth = Split(result.arrays, machinery.is_differentiable)
+        return smooth.arrays, [leaf for leaf in result.arrays if not machinery.is_differentiable(leaf)]
 
-    outputs, others, pull = _vjp(owner, run, parts.arrays)
+    outputs, others, pull = machinery.vjp(owner, run, parts.arrays)
     rest = iter(others)
     whole = [leaf if leaf is not None else next(rest) for leaf in smooth.alone(outputs)]
 
@@ -168,7 +164,7 @@ def vjp(function: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tupl
         wanted = flatten(result.joined(smooth.alone(outputs)))[1]
         if structure not in (wanted, result.structure):
             raise EngineError(f"vjp expected cotangents of the structure {wanted}, received {structure}")
-        given = [leaf for leaf in given if _is_differentiable(leaf)]
+        given = [leaf for leaf in given if machinery.is_differentiable(leaf)]
         for cotangent, output in zip(given, outputs, strict=True):
             _check_like("vjp", "a cotangent", cotangent, output)
         return parts.alone(pull(given))
@@ -196,7 +192,7 @@ def jvp(function: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -
     primals = tuple(primals)
     owner = owner_of("jvp", primals)
     parts = _differentiable("jvp", primals)
-    directions = [leaf for leaf in leaves(tuple(tangents)) if _is_differentiable(leaf)]
+    directions = [leaf for leaf in leaves(tuple(tangents)) if machinery.is_differentiable(leaf)]
     if len(directions) != len(parts.arrays):
         raise EngineError(f"jvp expected {len(parts.arrays)} tangents, one a primal, received {len(directions)}")
     for primal, tangent in zip(parts.arrays, directions, strict=True):
@@ -208,8 +204,8 @@ def jvp(function: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -
         result = result_of("jvp", owner, function(*parts.joined(arrays)))
         return result.arrays
 
-    outputs, derivatives = _jvp(owner, run, parts.arrays, directions)
-    known = [d if _is_differentiable(y) else None for y, d in zip(outputs, derivatives, strict=True)]
+    outputs, derivatives = machinery.jvp(owner, run, parts.arrays, directions)
+    known = [d if machinery.is_differentiable(y) else None for y, d in zip(outputs, derivatives, strict=True)]
     return result.joined(outputs), result.alone(known)
 
 
@@ -257,10 +253,10 @@ def vmap(function: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
             result = result_of("vmap", owner, function(*args, **kwargs))
             return result.arrays
 
-        outputs = _vmap(owner, run, [flat[i] for i, _ in mapped], [axis for _, axis in mapped])
+        outputs = machinery.vmap(owner, run, [flat[i] for i, _ in mapped], [axis for _, axis in mapped])
         places = broadcast(out_axes, result.joined(outputs)) if not isinstance(out_axes, int) else None
         kept = [out_axes] * len(outputs) if places is None else [places[i] for i in result.places]
-        return result.joined(_moved(output, 0, axis) for output, axis in zip(outputs, kept, strict=True))
+        return result.joined(machinery.moved(output, 0, axis) for output, axis in zip(outputs, kept, strict=True))
 
     return transformed
 
@@ -299,7 +295,7 @@ def checkpoint(function: Function) -> Function:
             result = result_of("checkpoint", owner, function(*args, **kwargs))
             return result.arrays
 
-        outputs = _checkpoint(owner, function, run, parts.arrays)
+        outputs = machinery.checkpoint(owner, function, run, parts.arrays)
         return result.joined(outputs)
 
     return transformed
@@ -343,7 +339,7 @@ def custom_gradient(function: Function) -> Function:
 
             return found.arrays, pull
 
-        outputs = _with_gradient(owner, run, parts.arrays)
+        outputs = machinery.with_gradient(owner, run, parts.arrays)
         return result.joined(outputs)
 
     return transformed
@@ -379,14 +375,8 @@ def owner_of(name: str, tree: Tree, *, gradients: bool = True) -> str:
     return owner
 
 
-def _is_differentiable(leaf: Any) -> bool:
-    return framework_of(leaf) is not None and (
-        is_floating(found := dtype_name(leaf.dtype)) or found.startswith("complex")
-    )
-
-
 def _differentiable(name: str, tree: Tree) -> Split:
-    parts = Split(tree, _is_differentiable)
+    parts = Split(tree, machinery.is_differentiable)
     if not parts.arrays:
         found = ", ".join(dtype_name(leaf.dtype) for leaf in leaves(tree) if framework_of(leaf)) or "no array"
         raise DTypeError(f"{name} expected floating-point arrays to differentiate, received {found}")
@@ -424,179 +414,6 @@ def _gradients_like(args: tuple[Any, ...], gradients: Sequence[Any]) -> Arrays:
             raise EngineError(f"custom_gradient expected {len(arrays)} arrays in a gradient, received {len(found)}")
         out += [ops.multiply(array, 0) if each is None else each for array, each in zip(arrays, found, strict=True)]
     return out
-
-
-def _listed(result: Any) -> Arrays:
-    return list(result) if isinstance(result, tuple | list) else [result]
-
-
-def _moved(array: Any, source: int, destination: int) -> Any:
-    if source == destination:
-        return array
-    order = [axis for axis in range(len(array.shape)) if axis != source % len(array.shape)]
-    order.insert(destination % len(array.shape), source)
-    return ops.transpose(array, axes=tuple(order))
-
-
-# -- the machinery of each framework ---------------------------------------------------------------------------------
-
-
-def _value_and_grad(owner: str, run: Function, arrays: Arrays) -> tuple[Any, Arrays, Arrays]:
-    """The value, the other results and the gradients of ``run``, which returns (scalar, others)."""
-    framework = load(owner)
-    places = tuple(range(len(arrays)))
-    if owner == "jax":
-        (value, others), gradients = framework.value_and_grad(run, argnums=places, has_aux=True)(*arrays)
-        return value, others, _conjugated(gradients)
-    if owner == "torch":
-        gradients, (value, others) = framework.func.grad_and_value(run, argnums=places, has_aux=True)(*arrays)
-        return value, others, list(gradients)
-    with framework.GradientTape() as tape:
-        arrays = [framework.identity(array) for array in arrays]  # one tensor given twice is two arguments
-        tape.watch(arrays)
-        value, others = run(*arrays)
-    return value, others, _pull(tape, value, arrays, None)
-
-
-def _vjp(owner: str, run: Function, arrays: Arrays) -> tuple[Arrays, Arrays, Callable[[Arrays], Arrays]]:
-    """The differentiable results, the others, and the product with the Jacobian."""
-    framework = load(owner)
-    if owner == "jax":
-        outputs, pull, others = framework.vjp(run, *arrays, has_aux=True)
-        return outputs, others, lambda cotangents: _conjugated(pull(_conjugated(cotangents)))
-    if owner == "torch":
-        outputs, pull, others = framework.func.vjp(run, *arrays, has_aux=True)
-        return outputs, others, lambda cotangents: list(pull(cotangents))
-    with framework.GradientTape(persistent=True) as tape:
-        arrays = [framework.identity(array) for array in arrays]
-        tape.watch(arrays)
-        outputs, others = run(*arrays)
-    return outputs, others, lambda cotangents: _pull(tape, outputs, arrays, cotangents)
-
-
-def _pull(tape: Any, outputs: Any, arrays: Arrays, cotangents: Any) -> Arrays:
-    framework = load("tensorflow")
-    zero = framework.UnconnectedGradients.ZERO
-    found = tape.gradient(outputs, arrays, output_gradients=cotangents, unconnected_gradients=zero)
-    return [framework.convert_to_tensor(each) for each in found]  # those of gathers come as IndexedSlices
-
-
-def _conjugated(arrays: Sequence[Any]) -> Arrays:
-    """JAX's gradients in the convention of the others: conj(∂f/∂z) points upwards."""
-    return [array.conj() if dtype_name(array.dtype).startswith("complex") else array for array in arrays]
-
-
-def _jvp(owner: str, run: Function, arrays: Arrays, tangents: Arrays) -> tuple[Arrays, Arrays]:
-    framework = load(owner)
-    if owner == "jax":
-        return framework.jvp(run, tuple(arrays), tuple(tangents))
-    if owner == "torch":
-        return framework.func.jvp(run, tuple(arrays), tuple(tangents))
-    arrays = [framework.identity(array) for array in arrays]
-    with framework.autodiff.ForwardAccumulator(arrays, tangents) as accumulator:
-        outputs = run(*arrays)
-    zero = framework.UnconnectedGradients.ZERO
-    return outputs, [accumulator.jvp(output, unconnected_gradients=zero) for output in outputs]
-
-
-def _vmap(owner: str, run: Function, arrays: Arrays, axes: Sequence[int]) -> Arrays:
-    """The results of ``run`` with the mapped axis first."""
-    framework = load(owner)
-    if owner == "jax":
-        return framework.vmap(run, in_axes=tuple(axes))(*arrays)
-    if owner == "torch":
-        return list(framework.func.vmap(run, in_dims=tuple(axes))(*arrays))
-    arrays = [_moved(array, axis, 0) for array, axis in zip(arrays, axes, strict=True)]
-    if owner == "tensorflow":
-        return _listed(framework.vectorized_map(lambda each: run(*each), tuple(arrays)))
-    results = [run(*each) for each in zip(*arrays, strict=True)]
-    return [framework.stack(each) for each in zip(*results, strict=True)]
-
-
-def _checkpoint(owner: str, function: Function, run: Function, arrays: Arrays) -> Arrays:
-    if owner == "jax":
-        return load(owner).checkpoint(run)(*arrays)
-    if owner == "tensorflow":
-        return _listed(load(owner).recompute_grad(run)(*arrays))
-    torch = load("torch")
-    if torch._C._functorch.peek_interpreter_stack() is None:
-        return _listed(torch.utils.checkpoint.checkpoint(run, *arrays, use_reentrant=False))
-
-    if any(torch._C._functorch.is_gradtrackingtensor(leaf) for leaf in _closed_over(function, set())):
-        raise EngineError(
-            "checkpoint received a function that closes over an array which is differentiated",
-            hint="make it an argument of the function: its gradient would be lost",
-        )
-
-    def forget(*inputs: Any) -> tuple[Arrays, Callable[..., Arrays]]:
-        def pull(*cotangents: Any) -> Arrays:
-            parts = Split(list(inputs), _is_differentiable)
-            _, pullback = torch.func.vjp(lambda *each: run(*parts.joined(each)), *parts.arrays)
-            return parts.alone(pullback(list(cotangents)))
-
-        return run(*inputs), pull
-
-    return _with_gradient("torch", forget, arrays)
-
-
-def _closed_over(function: Any, seen: set[int]) -> Iterator[Any]:
-    """The tensors that a function and those that it calls by name close over, as far as Python shows it."""
-    seen.add(id(function))
-    for cell in getattr(function, "__closure__", None) or ():
-        try:
-            content = cell.cell_contents
-        except ValueError:  # a name that is bound later
-            continue
-        for leaf in leaves(content):
-            if framework_of(leaf) is not None:
-                yield leaf
-            elif id(leaf) not in seen:
-                yield from _closed_over(leaf, seen)
-
-
-def _with_gradient(owner: str, run: Function, arrays: Arrays) -> Arrays:
-    """The results of ``run``, which returns (results, pullback), with that pullback."""
-    framework = load(owner)
-    if owner == "jax":
-
-        def paired(*given: Any) -> tuple[Arrays, Callable[[Arrays], tuple[Any, ...]]]:
-            outputs, pull = run(*given)
-            return outputs, lambda cotangents: tuple(_conjugated(pull(*_conjugated(cotangents))))
-
-        return framework.custom_gradient(paired)(*arrays)
-    if owner == "tensorflow":
-        return _listed(framework.custom_gradient(run)(*arrays))
-    outside = TRACING.get() and framework._C._functorch.peek_interpreter_stack() is None
-    if outside and any(array.requires_grad for array in arrays):
-        raise EngineError(
-            "custom_gradient in jit received a tensor that is differentiated from outside of it",
-            hint="take the gradient inside of jit: what PyTorch compiles keeps no gradient of its own",
-        )
-    return list(_torch_function(framework).apply(run, *arrays))
-
-
-@functools.cache
-def _torch_function(torch: Any) -> Any:
-    def forward(run: Function, *arrays: Any) -> tuple[Any, ...]:
-        outputs, _ = run(*arrays)
-        given = {id(array) for array in arrays}
-        return tuple(output.view_as(output) if id(output) in given else output for output in outputs)
-
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-        ctx.run = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
-
-    def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
-        _, pullback = ctx.run(*ctx.saved_tensors)
-        return (None, *pullback(*cotangents))
-
-    body = {
-        "forward": staticmethod(forward),
-        "setup_context": staticmethod(setup_context),
-        "backward": staticmethod(backward),
-        "generate_vmap_rule": True,
-    }
-    return type("WithGradient", (torch.autograd.Function,), body)
 
 
 __all__ = ["checkpoint", "custom_gradient", "grad", "jvp", "stop_gradient", "value_and_grad", "vjp", "vmap"]

@@ -35,5 +35,6 @@ from .resizing import *
 from .scatter import *
 from .shape import *
 from .signal import *
+from .trigonometry import *
 
 __all__ = list(OPS)  # pyright: ignore[reportUnsupportedDunderAll] the table of operations is the list

@@ -9,10 +9,11 @@ from ..dims import Size
 from ..op import Array, op
 from ..spec import Spec, floating_specs, normalize_axis, same_as_first, spec_of
 from .creation import arange, created
-from .elementwise import abs, astype, clip, erf, exp, expm1, log1p, maximum, rsqrt, sqrt, square, tanh, where
+from .elementwise import abs, astype, clip, erf, exp, expm1, log1p, maximum, rsqrt, sqrt, square, where
 from .indexing import sort
 from .reduction import cumulative_sum, logsumexp, max, mean, sum
 from .shape import reshape, split
+from .trigonometry import tanh
 
 _ROOT_HALF = 0.7071067811865476  # √½
 _ROOT_2_OVER_PI = 0.7978845608028654  # √(2/π)

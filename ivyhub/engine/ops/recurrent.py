@@ -13,10 +13,10 @@ from ...errors import DTypeError, ShapeError
 from ..op import Array, op
 from ..spec import Spec, spec_of
 from .activation import relu, sigmoid
-from .elementwise import tanh
 from .indexing import getitem
 from .linalg import linear
 from .shape import concat, flip, split, stack, transpose
+from .trigonometry import tanh
 
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 

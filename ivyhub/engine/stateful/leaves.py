@@ -188,6 +188,12 @@ def pads(padding: Padding, kernel: Sequence[int], dilation: Sequence[int]) -> tu
     return tuple((side, side) if isinstance(side, int) else (side[0], side[1]) for side in sides)
 
 
+def check_groups(groups: int, in_channels: int, out_channels: int) -> None:
+    """Raise `EngineError` where channels do not come in equal groups."""
+    if in_channels % groups or out_channels % groups:
+        raise EngineError(f"expected channels in {groups} equal groups, received {in_channels} and {out_channels}")
+
+
 class _ConvOfRank(Conv):
     rank: ClassVar[int]
 
@@ -205,8 +211,7 @@ class _ConvOfRank(Conv):
         padding_mode: str = "constant",
     ) -> None:
         kernel, spread = each(kernel_size, self.rank), each(dilation, self.rank)
-        if in_channels % groups or out_channels % groups:
-            raise EngineError(f"expected channels in {groups} equal groups, received {in_channels} and {out_channels}")
+        check_groups(groups, in_channels, out_channels)
         super().__init__(
             *(in_channels, out_channels, kernel, each(stride, self.rank), pads(padding, kernel, spread), spread),
             *(groups, use_bias, channel_axis),

@@ -10,7 +10,7 @@ from ...errors import EngineError
 from .. import ops
 from ..op import Array
 from . import initialisers
-from .leaves import Padding, each, pads
+from .leaves import Padding, check_groups, each, pads
 from .module import Module, Parameter
 
 
@@ -129,8 +129,7 @@ class _ConvTransposeOfRank(Module):
         channel_axis: int = 1,
         output_padding: int | Sequence[int] = 0,
     ) -> None:
-        if in_channels % groups or out_channels % groups:
-            raise EngineError(f"expected channels in {groups} equal groups, received {in_channels} and {out_channels}")
+        check_groups(groups, in_channels, out_channels)
         kernel, spread = each(kernel_size, self.rank), each(dilation, self.rank)
         self.settings: dict[str, Any] = {
             "strides": each(stride, self.rank),

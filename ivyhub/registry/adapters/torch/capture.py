@@ -30,7 +30,7 @@ from .functional import Storage, is_projection, mutated_buffers
 from .layers import read_layer
 from .lines import refusal, source_line
 from .rules import RULES
-from .sizes import size_of
+from .sizes import size_of, widened
 from .state import Attributes
 from .training import Watch
 from .trees import pytree_of_torch, to_numpy, unflatten
@@ -108,7 +108,7 @@ class _Reader:
     # -- the trace -----------------------------------------------------------------------------------------------
 
     def read(self) -> Capture:
-        names, examples = list(self.arguments), self._examples()
+        names, examples = list(self.arguments), widened(self.arguments, self.dynamic)
         program = self._export(names, examples)
         self.program = program
         self.mutated = mutated_buffers(program)
@@ -181,28 +181,6 @@ class _Reader:
             except Exception as error:  # torch.export raises many kinds; each means that it refused the module
                 if not self.watch.evaluate_before(error):
                     raise refusal(self.module, error) from error
-
-    def _examples(self) -> dict[str, Any]:
-        """Inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants."""
-        torch = self.torch
-
-        def widen(name: str, leaf: Any) -> Any:
-            if not isinstance(leaf, torch.Tensor):
-                return leaf
-            for axis in self.dynamic.get(name, {}):
-                if not -leaf.ndim <= axis < leaf.ndim:
-                    raise CaptureError(f"dynamic names axis {axis} of {name!r}, which has {leaf.ndim} axes")
-                if leaf.shape[axis] < 2:
-                    shape = list(leaf.shape)
-                    shape[axis] = 2
-                    leaf = torch.zeros(shape, dtype=leaf.dtype, device=leaf.device)
-            return leaf.detach().clone()  # torch.export takes one tensor given twice for one input
-
-        pytree = pytree_of_torch()
-        return {
-            name: pytree.tree_map(lambda leaf, n=name: widen(n, leaf), argument)
-            for name, argument in self.arguments.items()
-        }
 
     @contextlib.contextmanager
     def _hooks(self) -> Generator[None]:

@@ -1,4 +1,4 @@
-"""Sizes of ``torch.export`` (sympy expressions) as sizes of the engine."""
+"""Sizes of ``torch.export`` (sympy expressions) as sizes of the engine, and examples that keep them symbolic."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ....engine.dims import Dim, Size, floordiv, maximum, minimum, mod, product
 from ....errors import CaptureError
+from .trees import pytree_of_torch
 
 
 def size_of(expression: Any, symbols: Mapping[str, Size]) -> Any:
@@ -57,3 +58,28 @@ def _fold(function: Any, args: list[Any]) -> Any:
     for arg in args[1:]:
         result = function(result, arg)
     return result
+
+
+def widened(arguments: Mapping[str, Any], dynamic: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
+    """Example inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants.
+
+    Raises `CaptureError` on an axis that an input does not have.
+    """
+    import torch
+
+    def widen(name: str, leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        for axis in dynamic.get(name, {}):
+            if not -leaf.ndim <= axis < leaf.ndim:
+                raise CaptureError(f"dynamic names axis {axis} of {name!r}, which has {leaf.ndim} axes")
+            if leaf.shape[axis] < 2:
+                shape = list(leaf.shape)
+                shape[axis] = 2
+                leaf = torch.zeros(shape, dtype=leaf.dtype, device=leaf.device)
+        return leaf.detach().clone()  # torch.export takes one tensor given twice for one input
+
+    pytree = pytree_of_torch()
+    return {
+        name: pytree.tree_map(lambda leaf, n=name: widen(n, leaf), argument) for name, argument in arguments.items()
+    }

@@ -1,9 +1,8 @@
 """The body of one emitted method: steps of a function as statements.
 
 Three passes. `_roll` finds repeated children that feed each other and makes loops of them. `_Writer` turns steps into
-statements over numbered placeholders, inlining what the source wrote on one line. `_name` gives the placeholders
-names: the source's own where it is known, the same name again where the old value is no longer needed, as a person
-would write it.
+statements over numbered placeholders, inlining what the source wrote on one line. `locals.Namer` gives the
+placeholders names.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,40 +21,11 @@ from ....engine.template import literal
 from ...weights import Step as WeightStep
 from ...weights import Transpose
 from . import control
-from .names import KEYWORDS, identifier, numbered, singular
+from .locals import Assign, Method, Namer
+from .names import identifier, singular
 from .style import Callee, Style, name
 
 INLINE_WIDTH = 60  # an inlined operand longer than this is given a name instead
-
-
-@dataclass
-class Method:
-    """One emitted method.
-
-    Attributes:
-        parameters: argument names after ``self``, in order; the last ones may be sizes.
-        body: its statements.
-        sizes: how many of the parameters are sizes, which are integers.
-        returns: the annotation of the result, where "{array}" stands for an array's, or "" for a result of many kinds.
-        records: the named results that it builds, name to field names.
-        training: whether it needs the training argument.
-    """
-
-    parameters: list[str]
-    body: list[ast.stmt]
-    records: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    training: bool = False
-    sizes: int = 0
-    returns: str = ""
-
-    def signature(self, array: str) -> list[str]:
-        """The parameters with their annotations."""
-        arrays = len(self.parameters) - self.sizes
-        return [f"{word}: {array if i < arrays else 'int'}" for i, word in enumerate(self.parameters)]
-
-    def arrow(self, array: str) -> str:
-        """The annotation of the result with its arrow, or ""."""
-        return f" -> {self.returns.format(array=array)}" if self.returns else ""
 
 
 @dataclass
@@ -72,23 +42,6 @@ class _Loop:
     @property
     def outputs(self) -> tuple[Value, ...]:
         return self.runs[-1].outputs
-
-
-@dataclass
-class _Assign:
-    """Placeholders for targets (values), and an expression over placeholders.
-
-    Without targets it is a return, or a new value of the buffer at ``buffer`` (its module and its name there), or
-    a call for its effect.
-    """
-
-    targets: list[Value]
-    expression: ast.expr
-    hints: Sequence[str] = ()  # names that the source gave the targets, where they are no hints of the values
-    loop: tuple[str, ast.expr, list[tuple[Value, Value]]] | None = None  # item, iterable, [(initial, final)]
-    buffer: tuple[ast.expr, str] | None = None
-    effect: bool = False  # it is run for what it does
-    define: ast.stmt | None = None  # a function that statements after it run
 
 
 def write_method(
@@ -186,7 +139,7 @@ class _Writer:
         self.callees = callees
         self.values: dict[Value, ast.expr] = {}  # how a value is written: its placeholder, or inlined
         self.numbers: dict[str, Value] = {}  # placeholder -> value
-        self.statements: list[_Assign] = []
+        self.statements: list[Assign] = []
         self.records: dict[str, tuple[str, ...]] = {}
         self.defined: list[str] = []  # the functions that it holds
         self.training = False
@@ -218,9 +171,9 @@ class _Writer:
         for path, value in self.function.updates.items():
             module, _, word = path.rpartition(".")
             buffer = self.paths[module], self.style.word(word)
-            self.statements.append(_Assign([], self.values[value], buffer=buffer))
-        self.statements.append(_Assign([], self._result()))
-        return _Namer(self).method()
+            self.statements.append(Assign([], self.values[value], buffer=buffer))
+        self.statements.append(Assign([], self._result()))
+        return Namer(self).method()
 
     def _placeholder(self, value: Value) -> ast.expr:
         word = f"\0{len(self.numbers)}"
@@ -230,7 +183,7 @@ class _Writer:
     def _assign(self, targets: Sequence[Value], tree: ast.expr, hints: Sequence[str] = ()) -> None:
         for value in targets:
             self.values[value] = self._placeholder(value)
-        self.statements.append(_Assign(list(targets), tree, hints))
+        self.statements.append(Assign(list(targets), tree, hints))
 
     def _node(self, node: Node) -> None:
         if not any(self.uses.get(value) for value in node.outputs):
@@ -300,7 +253,7 @@ class _Writer:
             words[key] = control.function_word(key, [*self.style.globals, *self.defined])
             self.defined.append(words[key])
             body = control.definition(words[key], method.parameters, method.body)
-            self.statements.append(_Assign([], ast.Constant(None), define=body))
+            self.statements.append(Assign([], ast.Constant(None), define=body))
         operands = tree_map(self._operand, tuple(list(arg) if isinstance(arg, tuple) else arg for arg in node.args))
         return self.style.adopt(control.expression(node, self.style.framework, operands, words))
 
@@ -360,7 +313,7 @@ class _Writer:
             return
         tree = self._call(run, self.paths[run.function.module])
         if not used:
-            self.statements.append(_Assign([], tree, effect=True))
+            self.statements.append(Assign([], tree, effect=True))
             return
         if len(run.outputs) == 1 and self._is_returned_alone(run.outputs[0]):
             self.values[run.outputs[0]] = tree
@@ -415,7 +368,7 @@ class _Writer:
         child = name(item) if isinstance(first, int) else ast.Subscript(container, name(item), ast.Load())
         body = self._call(loop.runs[0], child)
         self.values = before
-        self.statements.append(_Assign(list(loop.outputs), body, loop=(item, iterable, carried)))
+        self.statements.append(Assign(list(loop.outputs), body, loop=(item, iterable, carried)))
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -469,165 +422,3 @@ def _slice(container: ast.expr, start: int, stop: int, count: int) -> ast.expr:
     low = ast.Constant(start) if start else None
     high = ast.Constant(stop) if stop < count else None
     return ast.Subscript(container, ast.Slice(low, high), ast.Load())
-
-
-class _Namer:
-    """Names for the placeholders of a written body."""
-
-    def __init__(self, writer: _Writer) -> None:
-        self.writer = writer
-        self.values = writer.numbers
-        self.words = {value: word for word, value in writer.numbers.items()}
-        self.names: dict[str, str] = {}
-        self.holder: dict[str, Value] = {}  # name -> the value that bears it now
-        self.last: dict[str, int] = {}  # placeholder -> the statement that reads it last
-        for index, statement in enumerate(writer.statements):
-            for node in ast.walk(statement.expression):
-                if isinstance(node, ast.Name) and node.id in self.values:
-                    self.last[node.id] = index
-            for initial, _ in statement.loop[2] if statement.loop else ():
-                self.last[self.words[initial]] = max(index, self.last.get(self.words[initial], 0))
-
-    def method(self) -> Method:
-        writer, function = self.writer, self.writer.function
-        self.taken = {*KEYWORDS, self.writer.style.instance, *self._free_words()}
-        parameters: list[str] = []
-        for argument, value in function.inputs.items():
-            word = numbered(identifier(argument, self.taken), [*self.taken, *parameters])
-            parameters.append(word)
-            self._hold(word, value)
-        body: list[ast.stmt] = []
-        for index, assign in enumerate(writer.statements):
-            body += self._statement(index, assign)
-        sizes = self._sizes(body)
-        return Method(
-            *([*parameters, *function.sizes], [*sizes, *body], writer.records, writer.training),
-            *(len(function.sizes), writer.returns()),
-        )
-
-    def _free_words(self) -> set[str]:
-        """Words that the expressions use for themselves: modules, functions, sizes."""
-        words = {*self.writer.function.shown, *self.writer.function.sizes}
-        for statement in self.writer.statements:
-            trees = [statement.expression, *([statement.loop[1]] if statement.loop else [])]
-            for tree in trees:
-                words |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not n.id.startswith("\0")}
-        return words
-
-    def _hold(self, word: str, value: Value) -> None:
-        self.names[self.words[value]] = word
-        self.holder[word] = value
-
-    def _is_free(self, word: str, index: int) -> bool:
-        """Whether a name may be bound anew by a statement: nothing reads what it holds afterwards."""
-        if word in self.taken:
-            return False
-        held = self.holder.get(word)
-        return held is None or self.last.get(self.words[held], -1) <= index
-
-    def _choose(self, value: Value, index: int, tree: ast.expr, hint: str = "") -> str:
-        base = identifier(hint or value.hint or self._suggest(value, tree), self.taken)
-        word, count = base, 2
-        while not self._is_free(word, index):
-            word, count = f"{base}_{count}", count + 1
-        return word
-
-    def _suggest(self, value: Value, tree: ast.expr) -> str:
-        """A name for a value that the source never named: what it is the result of."""
-        node = value.node
-        module = node.attributes["module"].rpartition(".")[2] if node is not None and node.op == "call" else ""
-        if module and not module.isdigit():
-            return module
-        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) and _starts_at_self(tree.func):
-            return tree.func.attr
-        operand = (
-            next((v for v in node.operands if self.words.get(v) in self.names), None) if node is not None else None
-        )
-        return self.names[self.words[operand]] if operand is not None else "x"
-
-    def _statement(self, index: int, assign: _Assign) -> list[ast.stmt]:
-        if assign.define is not None:
-            return [assign.define]
-        if assign.buffer is not None:
-            owner, word = assign.buffer
-            return [self.writer.style.update(owner, word, self._rename(assign.expression))]
-        if assign.effect:
-            return [ast.Expr(self._rename(assign.expression))]
-        if not assign.targets:
-            return [ast.Return(self._rename(assign.expression))]
-        if assign.loop is not None:
-            return self._for(index, assign)
-        tree = self._rename(assign.expression)
-        words: list[str] = []
-        for value, hint in zip(assign.targets, assign.hints or [""] * len(assign.targets), strict=True):
-            if self.words[value] in self.last:
-                word = self._choose(value, index, tree, hint)
-                self._hold(word, value)
-            else:
-                word = "_"
-            words.append(word)
-        return [ast.Assign([_target(words)], tree)]
-
-    def _for(self, index: int, assign: _Assign) -> list[ast.stmt]:
-        assert assign.loop is not None
-        item, iterable, carried = assign.loop
-        body: list[ast.stmt] = []
-        for initial, final in carried:
-            word = self.names[self.words[initial]]
-            if self.last.get(self.words[initial], -1) > index:  # still needed after the loop
-                kept = word
-                word = self._choose(final, index, assign.expression)
-                body.append(ast.Assign([_target([word])], name(kept)))
-            self._hold(word, final)
-        for value in assign.targets:
-            if self.words[value] not in self.names:
-                self._hold(self._choose(value, index, assign.expression), value)
-        word = numbered(item.removeprefix("\0item"), {*self.taken, *self.holder})
-        self.names[item] = word
-        call = self._rename(assign.expression)
-        targets = _target([self.names[self.words[value]] for value in assign.targets])
-        loop = ast.For(ast.Name(word, ast.Store()), self._rename(iterable), [ast.Assign([targets], call)], [])
-        return [*body, loop]
-
-    def _rename(self, tree: ast.expr) -> ast.expr:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and node.id.startswith("\0"):
-                node.id = self.names[node.id]
-        return tree
-
-    def _sizes(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        """Statements that read the symbols which the body uses off the shapes that show them."""
-        used = {n.id for stmt in body for n in ast.walk(stmt) if isinstance(n, ast.Name)}
-        wanted: dict[Value, dict[int, str]] = {}
-        for symbol, (value, axis) in self.writer.function.shown.items():
-            if symbol in used:
-                wanted.setdefault(value, {})[axis] = symbol
-        arguments = dict(zip(self.writer.function.inputs.values(), self.writer.function.inputs, strict=True))
-        out: list[ast.stmt] = []
-        for value, axes in wanted.items():
-            array = name(self._argument(value, arguments[value]))
-            shape = self.writer.style.shape(array)
-            if len(axes) == 1:
-                ((axis, symbol),) = axes.items()
-                out.append(ast.Assign([_target([symbol])], ast.Subscript(shape, ast.Constant(axis), ast.Load())))
-                continue
-            end = max(axes) + 1
-            words = [axes.get(axis, "_") for axis in range(end)]
-            if end < value.ndim:
-                shape = ast.Subscript(shape, ast.Slice(None, ast.Constant(end)), ast.Load())
-            out.append(ast.Assign([_target(words)], shape))
-        return out
-
-    def _argument(self, value: Value, argument: str) -> str:
-        return self.names[self.words[value]]
-
-
-def _starts_at_self(tree: ast.expr) -> bool:
-    while isinstance(tree, ast.Attribute | ast.Subscript):
-        tree = tree.value
-    return isinstance(tree, ast.Name) and tree.id == "self"
-
-
-def _target(words: Sequence[str]) -> ast.expr:
-    names: list[ast.expr] = [ast.Name(word, ast.Store()) for word in words]
-    return names[0] if len(names) == 1 else ast.Tuple(names, ast.Store())

@@ -16,7 +16,8 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from ivyhub.registry.adapters.torch.capture import capture
-from tests.registry.adapters.torch.modules import MODULES, OneLinear
+from tests.registry.adapters.torch import modules, modules_behaviour  # noqa: F401 - they fill the table
+from tests.registry.adapters.torch.examples import MODULES, OneLinear
 
 BATCH = {"x": {0: "batch"}}
 

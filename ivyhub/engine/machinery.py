@@ -1,0 +1,201 @@
+"""How each framework differentiates, maps and recomputes: what `transforms` runs on lists of arrays.
+
+Every function takes the name of the framework and ``run``, a function of arrays that returns lists of arrays.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from ..errors import EngineError
+from . import ops
+from .backends import dtype_name, framework_of, is_floating, load
+from .trees import Split, leaves
+
+Function = Callable[..., Any]
+Arrays = list[Any]
+TRACING: ContextVar[bool] = ContextVar("ivyhub_jit", default=False)
+"""Whether a function is being traced for PyTorch's `jit`: a compiled one inside of it is a part of it."""
+
+
+def value_and_grad(owner: str, run: Function, arrays: Arrays) -> tuple[Any, Arrays, Arrays]:
+    """The value, the other results and the gradients of ``run``, which returns (scalar, others)."""
+    framework = load(owner)
+    places = tuple(range(len(arrays)))
+    if owner == "jax":
+        (value, others), gradients = framework.value_and_grad(run, argnums=places, has_aux=True)(*arrays)
+        return value, others, _conjugated(gradients)
+    if owner == "torch":
+        gradients, (value, others) = framework.func.grad_and_value(run, argnums=places, has_aux=True)(*arrays)
+        return value, others, list(gradients)
+    with framework.GradientTape() as tape:
+        arrays = [framework.identity(array) for array in arrays]  # one tensor given twice is two arguments
+        tape.watch(arrays)
+        value, others = run(*arrays)
+    return value, others, _pull(tape, value, arrays, None)
+
+
+def vjp(owner: str, run: Function, arrays: Arrays) -> tuple[Arrays, Arrays, Callable[[Arrays], Arrays]]:
+    """The differentiable results, the others, and the product with the Jacobian."""
+    framework = load(owner)
+    if owner == "jax":
+        outputs, pull, others = framework.vjp(run, *arrays, has_aux=True)
+        return outputs, others, lambda cotangents: _conjugated(pull(_conjugated(cotangents)))
+    if owner == "torch":
+        outputs, pull, others = framework.func.vjp(run, *arrays, has_aux=True)
+        return outputs, others, lambda cotangents: list(pull(cotangents))
+    with framework.GradientTape(persistent=True) as tape:
+        arrays = [framework.identity(array) for array in arrays]
+        tape.watch(arrays)
+        outputs, others = run(*arrays)
+    return outputs, others, lambda cotangents: _pull(tape, outputs, arrays, cotangents)
+
+
+def _pull(tape: Any, outputs: Any, arrays: Arrays, cotangents: Any) -> Arrays:
+    framework = load("tensorflow")
+    zero = framework.UnconnectedGradients.ZERO
+    found = tape.gradient(outputs, arrays, output_gradients=cotangents, unconnected_gradients=zero)
+    return [framework.convert_to_tensor(each) for each in found]  # those of gathers come as IndexedSlices
+
+
+def _conjugated(arrays: Sequence[Any]) -> Arrays:
+    """JAX's gradients in the convention of the others: conj(∂f/∂z) points upwards."""
+    return [array.conj() if dtype_name(array.dtype).startswith("complex") else array for array in arrays]
+
+
+def jvp(owner: str, run: Function, arrays: Arrays, tangents: Arrays) -> tuple[Arrays, Arrays]:
+    """The results and the product of the Jacobian with the tangents."""
+    framework = load(owner)
+    if owner == "jax":
+        return framework.jvp(run, tuple(arrays), tuple(tangents))
+    if owner == "torch":
+        return framework.func.jvp(run, tuple(arrays), tuple(tangents))
+    arrays = [framework.identity(array) for array in arrays]
+    with framework.autodiff.ForwardAccumulator(arrays, tangents) as accumulator:
+        outputs = run(*arrays)
+    zero = framework.UnconnectedGradients.ZERO
+    return outputs, [accumulator.jvp(output, unconnected_gradients=zero) for output in outputs]
+
+
+def vmap(owner: str, run: Function, arrays: Arrays, axes: Sequence[int]) -> Arrays:
+    """The results of ``run`` with the mapped axis first."""
+    framework = load(owner)
+    if owner == "jax":
+        return framework.vmap(run, in_axes=tuple(axes))(*arrays)
+    if owner == "torch":
+        return list(framework.func.vmap(run, in_dims=tuple(axes))(*arrays))
+    arrays = [moved(array, axis, 0) for array, axis in zip(arrays, axes, strict=True)]
+    if owner == "tensorflow":
+        return _listed(framework.vectorized_map(lambda each: run(*each), tuple(arrays)))
+    results = [run(*each) for each in zip(*arrays, strict=True)]
+    return [framework.stack(each) for each in zip(*results, strict=True)]
+
+
+def checkpoint(owner: str, function: Function, run: Function, arrays: Arrays) -> Arrays:
+    """The results of ``run``, computed again for the gradient; ``function`` is what it runs."""
+    if owner == "jax":
+        return load(owner).checkpoint(run)(*arrays)
+    if owner == "tensorflow":
+        return _listed(load(owner).recompute_grad(run)(*arrays))
+    torch = load("torch")
+    if torch._C._functorch.peek_interpreter_stack() is None:
+        return _listed(torch.utils.checkpoint.checkpoint(run, *arrays, use_reentrant=False))
+
+    if any(torch._C._functorch.is_gradtrackingtensor(leaf) for leaf in _closed_over(function, set())):
+        raise EngineError(
+            "checkpoint received a function that closes over an array which is differentiated",
+            hint="make it an argument of the function: its gradient would be lost",
+        )
+
+    def forget(*inputs: Any) -> tuple[Arrays, Callable[..., Arrays]]:
+        def pull(*cotangents: Any) -> Arrays:
+            parts = Split(list(inputs), is_differentiable)
+            _, pullback = torch.func.vjp(lambda *each: run(*parts.joined(each)), *parts.arrays)
+            return parts.alone(pullback(list(cotangents)))
+
+        return run(*inputs), pull
+
+    return with_gradient("torch", forget, arrays)
+
+
+def _closed_over(function: Any, seen: set[int]) -> Iterator[Any]:
+    """The tensors that a function and those that it calls by name close over, as far as Python shows it."""
+    seen.add(id(function))
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:  # a name that is bound later
+            continue
+        for leaf in leaves(content):
+            if framework_of(leaf) is not None:
+                yield leaf
+            elif id(leaf) not in seen:
+                yield from _closed_over(leaf, seen)
+
+
+def with_gradient(owner: str, run: Function, arrays: Arrays) -> Arrays:
+    """The results of ``run``, which returns (results, pullback), with that pullback."""
+    framework = load(owner)
+    if owner == "jax":
+
+        def paired(*given: Any) -> tuple[Arrays, Callable[[Arrays], tuple[Any, ...]]]:
+            outputs, pull = run(*given)
+            return outputs, lambda cotangents: tuple(_conjugated(pull(*_conjugated(cotangents))))
+
+        return framework.custom_gradient(paired)(*arrays)
+    if owner == "tensorflow":
+        return _listed(framework.custom_gradient(run)(*arrays))
+    outside = TRACING.get() and framework._C._functorch.peek_interpreter_stack() is None
+    if outside and any(array.requires_grad for array in arrays):
+        raise EngineError(
+            "custom_gradient in jit received a tensor that is differentiated from outside of it",
+            hint="take the gradient inside of jit: what PyTorch compiles keeps no gradient of its own",
+        )
+    return list(_torch_function(framework).apply(run, *arrays))
+
+
+@functools.cache
+def _torch_function(torch: Any) -> Any:
+    def forward(run: Function, *arrays: Any) -> tuple[Any, ...]:
+        outputs, _ = run(*arrays)
+        given = {id(array) for array in arrays}
+        return tuple(output.view_as(output) if id(output) in given else output for output in outputs)
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+        ctx.run = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
+        _, pullback = ctx.run(*ctx.saved_tensors)
+        return (None, *pullback(*cotangents))
+
+    body = {
+        "forward": staticmethod(forward),
+        "setup_context": staticmethod(setup_context),
+        "backward": staticmethod(backward),
+        "generate_vmap_rule": True,
+    }
+    return type("WithGradient", (torch.autograd.Function,), body)
+
+
+def is_differentiable(leaf: Any) -> bool:
+    """Whether a leaf is an array of floating-point or complex numbers."""
+    return framework_of(leaf) is not None and (
+        is_floating(found := dtype_name(leaf.dtype)) or found.startswith("complex")
+    )
+
+
+def _listed(result: Any) -> Arrays:
+    return list(result) if isinstance(result, tuple | list) else [result]
+
+
+def moved(array: Any, source: int, destination: int) -> Any:
+    """An array with one axis put elsewhere."""
+    if source == destination:
+        return array
+    order = [axis for axis in range(len(array.shape)) if axis != source % len(array.shape)]
+    order.insert(destination % len(array.shape), source)
+    return ops.transpose(array, axes=tuple(order))

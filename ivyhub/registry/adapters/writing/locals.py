@@ -1,0 +1,250 @@
+"""Names for the local variables of an emitted method.
+
+A body comes as statements over numbered placeholders. `Namer` gives these names: the source's own where it is known,
+the same name again where the old value is no longer needed, as a person would write it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ....engine.graph import Value
+from ....engine.outline import Function
+from .names import KEYWORDS, identifier, numbered
+from .style import Style, name
+
+
+@dataclass
+class Method:
+    """One emitted method.
+
+    Attributes:
+        parameters: argument names after ``self``, in order; the last ones may be sizes.
+        body: its statements.
+        sizes: how many of the parameters are sizes, which are integers.
+        returns: the annotation of the result, where "{array}" stands for an array's, or "" for a result of many kinds.
+        records: the named results that it builds, name to field names.
+        training: whether it needs the training argument.
+    """
+
+    parameters: list[str]
+    body: list[ast.stmt]
+    records: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    training: bool = False
+    sizes: int = 0
+    returns: str = ""
+
+    def signature(self, array: str) -> list[str]:
+        """The parameters with their annotations."""
+        arrays = len(self.parameters) - self.sizes
+        return [f"{word}: {array if i < arrays else 'int'}" for i, word in enumerate(self.parameters)]
+
+    def arrow(self, array: str) -> str:
+        """The annotation of the result with its arrow, or ""."""
+        return f" -> {self.returns.format(array=array)}" if self.returns else ""
+
+
+@dataclass
+class Assign:
+    """Placeholders for targets (values), and an expression over placeholders.
+
+    Without targets it is a return, or a new value of the buffer at ``buffer`` (its module and its name there), or
+    a call for its effect.
+    """
+
+    targets: list[Value]
+    expression: ast.expr
+    hints: Sequence[str] = ()  # names that the source gave the targets, where they are no hints of the values
+    loop: tuple[str, ast.expr, list[tuple[Value, Value]]] | None = None  # item, iterable, [(initial, final)]
+    buffer: tuple[ast.expr, str] | None = None
+    effect: bool = False  # it is run for what it does
+    define: ast.stmt | None = None  # a function that statements after it run
+
+
+class Written(Protocol):
+    """A body that has no names yet.
+
+    Attributes:
+        function: what was written.
+        style: how the target writes it.
+        statements: over placeholders.
+        numbers: each placeholder's value.
+        records: the named results that it builds.
+        training: whether it needs the training argument.
+    """
+
+    function: Function
+    style: Style
+    statements: list[Assign]
+    numbers: dict[str, Value]
+    records: dict[str, tuple[str, ...]]
+    training: bool
+
+    def returns(self) -> str:
+        """The annotation of the result."""
+        ...
+
+
+class Namer:
+    """Names for the placeholders of a written body."""
+
+    def __init__(self, writer: Written) -> None:
+        self.writer = writer
+        self.values = writer.numbers
+        self.words = {value: word for word, value in writer.numbers.items()}
+        self.names: dict[str, str] = {}
+        self.holder: dict[str, Value] = {}  # name -> the value that bears it now
+        self.last: dict[str, int] = {}  # placeholder -> the statement that reads it last
+        for index, statement in enumerate(writer.statements):
+            for node in ast.walk(statement.expression):
+                if isinstance(node, ast.Name) and node.id in self.values:
+                    self.last[node.id] = index
+            for initial, _ in statement.loop[2] if statement.loop else ():
+                self.last[self.words[initial]] = max(index, self.last.get(self.words[initial], 0))
+
+    def method(self) -> Method:
+        writer, function = self.writer, self.writer.function
+        self.taken = {*KEYWORDS, self.writer.style.instance, *self._free_words()}
+        parameters: list[str] = []
+        for argument, value in function.inputs.items():
+            word = numbered(identifier(argument, self.taken), [*self.taken, *parameters])
+            parameters.append(word)
+            self._hold(word, value)
+        body: list[ast.stmt] = []
+        for index, assign in enumerate(writer.statements):
+            body += self._statement(index, assign)
+        sizes = self._sizes(body)
+        return Method(
+            *([*parameters, *function.sizes], [*sizes, *body], writer.records, writer.training),
+            *(len(function.sizes), writer.returns()),
+        )
+
+    def _free_words(self) -> set[str]:
+        """Words that the expressions use for themselves: modules, functions, sizes."""
+        words = {*self.writer.function.shown, *self.writer.function.sizes}
+        for statement in self.writer.statements:
+            trees = [statement.expression, *([statement.loop[1]] if statement.loop else [])]
+            for tree in trees:
+                words |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not n.id.startswith("\0")}
+        return words
+
+    def _hold(self, word: str, value: Value) -> None:
+        self.names[self.words[value]] = word
+        self.holder[word] = value
+
+    def _is_free(self, word: str, index: int) -> bool:
+        """Whether a name may be bound anew by a statement: nothing reads what it holds afterwards."""
+        if word in self.taken:
+            return False
+        held = self.holder.get(word)
+        return held is None or self.last.get(self.words[held], -1) <= index
+
+    def _choose(self, value: Value, index: int, tree: ast.expr, hint: str = "") -> str:
+        base = identifier(hint or value.hint or self._suggest(value, tree), self.taken)
+        word, count = base, 2
+        while not self._is_free(word, index):
+            word, count = f"{base}_{count}", count + 1
+        return word
+
+    def _suggest(self, value: Value, tree: ast.expr) -> str:
+        """A name for a value that the source never named: what it is the result of."""
+        node = value.node
+        module = node.attributes["module"].rpartition(".")[2] if node is not None and node.op == "call" else ""
+        if module and not module.isdigit():
+            return module
+        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) and _starts_at_self(tree.func):
+            return tree.func.attr
+        operand = (
+            next((v for v in node.operands if self.words.get(v) in self.names), None) if node is not None else None
+        )
+        return self.names[self.words[operand]] if operand is not None else "x"
+
+    def _statement(self, index: int, assign: Assign) -> list[ast.stmt]:
+        if assign.define is not None:
+            return [assign.define]
+        if assign.buffer is not None:
+            owner, word = assign.buffer
+            return [self.writer.style.update(owner, word, self._rename(assign.expression))]
+        if assign.effect:
+            return [ast.Expr(self._rename(assign.expression))]
+        if not assign.targets:
+            return [ast.Return(self._rename(assign.expression))]
+        if assign.loop is not None:
+            return self._for(index, assign)
+        tree = self._rename(assign.expression)
+        words: list[str] = []
+        for value, hint in zip(assign.targets, assign.hints or [""] * len(assign.targets), strict=True):
+            if self.words[value] in self.last:
+                word = self._choose(value, index, tree, hint)
+                self._hold(word, value)
+            else:
+                word = "_"
+            words.append(word)
+        return [ast.Assign([_target(words)], tree)]
+
+    def _for(self, index: int, assign: Assign) -> list[ast.stmt]:
+        assert assign.loop is not None
+        item, iterable, carried = assign.loop
+        body: list[ast.stmt] = []
+        for initial, final in carried:
+            word = self.names[self.words[initial]]
+            if self.last.get(self.words[initial], -1) > index:  # still needed after the loop
+                kept = word
+                word = self._choose(final, index, assign.expression)
+                body.append(ast.Assign([_target([word])], name(kept)))
+            self._hold(word, final)
+        for value in assign.targets:
+            if self.words[value] not in self.names:
+                self._hold(self._choose(value, index, assign.expression), value)
+        word = numbered(item.removeprefix("\0item"), {*self.taken, *self.holder})
+        self.names[item] = word
+        call = self._rename(assign.expression)
+        targets = _target([self.names[self.words[value]] for value in assign.targets])
+        loop = ast.For(ast.Name(word, ast.Store()), self._rename(iterable), [ast.Assign([targets], call)], [])
+        return [*body, loop]
+
+    def _rename(self, tree: ast.expr) -> ast.expr:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id.startswith("\0"):
+                node.id = self.names[node.id]
+        return tree
+
+    def _sizes(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Statements that read the symbols which the body uses off the shapes that show them."""
+        used = {n.id for stmt in body for n in ast.walk(stmt) if isinstance(n, ast.Name)}
+        wanted: dict[Value, dict[int, str]] = {}
+        for symbol, (value, axis) in self.writer.function.shown.items():
+            if symbol in used:
+                wanted.setdefault(value, {})[axis] = symbol
+        arguments = dict(zip(self.writer.function.inputs.values(), self.writer.function.inputs, strict=True))
+        out: list[ast.stmt] = []
+        for value, axes in wanted.items():
+            array = name(self._argument(value, arguments[value]))
+            shape = self.writer.style.shape(array)
+            if len(axes) == 1:
+                ((axis, symbol),) = axes.items()
+                out.append(ast.Assign([_target([symbol])], ast.Subscript(shape, ast.Constant(axis), ast.Load())))
+                continue
+            end = max(axes) + 1
+            words = [axes.get(axis, "_") for axis in range(end)]
+            if end < value.ndim:
+                shape = ast.Subscript(shape, ast.Slice(None, ast.Constant(end)), ast.Load())
+            out.append(ast.Assign([_target(words)], shape))
+        return out
+
+    def _argument(self, value: Value, argument: str) -> str:
+        return self.names[self.words[value]]
+
+
+def _starts_at_self(tree: ast.expr) -> bool:
+    while isinstance(tree, ast.Attribute | ast.Subscript):
+        tree = tree.value
+    return isinstance(tree, ast.Name) and tree.id == "self"
+
+
+def _target(words: Sequence[str]) -> ast.expr:
+    names: list[ast.expr] = [ast.Name(word, ast.Store()) for word in words]
+    return names[0] if len(names) == 1 else ast.Tuple(names, ast.Store())
