@@ -148,7 +148,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.f(BATCH, 3) / 9, d.f(BATCH, 3)), {"axis": -1, "eps": 0.5}),
     ],
     "pairwise_distance": lambda d: [
-        *(((d.apart(BATCH, 4), d.apart(BATCH, 4) / 3), {"p": p}) for p in (1.0, 2.0, 3.0, float("inf"))),
+        *(((d.apart(BATCH, 4), d.f(BATCH, 4)), {"p": p}) for p in (1.0, 2.0, 3.0, float("inf"))),
         ((d.f(BATCH, 4), d.f(BATCH, 4)), {"eps": 0.1, "keepdims": True}),
     ],
     **dict.fromkeys(("hinge_loss", "squared_hinge_loss", "soft_margin_loss"), of_signs()),

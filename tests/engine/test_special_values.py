@@ -18,6 +18,17 @@ _TOLERANCE = 1e-5
 
 _NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _NAMES |= {name + "h": f"{numpy}h" for name, numpy in _NAMES.items()}
+
+
+@pytest.fixture(autouse=True)
+def negative_zero(framework: str) -> None:
+    """TensorFlow's cache of scalars takes 0.0 for -0.0 once it has seen one: no result may depend on that."""
+    if framework == "tensorflow":
+        import tensorflow as tf
+
+        tf.constant(-0.0)
+
+
 _FUNCTIONS = (*_NAMES, "cos", "cosh", "exp", "log", "log10", "log2", "sin", "sinh", "sqrt", "tan", "tanh", "abs")
 
 

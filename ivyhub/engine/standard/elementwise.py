@@ -84,7 +84,7 @@ def sign(x: Array, /) -> Array:
         found = ops.sign(x)
         if not is_floating(name):
             return found
-        return ops.where(ops.isnan(x), x, ops.where(ops.equal(x, 0), 0.0, found))  # that of -0.0 is plain
+        return ops.where(ops.isnan(x), x, ops.where(ops.equal(x, 0), ops.abs(found), found))  # that of -0.0 is plain
     size = ops.abs(x)
     zero = ops.equal(size, 0)
     return ops.where(zero, zeros_like(x), ops.divide(x, cast(ops.where(zero, zeros_like(size), size), dtype_of(x))))
@@ -98,7 +98,7 @@ def floor_divide(x1: Array, x2: Array, /) -> Array:
     quotient = ops.divide(x1, x2)
     rounds = ops.isfinite(quotient) & ops.not_equal(quotient, 0)
     found = ops.floor_divide(x1, x2)
-    return ops.where(rounds, ops.where(ops.equal(found, 0), 0.0, found), quotient)  # below 1 the quotient is plain 0
+    return ops.where(rounds, ops.where(ops.equal(found, 0), ops.abs(found), found), quotient)  # below 1 it is plain 0
 
 
 def remainder(x1: Array, x2: Array, /) -> Array:

@@ -198,7 +198,7 @@ def test_both_modes_are_kept_where_they_differ_by_dropout_alone():
 def test_stochastic_depth_is_captured_as_in_evaluation_and_said_so():
     made = MODULES["LayerDrop"]()
     found = capture(made.module, made.args, dynamic=made.dynamic)
-    assert any("random numbers in training" in note and "modules.py" in note for note in found.notes)
+    assert any("random numbers in training" in note and "modules_behaviour.py" in note for note in found.notes)
     assert sum(node.op == "dropout" for node in found.graph.nodes) == 2
 
 
