@@ -7,21 +7,24 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..errors import DTypeError, EngineError, ShapeError
-from . import native, ops
+from . import native, ops, trees
 from .backends import dtype_name, framework_of
+from .methods import Methods
 from .standard import elementwise, linalg, manipulation
 
 _VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 _SCALARS = frozenset({bool, int, float, complex})
 
 
-class Array:
+class Array(Methods):
     """A thin wrapper around a native array.
 
     Arithmetic, comparison and indexing follow the standard on every framework; the native array is always at hand.
     ``x[key] = value`` and ``x += y`` change the wrapper on every framework: where arrays are immutable, it takes a new
-    one.
+    one. Functions of the standard are methods, too, under the names that EagerPy gives them (`methods.Methods`).
 
     Attributes:
         native: the array of NumPy, PyTorch, JAX or TensorFlow.
@@ -139,6 +142,12 @@ class Array:
         value = value.native if isinstance(value, Array) else value
         self.native = native.module(self.framework).setitem(self.native, _key(key), value)
 
+    def index_update(self, indices: Any, values: Any, /) -> Array:
+        """A new array with the elements at ``indices`` replaced."""
+        found = wrap(native.module(self.framework).copied(self.native))
+        found[indices] = values
+        return found
+
     def __len__(self) -> int:
         if not self.ndim:
             raise ShapeError("expected an array of one axis or more, received one without axes")
@@ -172,6 +181,9 @@ class Array:
             raise DTypeError(f"expected an integer as an index, received {dtype_name(self.dtype)}")
         return int(self.item())  # pyright: ignore[reportArgumentType]
 
+    def __format__(self, spec: str, /) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __repr__(self) -> str:
         values = str(native.module(self.framework).to_numpy(self.native, None, None))
         return f"Array({values}, {dtype_name(self.dtype)}, {self.framework})"
@@ -197,6 +209,8 @@ def _item(item: Any) -> Any:
     if type(item) is slice:
         bounds = (item.start, item.stop, item.step)
         return slice(*(None if bound is None else operator.index(bound) for bound in bounds))
+    if type(item) is list or type(item) is range:
+        return np.asarray(item, None if item else np.int64)
     return item
 
 
@@ -297,5 +311,6 @@ def _set(name: str, method: Any) -> None:
 
 
 _install()
+trees.register(Array, lambda x: ((x.native,), None), lambda _, children: wrap(*children))
 
 __all__ = ["Array", "wrap"]

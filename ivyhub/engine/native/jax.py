@@ -41,7 +41,7 @@ def setitem(x: jax.Array, key: Any, value: Any) -> jax.Array:
 
 
 def device(x: jax.Array) -> Any:
-    return x.device
+    return getattr(x, "device", None)  # a tracer has none
 
 
 def to_device(x: jax.Array, device: Any) -> jax.Array:

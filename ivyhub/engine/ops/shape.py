@@ -158,10 +158,10 @@ repeat.lower("tensorflow", "tf.repeat({x}, {repeats}, axis={axis})")
 
 
 def _pad_spec(x: Spec, *, padding: Pairs, mode: str = "constant", value: float = 0) -> Spec:
-    if len(padding) != x.ndim:
-        raise ShapeError(f"expected a (before, after) pair for each of {x.ndim} axes, received {padding}")
+    if len(padding) != x.ndim or any(len(pair) != 2 for pair in padding):
+        raise ShapeError(f"pad expected a (before, after) pair for each of {x.ndim} axes, received {padding}")
     if mode not in ("constant", "reflect", "edge", "wrap"):
-        raise ShapeError(f"expected a padding mode constant, reflect, edge or wrap, received {mode!r}")
+        raise ShapeError(f"pad expected a mode constant, reflect, edge or wrap, received {mode!r}")
     return x.with_shape(*(size + before + after for size, (before, after) in zip(x.shape, padding, strict=True)))
 
 
@@ -233,6 +233,7 @@ def _trailing(n: SimpleNamespace) -> bool:
 
 
 def _constant(n: SimpleNamespace) -> bool:
+    _pad_spec(n.x, padding=n.padding, mode=n.mode)  # torch takes fewer pairs as those of the last axes
     return n.mode == "constant"
 
 

@@ -85,7 +85,7 @@ def full_like(x: Array, /, fill_value: Any, *, dtype: Any = None, device: Any = 
     """An array of one number, with the shape of x and its dtype unless another is given."""
     owner = owner_of(x)
     return full(
-        owner, tuple(x.shape), fill_value, dtype=dtype_of(x) if dtype is None else dtype, device=_beside(x, device)
+        owner, tuple(x.shape), fill_value, dtype=dtype_of(x) if dtype is None else dtype, device=beside(x, device)
     )
 
 
@@ -104,11 +104,11 @@ def empty_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
     return full_like(x, 0, dtype=dtype, device=device)
 
 
-def _beside(x: Array, device: Any) -> Any:
+def beside(x: Array, device: Any = None) -> Any:
     """The device to place an array on that stands beside x; None where it is the default one anyway."""
     functions = native.module(owner_of(x))
     if device is None and len(functions.devices()) > 1:
-        return functions.device(x)
+        return functions.device(x) or None  # in a compiled function an array is nowhere yet
     return device
 
 

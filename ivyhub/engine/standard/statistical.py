@@ -9,7 +9,7 @@ from .. import native, ops
 from ..backends import dtype_name, framework_of
 from ..op import Array, Op
 from ..spec import normalize_axes, normalize_axis
-from ._common import arrays, cast, dtype_of, is_complex, is_integer, is_number, owner_of, same, scalar_like
+from ._common import arrays, cast, dtype_of, is_complex, is_inexact, is_integer, is_number, owner_of, same, scalar_like
 from .creation import default_dtype, full_like
 
 Axis = int | tuple[int, ...] | None
@@ -91,7 +91,9 @@ def _extreme(op: Op, x: Array, axis: Axis, keepdims: bool) -> Array:
 
 
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Σ x / n, with n the number of elements."""
+    """Σ x / n, with n the number of elements; of integers in the default floating-point dtype."""
+    if not is_inexact(dtype_of(x)):
+        x = cast(x, default_dtype(owner_of(x), "float") if framework_of(x) else "float32")
     axes = normalize_axes(axis, len(x.shape))
     return ops.mean(x, axis=axes, keepdims=keepdims) if axes else same(x)
 
