@@ -49,6 +49,7 @@ from packaging.version import Version
 from ..errors import EngineError, MixedFrameworksError, NoLoweringError
 from .backends import FRAMEWORKS, dtype_name, framework, framework_of, namespace
 from .promotion import result_dtype
+from .signature import Look, key_of, watched
 from .spec import ONE_DTYPE, Spec, spec_of
 from .template import Source, Template, literal
 
@@ -137,9 +138,9 @@ class Op:
         self.promotes = frozenset(promotes or (self.operands if rule in ONE_DTYPE else ()))
         if self.promotes - set(self.operands):
             raise EngineError(f"{self.name} has no operands {sorted(self.promotes - set(self.operands))} to promote")
-        self._shaped = False  # whether a row looks at more of its operands than their dtypes
+        self._look = Look.DTYPES if self.sequences else Look.TYPES
+        self._typed = False  # whether a row looks at its operands by `when` or `derive`
         self._kernels: dict[Any, Callable[..., Any]] = {}
-        self._pairs = {} if self.sequences else self._kernels  # empty where two arrays are not told by their dtypes
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -186,21 +187,27 @@ class Op:
             rows.append(row)
             # Rows for some dtypes go before those for all; stable: declaration order within a version.
             rows.sort(key=lambda r: (r.dtypes is not None, r.since), reverse=True)
-            self._shaped |= row.typed
-        if self._shaped:
-            self._pairs = {}
+            self._typed |= row.typed
+            if row.typed or kinds is not None:
+                self._looked(Look.DTYPES)
         self._kernels.clear()
         return self
+
+    def _looked(self, look: Look) -> None:
+        """Kernels depend on that much of the operands from now on."""
+        if look > self._look:
+            self._look = look
+            self._kernels.clear()
 
     # -- use -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **attributes: Any) -> Any:
-        kernel = None
-        if len(args) == 2 and not attributes:  # what `_key` does, without a call: most calls are of two arrays
-            x, y = args
-            kernel = self._pairs.get((type(x), getattr(x, "dtype", None), type(y), getattr(y, "dtype", None)))
-        if kernel is None:
+        if attributes:
             kernel = self._found(args, attributes)
+        else:  # where types are enough, this is the whole of the dispatch
+            kernel = self._kernels.get((type(args[0]), type(args[1])) if len(args) == 2 else (*map(type, args),))
+            if kernel is None:
+                kernel = self._found(args, attributes)
         try:
             return kernel(*args)
         except Exception as error:
@@ -212,11 +219,18 @@ class Op:
     def _found(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
         """The kernel of a call, compiled where its signature is new."""
         try:
-            return self._kernels[self._key(args, attributes)]
+            return self._kernels[key_of(args, attributes, self._look, self._typed)]
         except KeyError:
-            return self._first_kernel("", args, attributes)
+            return self._by_dtypes(args, attributes)
         except TypeError:  # no key: an attribute given as a list, most often
-            return self._first_kernel("", args, {name: _freeze(value) for name, value in attributes.items()})
+            attributes = {name: _freeze(value) for name, value in attributes.items()}
+            kernel = self._kernels.get(key_of(args, attributes, self._look, self._typed))
+            return self._by_dtypes(args, attributes) if kernel is None else kernel
+
+    def _by_dtypes(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
+        """The kernel of operands whose types are not enough to tell it, most often because their dtypes differ."""
+        kernel = self._kernels.get(self._key(args, attributes))
+        return self._first_kernel("", args, attributes) if kernel is None else kernel
 
     def on(self, owner: str, /, *args: Any, **attributes: Any) -> Any:
         """The operation in a named framework, for calls that have no array to tell it from.
@@ -236,24 +250,12 @@ class Op:
             raise self._explained(error, args, attributes) from error
 
     def _key(self, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
-        """What a compiled kernel depends on: types and dtypes, for some operations shapes, and the attributes."""
-        if self.sequences or self._shaped:
-            key: Any = (*map(_shaped_signature if self._shaped else _signature, args),)
-        elif len(args) == 2:
-            x, y = args
-            key = (type(x), getattr(x, "dtype", None), type(y), getattr(y, "dtype", None))
-        else:
-            key = (*((type(x), getattr(x, "dtype", None)) for x in args),)
-        if attributes:  # -0.0 equals 0.0 and False: they are told apart by how they are written
-            return (key, *((name, value or repr(value)) for name, value in attributes.items()))
-        return key
+        """What a kernel depends on that is not that of every array of its operands' types."""
+        return key_of(args, attributes, max(self._look, Look.DTYPES), self._typed)
 
     def _first_kernel(self, owner: str, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
         """What computes a call whose signature is new: the recorder where it is traced, else a kernel to keep."""
-        key: Any = self._key(args, attributes)
-        if owner:
-            key = (owner, key)
-        given = len(args)
+        named, given, received = owner, len(args), args
         if given < len(self.operands):
             if given < self.required:
                 raise EngineError(
@@ -274,10 +276,15 @@ class Op:
                 f"{self.name} received no array, so its framework is unknown",
                 hint=f"pass an array of the framework, or call {self.name}.on('torch', ...)",
             )
-        kernel = self._kernel(owner, args, given, self.bind(attributes))
+        kernel, mixed = self._kernel(owner, args, given, self.bind(attributes))
         if len(self._kernels) >= _KERNELS:
             self._kernels.clear()
-        self._kernels[key] = kernel
+        if named:
+            self._kernels[named, self._key(received, attributes)] = kernel
+        elif mixed:
+            self._kernels[self._key(received, attributes)] = kernel
+        else:
+            self._kernels[key_of(received, attributes, self._look, self._typed)] = kernel
         return kernel
 
     def _record(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
@@ -381,8 +388,11 @@ class Op:
 
     def _kernel(
         self, owner: str, args: tuple[Any, ...], given: int, attributes: Mapping[str, Any]
-    ) -> Callable[..., Any]:
-        """A function of the ``given`` first operands that computes the call in a framework."""
+    ) -> tuple[Callable[..., Any], bool]:
+        """A function of the ``given`` first operands that computes the call in a framework, and whether it casts.
+
+        One that does not tells operands of several dtypes itself, where the key of kernels has no dtypes.
+        """
         specs = tuple(_spec(arg, owner, self.name) for arg in args)
         dtype = self._common_dtype(specs)
         if dtype is not None:
@@ -390,24 +400,39 @@ class Op:
                 _retyped(spec, dtype) if name in self.promotes else spec
                 for name, spec in zip(self.operands, specs, strict=True)
             )
-        row = self.row(owner, specs, attributes, version=framework(owner).installed)
+        seen = watched(specs, self._looked)
+        row = self.row(owner, seen, attributes, version=framework(owner).installed)
+        names: dict[str, Any] = dict(namespace(owner))
         if row is not None:
-            return self._compile(row, args[:given], specs, attributes, dtype)
-        if self.primitive:
+            body = self._written(row, args[:given], seen, attributes, dtype)
+        elif self.primitive:
             raise NoLoweringError(
                 f"{self.name} cannot be written in {owner} for {', '.join(map(repr, specs))} with {attributes}",
                 hint="call it in another framework, or add a row with lower()",
             )
-        rest = args[given:]
-        return lambda *args: self.function(*self._cast((*args, *rest), dtype), **attributes)
+        else:
+            rest = args[given:]
+            names["function"] = lambda *args: self.function(*self._cast((*args, *rest), dtype), **attributes)
+            body = _expression(f"function({', '.join(self.operands[:given])})")
+        arrays = [name for name, spec in zip(self.operands, specs, strict=True) if isinstance(spec, Spec)]
+        promoted = [name for name in arrays if name in self.promotes]
+        if dtype is None and self._look == Look.TYPES and len(promoted) > 1:
+            names["mixed"] = lambda *args: self._by_dtypes(args, attributes)(*args)
+            test = _expression(" is ".join(f"{name}.dtype" for name in promoted))
+            body = ast.IfExp(test, body, _expression(f"mixed({', '.join(self.operands[:given])})"))
+        parameters = ast.arguments([], [ast.arg(name) for name in self.operands[:given]], None, [], [], None, [])
+        tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
+        return eval(compile(tree, f"<{self.name} in {owner}>", "eval"), names), dtype is not None
 
-    def _compile(
+    def _written(
         self, row: Row, args: Sequence[Any], specs: Sequence[Any], bound: Mapping[str, Any], dtype: str | None
-    ) -> Any:
+    ) -> ast.expr:
+        """A row over the operands by name, those of another dtype cast."""
+
         def operand(name: str, arg: Any, dtype: str | None) -> ast.expr | None:
             if arg is None:
                 return None
-            expression = ast.parse(name, mode="eval").body
+            expression = _expression(name)
             if dtype is None or not hasattr(arg, "dtype"):
                 return expression
             cast, spec = OPS["astype"], _spec(arg, row.framework, self.name)
@@ -424,10 +449,7 @@ class Op:
                 operands.append([operand(f"{name}[{i}]", item, target) for i, item in enumerate(arg)])
             else:
                 operands.append(operand(name, arg, target))
-        body = self.expression(row, operands, specs, bound, eager=True)
-        parameters = ast.arguments([], [ast.arg(name) for name in self.operands[: len(args)]], None, [], [], None, [])
-        tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
-        return eval(compile(tree, f"<{self.name} in {row.framework}>", "eval"), dict(namespace(row.framework)))
+        return self.expression(row, operands, specs, bound, eager=True)
 
     def _widened(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """What a call gives in a wider dtype, where the framework has no kernel for the one it came in; else None.
@@ -469,6 +491,7 @@ class Op:
 
         try:
             result = kernel(*args)
+            self._looked(Look.DTYPES)  # the kernel of other dtypes is another
             self._kernels[self._key(args, attributes)] = kernel
         except Exception:  # the caller raises the one of the narrow dtype
             return None
@@ -542,21 +565,8 @@ _MODULAR = frozenset(
 _KERNELS = 4096  # kernels that one operation keeps: shapes and numbers among the attributes have no end
 
 
-def _signature(arg: Any) -> Any:
-    """What an untyped row's kernel depends on."""
-    if isinstance(arg, tuple | list):
-        return tuple(map(_signature, arg))
-    return type(arg), getattr(arg, "dtype", None)
-
-
-def _shaped_signature(arg: Any) -> Any:
-    """What a kernel of a row that looks at its operands depends on: shapes and numbers, too."""
-    if isinstance(arg, tuple | list):
-        return tuple(map(_shaped_signature, arg))
-    shape = getattr(arg, "shape", None)
-    if shape is None:
-        return type(arg), arg or repr(arg)
-    return type(arg), arg.dtype, tuple(shape)
+def _expression(source: str) -> ast.expr:
+    return ast.parse(source, mode="eval").body
 
 
 def _retyped(spec: Any, dtype: str) -> Any:
