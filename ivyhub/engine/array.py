@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, EngineError, ShapeError
+from ..errors import DTypeError, EngineError, MixedFrameworksError, ShapeError, UnknownDeviceError
 from . import native, ops, trees
 from .backends import dtype_name, framework_of
 from .methods import Methods
+from .native.keys import checked
+from .refusals import refused
 from .standard import elementwise, linalg, manipulation
 
 _VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
@@ -103,6 +105,8 @@ class Array(Methods):
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Array:
         """The array on a device of its framework. Raises `UnknownDeviceError`."""
+        if device is None:
+            raise UnknownDeviceError("to_device expected a device, received None", hint="x.device tells where x is")
         return wrap(native.module(self.framework).to_device(self.native, device))
 
     # -- exchange ----------------------------------------------------------------------------------------------------
@@ -136,11 +140,21 @@ class Array(Methods):
     # -- indexing ----------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any, /) -> Array:
-        return wrap(native.module(self.framework).getitem(self.native, _key(key)))
+        key = checked(_key(key), self.shape, self.framework)
+        return wrap(native.module(self.framework).getitem(self.native, key))
 
     def __setitem__(self, key: Any, value: Any, /) -> None:
-        value = value.native if isinstance(value, Array) else value
-        self.native = native.module(self.framework).setitem(self.native, _key(key), value)
+        value, owner = value.native if isinstance(value, Array) else value, self.framework
+        if framework_of(value) not in (None, owner, "numpy"):
+            raise MixedFrameworksError(
+                f"assignment expected numbers or an array of {owner}, received one of {framework_of(value)}",
+                hint="move it first: to_framework(x, ...)",
+            )
+        key = checked(_key(key), self.shape, owner)
+        try:
+            self.native = native.module(owner).setitem(self.native, key, value)
+        except Exception as error:
+            raise refused("assignment", owner, [self.native, value], {"key": key}, error) from error
 
     def index_update(self, indices: Any, values: Any, /) -> Array:
         """A new array with the elements at ``indices`` replaced."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from ..errors import EngineError
 from .backends import FRAMEWORKS, framework_of
-from .op import OPS
+from .op import OPS, Op
+from .refusals import tell
 from .standard import creation, dtypes, elementwise, fft, linalg, manipulation, statistical
 
 
@@ -29,6 +31,21 @@ def _created(function: Callable[..., Any]) -> Callable[..., Any]:
     return created
 
 
+def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose errors name it; operations do that themselves."""
+    if isinstance(function, Op):
+        return function
+
+    @functools.wraps(function)
+    def called(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except Exception as error:
+            tell(function.__name__, error, args, options)
+
+    return called
+
+
 def _owner(value: Any) -> str | None:
     """The framework of an array or dtype object; NumPy's dtypes, which JAX shares, say nothing."""
     found = framework_of(value)
@@ -37,7 +54,7 @@ def _owner(value: Any) -> str | None:
 
 
 def _named(functions: Any) -> dict[str, Any]:
-    return {function.__name__: function for function in functions}
+    return {function.__name__: _telling(function) for function in functions}
 
 
 _STANDARD = (

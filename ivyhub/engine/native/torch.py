@@ -34,6 +34,8 @@ def copied(x: torch.Tensor) -> torch.Tensor:
 
 
 def getitem(x: torch.Tensor, key: Any) -> torch.Tensor:
+    if x.dtype in _SIGNED:  # few kernels know the unsigned ones: the bits are the same
+        return getitem(x.view(_SIGNED[x.dtype]), key).view(x.dtype)
     items = key if type(key) is tuple else (key,)
     if any(isinstance(item, slice) and item.step is not None and int(item.step) < 0 for item in items):
         key, flipped = _forwards(items, x.shape)
@@ -51,7 +53,7 @@ def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:
     if _blank(items):
         return x
     key, flipped = _forwards(items, x.shape)
-    signed = _SIGNED.get(x.dtype, x.dtype)  # assignment through a mask has no kernel for the unsigned ones
+    signed = _SIGNED.get(x.dtype, x.dtype)
     value = torch.as_tensor(value, dtype=x.dtype, device=x.device).view(signed)
     if flipped:
         value = value.expand(x[key].shape).flip(flipped)
@@ -100,8 +102,9 @@ def device(x: torch.Tensor) -> torch.device:
 def to_device(x: torch.Tensor, device: Any) -> torch.Tensor:
     try:
         return x.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise UnknownDeviceError(f"torch has no device {device!r}: {error}") from None
+    except (RuntimeError, AssertionError, TypeError) as error:
+        words = str(error).partition("\n")[0]
+        raise UnknownDeviceError(f"torch has no device {device!r}: {words}", hint=f"it has {devices()}") from None
 
 
 def devices() -> tuple[torch.device, ...]:

@@ -12,7 +12,9 @@ from .. import native, ops
 from ..backends import dtype_name, framework_of
 from ..devices import preferred_device, preferred_dtype
 from ..op import Array
-from ._common import cast, dtype_of, is_number, kind_of, owner_of
+from ..refusals import fitting
+from ..spec import Spec
+from ._common import cast, dtype_of, is_integer, is_number, kind_of, owner_of
 
 Shape = int | tuple[int, ...]
 
@@ -38,18 +40,30 @@ def placed(framework: str, x: Array, device: Any) -> Array:
     return x if device is None else native.module(framework).to_device(x, device)
 
 
-def _shape(shape: Shape) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+def _shape(shape: Any, dtype: str) -> tuple[int, ...]:
+    """A size or sizes as a tuple. Raises `ShapeError` for what no array can have."""
+    sizes: Any = (shape,) if hasattr(shape, "__index__") else shape
+    if not hasattr(sizes, "__iter__") or not all(hasattr(size, "__index__") for size in sizes):
+        raise ShapeError(f"expected a size or a tuple of sizes, received {shape!r}")
+    found = tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
+    fitting(Spec(found, dtype))
+    return found
+
+
+def _line(count: int, dtype: str) -> int:
+    """The size of a vector. Raises `ShapeError` where it is too large."""
+    fitting(Spec((count,), dtype))
+    return count
 
 
 def full(framework: str, shape: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of one number; its dtype is the default one of the number's kind unless it is given."""
     name = named(framework, dtype, _kind(fill_value))
-    shape = _shape(shape)
+    shape = _shape(shape, name)
     if fill_value in (0, 1):
         x = ops.full.on(framework, shape=shape, fill_value=fill_value, dtype=name)
     else:  # a kernel for each number would have no end
-        number = native.module(framework).asarray(np.array(fill_value, native_numpy(name)), name, None)
+        number = native.module(framework).asarray(_host(fill_value, name), name, None)
         x = native.module(framework).copied(ops.broadcast_to(number, shape=shape))
     return placed(framework, x, device)
 
@@ -67,13 +81,13 @@ def native_numpy(name: str) -> Any:
 def zeros(framework: str, shape: Shape, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of zeros."""
     name = named(framework, dtype)
-    return placed(framework, ops.full.on(framework, shape=_shape(shape), fill_value=0, dtype=name), device)
+    return placed(framework, ops.full.on(framework, shape=_shape(shape, name), fill_value=0, dtype=name), device)
 
 
 def ones(framework: str, shape: Shape, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of ones."""
     name = named(framework, dtype)
-    return placed(framework, ops.full.on(framework, shape=_shape(shape), fill_value=1, dtype=name), device)
+    return placed(framework, ops.full.on(framework, shape=_shape(shape, name), fill_value=1, dtype=name), device)
 
 
 def empty(framework: str, shape: Shape, *, dtype: Any = None, device: Any = None) -> Array:
@@ -122,7 +136,8 @@ def arange(
     name = named(framework, dtype, "int" if whole else "float")
     if step == 0:
         raise ShapeError("expected a step other than 0")
-    count = max(math.ceil((stop - start) / step), 0) if not whole else len(range(start, stop, step))
+    count = max(-((start - stop) // step) if whole else math.ceil((stop - start) / step), 0)
+    _line(count, name)
     host = np.arange(count) * step + start if count else np.zeros(0)
     return placed(framework, native.module(framework).asarray(host.astype(native_numpy(name)), name, None), device)
 
@@ -141,7 +156,7 @@ def linspace(
     """``num`` numbers from start to stop at equal distances, stop among them unless ``endpoint`` is False."""
     kind = "complex" if isinstance(start, complex) or isinstance(stop, complex) else "float"
     name = named(framework, dtype, kind)
-    host = np.linspace(start, stop, num, endpoint=endpoint).astype(native_numpy(name))
+    host = np.linspace(start, stop, _line(num, name), endpoint=endpoint).astype(native_numpy(name))
     return placed(framework, native.module(framework).asarray(host, name, None), device)
 
 
@@ -150,6 +165,7 @@ def eye(
 ) -> Array:
     """Ones on the k-th diagonal of a matrix, zeros elsewhere."""
     name = named(framework, dtype)
+    fitting(Spec((n_rows, n_rows if n_cols is None else n_cols), name))
     host = np.eye(n_rows, n_cols, k, dtype=native_numpy(name))
     return placed(framework, native.module(framework).asarray(host, name, None), device)
 
@@ -181,16 +197,35 @@ def asarray(framework: str, obj: Any, /, *, dtype: Any = None, device: Any = Non
     name = dtype_name(host.dtype) if dtype is None and not plain else dtype_name(dtype) if dtype is not None else None
     if name is None:
         name = default_dtype(framework, kind_of(dtype_name(host.dtype)) if host.size else "float")
+    if plain and host.dtype.kind in "iu" and is_integer(name):
+        _held(host, functions.canonical(name))
     return placed(framework, functions.asarray(host, name, copy), device)
 
 
 def _host(obj: Any, name: str | None) -> np.ndarray:
     if isinstance(obj, list | tuple):
         obj = _plain(obj)
-    host = np.asarray(obj, None if name is None else native_numpy(name))
+    try:
+        host = np.asarray(obj, None if name is None else native_numpy(name))
+    except OverflowError as error:
+        raise DTypeError(
+            f"expected numbers that {name} holds, received {obj!r:.80}", hint="name a wider dtype"
+        ) from error
+    except ValueError as error:
+        raise ShapeError(f"expected sequences of equal length, received {obj!r:.80}") from error
     if host.dtype.kind not in "biufcV" or host.dtype.hasobject:
-        raise DTypeError(f"expected numbers in sequences of equal length, received {obj!r:.80}")
+        raise DTypeError(f"expected numbers of 64 bits or fewer, received {obj!r:.80}")
     return host
+
+
+def _held(host: np.ndarray, name: str) -> None:
+    """Raise `DTypeError` for integers beyond a dtype, which a framework would cut off: JAX, where it has 32 bits."""
+    limits = np.iinfo(name)
+    if host.size and not limits.min <= host.min() <= host.max() <= limits.max:
+        raise DTypeError(
+            f"expected integers that {name} holds, received some from {host.min()} to {host.max()}",
+            hint="ask for a wider dtype; JAX has 64 bits with JAX_ENABLE_X64=1",
+        )
 
 
 def _plain(obj: Any) -> Any:

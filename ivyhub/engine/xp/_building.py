@@ -9,9 +9,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from .. import native
 from ..array import Array, wrap
 from ..backends import framework_of
+from ..refusals import tell
 from ..standard import creation, dtypes, elementwise, fft, linalg, manipulation, statistical
 from ..standard.info import Info
 
@@ -34,7 +37,7 @@ def build(framework: str) -> dict[str, Any]:
         "nan": math.nan,
         "newaxis": None,
         "pi": math.pi,
-        **{name: functions.dtype(name) for name in _DTYPES},
+        **{name: _dtype(functions.dtype(name)) for name in _DTYPES},
     }
     for function in _MAIN:
         attributes[_name(function)] = over_arrays(function)
@@ -54,6 +57,14 @@ _DTYPES = (
 )
 
 
+def _dtype(dtype: Any) -> Any:
+    """A dtype object as an attribute; of NumPy's, which JAX shares, the scalar type.
+
+    ``None == np.dtype("float64")`` holds, for None asks NumPy for float64: a dtype that was not given would equal it.
+    """
+    return dtype.type if isinstance(dtype, np.dtype) else dtype
+
+
 def _array_namespace_info() -> Info:  # pyright: ignore[reportReturnType] its signature and documentation
     """The inspection functions of the namespace."""
 
@@ -69,31 +80,43 @@ def _bound(function: Callable[..., Any], framework: str) -> Callable[..., Any]:
 
 
 def over_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of native arrays as one of `Array`."""
+    """A function of native arrays as one of `Array`, whose errors name it."""
+    name = _name(function)
     parameters = inspect.signature(function).parameters
-    if _name(function) not in _RAW and list(parameters) == ["x"]:
+    if name not in _RAW and list(parameters) == ["x"]:
 
         def unary(x: Array, /) -> Any:
-            return wrap(function(x.native)) if plain else _wrapped(function(x.native))
+            operand = x.native if type(x) is Array else x
+            try:
+                return wrap(function(operand)) if plain else _wrapped(function(operand))
+            except Exception as error:
+                tell(name, error, (operand,), {})
 
         plain = inspect.signature(function).return_annotation == "Array"
         wrapped: Any = unary
     elif list(parameters) == ["x1", "x2"]:
 
         def binary(x1: Array | Any, x2: Array | Any, /) -> Any:
-            return wrap(function(x1.native if type(x1) is Array else x1, x2.native if type(x2) is Array else x2))
+            first, second = x1.native if type(x1) is Array else x1, x2.native if type(x2) is Array else x2
+            try:
+                return wrap(function(first, second))
+            except Exception as error:
+                tell(name, error, (first, second), {})
 
         wrapped = binary
     else:
 
         def general(*args: Any, **options: Any) -> Any:
-            found = function(*map(_native, args), **{name: _native(value) for name, value in options.items()})
+            operands, settings = [*map(_native, args)], {key: _native(value) for key, value in options.items()}
+            try:
+                found = function(*operands, **settings)
+            except Exception as error:
+                tell(name, error, operands, settings)
             if shares and type(args[0]) is Array and args[0].native is found and not options.get("copy"):
                 return args[0]  # one array, where its wrapper is what changes
             return found if raw else _wrapped(found)
 
-        raw = _name(function) in _RAW
-        shares = _name(function) == "asarray"
+        raw, shares = name in _RAW, name == "asarray"
         wrapped = general
     return functools.update_wrapper(wrapped, function)
 

@@ -1,0 +1,141 @@
+"""What is said where a framework refuses a call, and what is refused before a framework sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from ..errors import AxisError, DTypeError, EngineError, IvyhubError, ShapeError
+from .backends import framework_of
+from .spec import Spec, spec_of
+
+LIMIT = 2**63 - 1
+"""The most bytes that an array can count: sizes are signed 64-bit integers in every framework."""
+
+_KINDS: dict[type, type[EngineError]] = {
+    AttributeError: DTypeError,
+    IndexError: AxisError,
+    NotImplementedError: DTypeError,
+    OverflowError: DTypeError,
+    RuntimeError: EngineError,
+    TypeError: DTypeError,
+    ValueError: ShapeError,
+}
+"""The engine's errors for those of Python; a framework's own subclasses steer its tracers and pass as they are."""
+
+_TENSORFLOW = "tensorflow.python.framework.errors_impl"
+
+
+def fitting(spec: Spec) -> Spec:
+    """The spec itself. Raises `ShapeError` where a size is negative, or where no memory could count its bytes.
+
+    JAX ends the process at such a shape, others count modulo 2⁶⁴.
+
+    Example:
+        >>> fitting(Spec((2, 3)))
+        float32[2, 3]
+    """
+    sizes = [size for size in spec.shape if isinstance(size, int)]
+    if any(size < 0 for size in sizes):
+        raise ShapeError(f"expected sizes of 0 or more, received {_listed(spec.shape)}")
+    if max(sizes, default=0) > LIMIT or math.prod(sizes) * _bytes(spec.dtype) > LIMIT:
+        raise ShapeError(
+            f"expected a shape of at most 2**63 - 1 bytes, received {_listed(spec.shape)} of {spec.dtype}",
+            hint="make it in parts",
+        )
+    return spec
+
+
+def _listed(shape: Sequence[Any]) -> str:
+    return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
+
+
+def _bytes(dtype: str) -> int:
+    """The bytes of one element.
+
+    Example:
+        >>> _bytes("bool"), _bytes("float8_e5m2"), _bytes("complex64")
+        (1, 1, 8)
+    """
+    digits = "".join(each for each in dtype.partition("_")[0] if each.isdigit())
+    return int(digits or 8) // 8
+
+
+def large(attributes: Mapping[str, Any]) -> bool:
+    """Whether attributes hold numbers that could make a shape too large: it is worth a look at the result's."""
+    return math.prod(max(abs(number), 1) for number in _integers(attributes.values())) > 2**40
+
+
+def _integers(values: Any) -> Iterator[int]:
+    for value in values:
+        if isinstance(value, tuple | list):
+            yield from _integers(value)
+        elif isinstance(value, int):
+            yield value
+
+
+def refused(
+    name: str, owner: str, operands: Sequence[Any], attributes: Mapping[str, Any], error: Exception
+) -> Exception:
+    """The engine's error for what a framework refused: the function, what it received, and the framework's words.
+
+    Operands are native arrays, specs or other values. Errors of no plain class are returned as they are: they steer the
+    tracers of their framework, or say something exact (a singular matrix).
+
+    Example:
+        >>> print(refused("softmax", "numpy", [Spec((2,))], {"axis": 5}, ValueError("axis 5 is out of bounds")))
+        softmax: numpy refused float32[2] with axis=5: axis 5 is out of bounds
+          hint: help(engine.softmax) says what it takes
+    """
+    kind = _KINDS.get(type(error))
+    if kind is None and type(error).__module__ == _TENSORFLOW:
+        kind = EngineError
+    if kind is None:
+        return error
+    words = str(error).strip().partition("\n")[0].rpartition("}} ")[2]  # after TensorFlow's name of the node
+    received = ", ".join(map(_word, operands)) or "a call"
+    given = ", ".join(f"{key}={value!r}" for key, value in attributes.items())
+    options = f" with {given}" if given else ""
+    hint = f"help(engine.{name}) says what it takes" if name != "assignment" else ""
+    return kind(f"{name}: {owner} refused {received}{options}: {words}", hint=hint)
+
+
+def _word(operand: Any) -> str:
+    if isinstance(operand, tuple | list):
+        return f"({', '.join(map(_word, operand))}{',' * (len(operand) == 1)})"
+    try:
+        return repr(spec_of(operand)) if framework_of(operand) else f"{operand!r:.80}"
+    except ShapeError:  # a tensor of TensorFlow without known sizes
+        return type(operand).__name__
+
+
+def tell(name: str, error: Exception, args: Sequence[Any], options: Mapping[str, Any]) -> NoReturn:
+    """Raise an error that left a function as one that names it and says what it received.
+
+    Example:
+        >>> tell("sum", ShapeError("expected each axis once, received (0, 0)"), (), {})
+        Traceback (most recent call last):
+        ivyhub.errors.ShapeError: sum: expected each axis once, received (0, 0)
+        >>> tell("sum", AttributeError("'list' object has no attribute 'dtype'"), ([1, 2],), {})
+        Traceback (most recent call last):
+        ivyhub.errors.DTypeError: sum expected an array, received list
+          hint: asarray makes one of numbers and sequences
+    """
+    if isinstance(error, IvyhubError):
+        if not error.message.startswith(name):
+            error.message = f"{name}: {error.message}"
+        raise error
+    owner = next((found for each in (*args, *options.values()) if (found := framework_of(each))), "the framework")
+    if type(error) is AttributeError and args and framework_of(args[0]) is None:
+        raise DTypeError(
+            f"{name} expected an array, received {type(args[0]).__name__}",
+            hint="asarray makes one of numbers and sequences",
+        ) from error
+    found = refused(name, owner, args, options, error)
+    if found is error:
+        raise error
+    raise found from error
+
+
+__all__ = ["LIMIT", "fitting", "large", "refused", "tell"]
