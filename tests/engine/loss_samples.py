@@ -175,12 +175,15 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     ],
 }
 
-_REDUCE: dict[str, Callable[[Any], Any]] = {"none": lambda x: x, "mean": np.mean, "sum": np.sum}
+
+def reduce_to(word: str) -> Callable[[Any], Any]:
+    """What a reduction does."""
+    return {"none": lambda x: x, "mean": np.mean, "sum": np.sum}[word]
 
 
 def elementwise(loss: Callable[..., Any]) -> Callable[..., Any]:
     """A loss of the other libraries, which take the target first and leave the reduction to the caller."""
-    return lambda x, target, *, reduction="mean", **options: _REDUCE[reduction](loss(target, x, **options))
+    return lambda x, target, *, reduction="mean", **options: reduce_to(reduction)(loss(target, x, **options))
 
 
 def of_keras(name: str) -> Callable[..., Any]:
@@ -252,6 +255,7 @@ CONSTANT = {
     "binary_cross_entropy": (2,),
     "binary_cross_entropy_with_logits": (2, 3),
     "kl_div": (1,),
+    "generalized_kl_div": (1,),
     "soft_margin_loss": (1,),
     "multi_margin_loss": (2,),
 }

@@ -48,7 +48,29 @@ def channels_first(oracle: Callable[..., Any]) -> Callable[..., Any]:
     return compute
 
 
-def torch_pool(name: str) -> Callable[..., Any]:
+def _fractions(d: Draw, *shape: int) -> np.ndarray:
+    """Numbers from 0 to 1 away from thirds and quarters, where a window moves on."""
+    return d.rng.choice([0.125, 0.29, 0.41, 0.59, 0.71, 0.875], shape) + d.f(*shape, low=-0.02, high=0.02)
+
+
+def _fractional(**extra: Any) -> Callable[..., Any]:
+    def compute(x: np.ndarray, samples: np.ndarray, *, channel_axis: int = 1, **attributes: Any) -> Any:
+        import torch
+
+        words = {"kernel": "kernel_size", "size": "output_size"}
+        function = torch_oracle(f"nn.functional.fractional_max_pool{x.ndim - 2}d", rename=words)
+        ordered = samples[..., ::-1].copy() if x.ndim == 4 else samples  # of images: width, height
+        result = function(np.moveaxis(x, channel_axis, 1), _random_samples=torch.tensor(ordered), **attributes, **extra)
+        return (
+            tuple(np.moveaxis(each, 1, channel_axis) for each in result)
+            if extra
+            else (np.moveaxis(result, 1, channel_axis))
+        )
+
+    return compute
+
+
+def torch_pool(name: str, **extra: Any) -> Callable[..., Any]:
     """PyTorch's pooling of that many axes."""
 
     def compute(x: np.ndarray, *operands: np.ndarray, **attributes: Any) -> Any:
@@ -58,7 +80,6 @@ def torch_pool(name: str) -> Callable[..., Any]:
         function = torch_oracle(f"nn.functional.{name}{x.ndim - 2}d", rename=words)
         for key in ("kernel", "strides") if name == "lp_pool" and x.ndim == 3 else ():
             attributes[key] = attributes[key][0]
-        extra = {"return_indices": True} if name == "max_pool" else {}
         return function(x, *operands, **attributes, **extra)
 
     return channels_first(compute)
@@ -215,6 +236,20 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.apart(2, 2, 4, 4, 4),), {"kernel": (2, 2, 2)}),
         ((d.apart(BATCH, 8, 7, 2),), {"kernel": (3, 2), "strides": (2, 2), "channel_axis": -1}),
     ],
+    "adaptive_max_pool_with_indices": lambda d: [
+        ((d.apart(BATCH, 2, 9),), {"size": (4,)}),
+        ((d.apart(BATCH, 2, 8, 6),), {"size": (1, 4)}),
+        ((d.apart(2, 2, 4, 4, 4),), {"size": (3, 1, 2)}),
+        ((d.apart(BATCH, 8, 6, 2),), {"size": (3, 6), "channel_axis": -1}),
+    ],
+    **dict.fromkeys(
+        ("fractional_max_pool", "fractional_max_pool_with_indices"),
+        lambda d: [
+            ((d.apart(BATCH, 2, 8, 7), _fractions(d, BATCH, 2, 2)), {"kernel": (2, 3), "size": (4, 3)}),
+            ((d.apart(2, 2, 6, 6, 6), _fractions(d, 2, 2, 3)), {"kernel": (2, 2, 2), "size": (3, 4, 1)}),
+            ((d.apart(3, 8, 6, 2), _fractions(d, 3, 2, 2)), {"kernel": (2, 2), "size": (3, 5), "channel_axis": -1}),
+        ],
+    ),
     "max_unpool": lambda d: [
         ((d.f(BATCH, 2, 3), _places(d, 9, 3, BATCH, 2)), {"size": (9,)}),
         ((d.f(BATCH, 2, 2, 2), _places(d, 12, 4, BATCH, 2).reshape(BATCH, 2, 2, 2)), {"size": (4, 3)}),
@@ -266,9 +301,12 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "fold": columns("fold"),
     **{name: channels_first(torch_oracle(f"nn.functional.{name}")) for name in ("pixel_shuffle", "pixel_unshuffle")},
     "channel_shuffle": channels_first(torch_oracle("channel_shuffle")),
-    "max_pool_with_indices": torch_pool("max_pool"),
+    "max_pool_with_indices": torch_pool("max_pool", return_indices=True),
     "max_unpool": channels_first(_unpooled),
     "lp_pool": torch_pool("lp_pool"),
+    "adaptive_max_pool_with_indices": torch_pool("adaptive_max_pool", return_indices=True),
+    "fractional_max_pool": _fractional(),
+    "fractional_max_pool_with_indices": _fractional(return_indices=True),
     "adaptive_max_pool": torch_pool("adaptive_max_pool"),
 }
 """What a primitive is compared with, in float64."""

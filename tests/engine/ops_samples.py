@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.engine import (
+    class_loss_samples,
     layer_samples,
     loss_samples,
     nn_samples,
@@ -348,6 +349,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **standard_samples.SAMPLES,
     **nn_samples.SAMPLES,
     **loss_samples.SAMPLES,
+    **class_loss_samples.SAMPLES,
     **scatter_samples.SAMPLES,
     **signal_samples.SAMPLES,
     **recurrent_samples.SAMPLES,
@@ -468,6 +470,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **standard_samples.ORACLES,
     **nn_samples.ORACLES,
     **loss_samples.ORACLES,
+    **class_loss_samples.ORACLES,
     **scatter_samples.ORACLES,
     **signal_samples.ORACLES,
     **recurrent_samples.ORACLES,

@@ -32,7 +32,7 @@ def cell(kind: str, *options: dict[str, Any]) -> Callable[[Draw], list[Sample]]:
 
 def sequence(kind: str, *options: dict[str, Any]) -> Callable[[Draw], list[Sample]]:
     def draw(d: Draw) -> list[Sample]:
-        def sample(layers: int, both: bool, bias: bool, batch_first: bool, **more: Any) -> Sample:
+        def sample(layers: int, both: bool, bias: bool, batch_first: bool, *lengths: np.ndarray, **more: Any) -> Sample:
             ways = 2 if both else 1
             x = d.f(BATCH, 6, 3) if batch_first else d.f(6, BATCH, 3)
             states = [d.f(layers * ways, BATCH, 4) for _ in range(STATES[kind])]
@@ -41,13 +41,17 @@ def sequence(kind: str, *options: dict[str, Any]) -> Callable[[Draw], list[Sampl
                 for _ in range(ways):
                     found += weights(d, GATES[kind], 3 if layer == 0 else 4 * ways, 4, bias=bias)
             attributes = {"num_layers": layers, "bidirectional": both, "use_bias": bias, "batch_first": batch_first}
-            return (x, *states, found), attributes | more
+            return (x, *states, found, *lengths), attributes | more
+
+        lengths = d.rng.permutation([1, 2, 4, 4, 6])
 
         return [
             sample(1, False, True, False),
             sample(2, True, True, True),
             sample(2, False, False, True),
             *(sample(1, True, True, False, **each) for each in options),
+            sample(2, True, True, False, lengths),
+            *(sample(1, False, False, True, lengths.astype(np.int32), **each) for each in options or [{}]),
         ]
 
     return draw
@@ -92,13 +96,21 @@ def cell_oracle(kind: str) -> Callable[..., Any]:
 def sequence_oracle(kind: str) -> Callable[..., Any]:
     def compute(x: np.ndarray, *operands: Any, use_bias: bool, activation: str = "tanh", **settings: Any) -> Any:
         import torch
+        from torch.nn.utils import rnn
 
         if kind == "rnn":
             settings["nonlinearity"] = activation
         module = _module(kind.upper(), input_size=3, hidden_size=4, bias=use_bias, **settings)
-        held = tuple(map(torch.tensor, operands[:-1]))
+        states, (found, *lengths) = operands[: STATES[kind]], operands[STATES[kind] :]
+        held = tuple(map(torch.tensor, states))
+        inputs: Any = torch.tensor(x)
+        first, time = settings["batch_first"], x.shape[1 if settings["batch_first"] else 0]
+        if lengths:
+            inputs = rnn.pack_padded_sequence(inputs, torch.tensor(lengths[0]), first, enforce_sorted=False)
         with torch.no_grad():
-            result, last = _fill(module, operands[-1])(torch.tensor(x), held if len(held) > 1 else held[0])
+            result, last = _fill(module, found)(inputs, held if len(held) > 1 else held[0])
+        if lengths:
+            result, _ = rnn.pad_packed_sequence(result, first, total_length=time)
         return tuple(each.numpy() for each in (result, *(last if isinstance(last, tuple) else (last,))))
 
     return compute

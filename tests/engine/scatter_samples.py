@@ -24,12 +24,19 @@ def bags(d: Draw) -> list[Sample]:
     indices = d.i(BATCH, 3, low=0, high=4)
     indices[0] = 1  # nothing but padding
     table, scales = d.apart(4, 6), d.f(BATCH, 3)
+    starts = np.array([0, 3, 3, 4, 6])  # one bag has no members
+    # None is there twice in a bag: which of them has the gradient of the largest is no question
+    flat = np.concatenate([d.rng.permutation(4)[:size] for size in (3, 0, 1, 2, 3)])
     return [
         *(((indices, table), {"mode": mode}) for mode in ("sum", "mean")),
         *(((indices, table), {"mode": mode, "padding_idx": -3}) for mode in ("sum", "mean", "max")),
         ((np.stack([d.rng.permutation(4)[:3] for _ in range(BATCH)]), table), {"mode": "max"}),
         ((indices, table, scales), {"mode": "sum"}),
         ((indices, table, scales), {"mode": "sum", "padding_idx": 1}),
+        *(((flat, table, None, starts), {"mode": mode}) for mode in ("sum", "mean", "max")),
+        *(((flat, table, None, starts), {"mode": mode, "padding_idx": 2}) for mode in ("sum", "mean", "max")),
+        ((flat, table, scales.flatten()[:9], starts.astype(np.int32)), {"mode": "sum"}),
+        ((flat, table, scales.flatten()[:9], starts), {"mode": "sum", "padding_idx": 1}),
     ]
 
 
@@ -92,7 +99,7 @@ def _mean(x: np.ndarray, ids: np.ndarray, *, num_segments: int) -> np.ndarray:
 
 
 def _bag(*operands: np.ndarray, **options: Any) -> Any:
-    named = ("per_sample_weights",) if len(operands) > 2 else ()
+    named = ("per_sample_weights", "offsets")[: len(operands) - 2]
     return torch_oracle("nn.functional.embedding_bag", named=named)(*operands, **options)
 
 

@@ -33,6 +33,8 @@ CONSTANT = {
     "nextafter": (0, 1),
     "eig": (0,),  # JAX and TensorFlow have none for eigenvectors without symmetry
     "eigvals": (0,),
+    "fractional_max_pool": (1,),
+    "fractional_max_pool_with_indices": (1,),
     **loss_samples.CONSTANT,
 }
 

@@ -14,6 +14,7 @@ from .. import trace as _trace  # pyright: ignore[reportUnusedImport] operations
 from ..op import OPS
 from .activation import *
 from .attention import *
+from .class_losses import *
 from .conv import *
 from .creation import *
 from .elementwise import *
@@ -28,6 +29,7 @@ from .nn import *
 from .parts import *
 from .patches import *
 from .pooling import *
+from .pooling_places import *
 from .random import *
 from .recurrent import *
 from .reduction import *

@@ -16,6 +16,7 @@ from ..op import Array, Op, op
 from ..spec import Spec, floating_specs, spec_of
 from .activation import log_softmax, sigmoid, softplus
 from .creation import arange, created
+from .creation import full as full_
 from .elementwise import abs, astype, equal, exp, log, log1p, maximum, not_equal, square, where
 from .indexing import getitem, take, take_along_axis
 from .reduction import logsumexp, mean, sum
@@ -472,7 +473,7 @@ def ctc_loss(
     """-log of the probability of a sequence of labels, over all its alignments with the frames.
 
     Args:
-        logits: (time, batch, classes), of 32 bits or more; log-probabilities are as good. The time is of known size.
+        logits: (time, batch, classes), of 32 bits or more; log-probabilities are as good.
         targets: (batch, length), labels other than ``blank``; what follows an example's length is not looked at.
         input_lengths: (batch,), how many frames of each example count.
         target_lengths: (batch,), how many labels.
@@ -495,14 +496,15 @@ def ctc_loss(
     places = 2 * length + 1  # blanks between all labels and at both ends
     path = reshape(stack([blanks, labels], axis=-1), shape=(batch, 2 * length))
     path = pad(path, padding=((0, 0), (0, 1)), value=blank)
-    twice = pad(getitem(path, key=(full, (None, places - 2, None))), padding=((0, 0), (2, 0)), value=blank)
+    twice = _delayed(path, 2, blank)
     skips = not_equal(path, blank) & not_equal(path, twice)
     index = broadcast_to(getitem(path, key=(None,)), shape=(time, batch, places))
     emitted = take_along_axis(scores, index, axis=2)
-    alpha = where(created(arange, targets, stop=places, dtype="int32") < 2, getitem(emitted, key=(0,)), _IMPOSSIBLE)
-    for step in range(1, time):
-        one = _delayed(alpha, 1)
-        two = where(skips, _delayed(alpha, 2), _IMPOSSIBLE)
+    alpha = created(full_, logits, shape=(batch, places), fill_value=_IMPOSSIBLE, dtype=spec_of(scores).dtype)
+    alpha = where(created(arange, targets, stop=places, dtype="int32") < 1, 0.0, alpha)
+    for step in range(time):
+        one = _delayed(alpha, 1, _IMPOSSIBLE)
+        two = where(skips, _delayed(alpha, 2, _IMPOSSIBLE), _IMPOSSIBLE)
         new = logsumexp(stack([alpha, one, two], axis=0), axis=0) + getitem(emitted, key=(step,))
         alpha = where(getitem(input_lengths > step, key=(full, None)), new, alpha)
     end = astype(getitem(target_lengths * 2, key=(full, None)), dtype="int64")
@@ -515,11 +517,11 @@ def ctc_loss(
     return reduced(loss, reduction)
 
 
-def _delayed(x: Array, places: int) -> Array:
-    """What stood some places earlier on the last axis."""
+def _delayed(x: Array, places: int, value: float) -> Array:
+    """What stood some places earlier on the last axis, and a number where nothing did."""
     size = spec_of(x).shape[-1]
-    start = getitem(x, key=((None, None, None), (None, size - places, None)))
-    return pad(start, padding=((0, 0), (places, 0)), value=_IMPOSSIBLE)
+    moved = pad(x, padding=((0, 0), (places, 0)), value=value)
+    return getitem(moved, key=((None, None, None), (None, size, None)))
 
 
 ctc_loss.lower(
@@ -527,3 +529,9 @@ ctc_loss.lower(
     "F.ctc_loss(F.log_softmax({logits}, dim=-1), {targets}, {input_lengths}, {target_lengths}, blank={blank:0},"
     " reduction={reduction:'mean'}, zero_infinity={zero_infinity:False})",
 )
+for _framework in ("jax", "tensorflow"):
+    ctc_loss.lower(
+        _framework,
+        "support.ctc_loss({logits}, {targets}, {input_lengths}, {target_lengths}, blank={blank:0},"
+        " reduction={reduction:'mean'}, zero_infinity={zero_infinity:False})",
+    )

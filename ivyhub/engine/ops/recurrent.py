@@ -7,12 +7,15 @@ each cell states. Keras has the same order but for the first two of the GRU, and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from ...errors import DTypeError, ShapeError
+from ..backends import is_integer
 from ..op import Array, op
 from ..spec import Spec, spec_of
 from .activation import relu, sigmoid
+from .elementwise import where
 from .indexing import getitem
 from .linalg import linear
 from .shape import concat, flip, split, stack, transpose
@@ -165,7 +168,7 @@ def _sequence_spec(gates: int, states: int = 1) -> Callable[..., Any]:
         batch_first: bool = False,
         **_: Any,
     ) -> Any:
-        held, weights = operands[:states], operands[states]
+        held, weights, lengths = operands[:states], operands[states], (*operands, None)[states + 1]
         directions, count = 2 if bidirectional else 1, 4 if use_bias else 2
         if x.ndim != 3:
             raise ShapeError(f"expected a sequence of three axes, received {x}")
@@ -173,6 +176,8 @@ def _sequence_spec(gates: int, states: int = 1) -> Callable[..., Any]:
         wanted = (num_layers * directions, batch, hidden)
         if any(each.shape != wanted for each in held):
             raise ShapeError(f"expected states of {wanted} (layers · directions, batch, hidden), received {held}")
+        if lengths is not None and (lengths.shape != (batch,) or not is_integer(lengths.dtype)):
+            raise ShapeError(f"expected a length for each of {batch} sequences, received {lengths}")
         if len(weights) != count * num_layers * directions:
             raise ShapeError(
                 f"expected {count} weights for each of {num_layers} layer(s) and {directions} direction(s), received "
@@ -193,6 +198,7 @@ def _sequence(
     x: Array,
     states: Sequence[Array],
     weights: Sequence[Array],
+    lengths: Array | None,
     cell: Callable[..., Any],
     use_bias: bool,
     num_layers: int,
@@ -214,8 +220,14 @@ def _sequence(
             shown: list[Array] = []
             for step in range(time) if part == 0 else reversed(range(time)):
                 found = cell(getitem(x, key=(step,)), *held, *weights[at * count : (at + 1) * count])
-                held = found if isinstance(found, tuple) else (found,)
-                shown.append(held[0])
+                new = found if isinstance(found, tuple) else (found,)
+                if lengths is None:
+                    held = new
+                    shown.append(new[0])
+                    continue
+                reached = getitem(lengths > step, key=((None, None, None), None))
+                held = tuple(where(reached, after, before) for after, before in zip(new, held, strict=True))
+                shown.append(where(reached, new[0], 0.0))
             line = stack(shown, axis=0)
             both.append(line if part == 0 else flip(line, axis=0))
             last.append(held)
@@ -229,6 +241,7 @@ def rnn(
     x: Array,
     h: Array,
     weights: Sequence[Array],
+    lengths: Array | None = None,
     /,
     *,
     activation: str = "tanh",
@@ -244,6 +257,8 @@ def rnn(
         h: (layers · directions, batch, hidden), the states at the start: layer 0 forwards, backwards, layer 1, ...
         weights: for each layer and direction, in that order: weight_ih, weight_hh, and with biases bias_ih, bias_hh.
             The features of a layer but the first are directions · hidden.
+        lengths: (batch,), integers: how many steps of each sequence count, all where None. Behind them the result is
+            zero; the states at the end are those of the last step that counts, from which the way back starts.
         activation: "tanh" or "relu".
         use_bias: whether there are biases.
         num_layers: how many layers.
@@ -253,13 +268,13 @@ def rnn(
     Returns:
         The states of the last layer at every step, (time, batch, directions · hidden), and all states at the end.
 
-    Source: torch.nn.RNN.
+    Source: torch.nn.RNN; lengths as in torch.nn.utils.rnn.pack_padded_sequence.
     """
 
     def cell(*operands: Array) -> Array:
         return rnn_cell(*operands, activation=activation)
 
-    return _sequence(x, (h,), weights, cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
+    return _sequence(x, (h,), weights, lengths, cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
 
 
 @op(rule=_sequence_spec(4, 2))
@@ -268,6 +283,7 @@ def lstm(
     h: Array,
     c: Array,
     weights: Sequence[Array],
+    lengths: Array | None = None,
     /,
     *,
     use_bias: bool = True,
@@ -279,7 +295,7 @@ def lstm(
 
     Source: torch.nn.LSTM.
     """
-    return _sequence(x, (h, c), weights, lstm_cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
+    return _sequence(x, (h, c), weights, lengths, lstm_cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
 
 
 @op(rule=_sequence_spec(3))
@@ -287,6 +303,7 @@ def gru(
     x: Array,
     h: Array,
     weights: Sequence[Array],
+    lengths: Array | None = None,
     /,
     *,
     use_bias: bool = True,
@@ -295,18 +312,27 @@ def gru(
     batch_first: bool = False,
 ) -> tuple[Array, Array]:
     """`gru_cell` over a sequence. Arguments and results are those of `rnn`. Source: torch.nn.GRU."""
-    return _sequence(x, (h,), weights, gru_cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
+    return _sequence(x, (h,), weights, lengths, gru_cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
 
 
 _FORM = "[*{weights}], {use_bias}, {num_layers}, 0.0, False, {bidirectional}, {batch_first})"
-rnn.lower("torch", f"torch.rnn_tanh({{x}}, {{h}}, {_FORM}", when=lambda n: n.activation == "tanh")
-rnn.lower("torch", f"torch.rnn_relu({{x}}, {{h}}, {_FORM}")
-lstm.lower("torch", f"torch.lstm({{x}}, ({{h}}, {{c}}), {_FORM}")
-gru.lower("torch", f"torch.gru({{x}}, {{h}}, {_FORM}")
 
 
-_REST = "[*{weights}], num_layers={num_layers:1}, bidirectional={bidirectional:False}, batch_first={batch_first:False})"
-for _framework in ("jax", "tensorflow", "numpy"):
+def _whole(n: SimpleNamespace) -> bool:
+    return n.lengths is None
+
+
+rnn.lower("torch", f"torch.rnn_tanh({{x}}, {{h}}, {_FORM}", when=lambda n: _whole(n) and n.activation == "tanh")
+rnn.lower("torch", f"torch.rnn_relu({{x}}, {{h}}, {_FORM}", when=_whole)
+lstm.lower("torch", f"torch.lstm({{x}}, ({{h}}, {{c}}), {_FORM}", when=_whole)
+gru.lower("torch", f"torch.gru({{x}}, {{h}}, {_FORM}", when=_whole)
+
+
+_REST = (
+    "[*{weights}], lengths={lengths}, num_layers={num_layers:1}, bidirectional={bidirectional:False},"
+    " batch_first={batch_first:False})"
+)
+for _framework in ("torch", "jax", "tensorflow", "numpy"):
     rnn.lower(_framework, f"support.rnn({{x}}, {{h}}, {_REST[:-1]}, activation={{activation:'tanh'}})")
     lstm.lower(_framework, f"support.lstm({{x}}, {{h}}, {{c}}, {_REST}")
     gru.lower(_framework, f"support.gru({{x}}, {{h}}, {_REST}")

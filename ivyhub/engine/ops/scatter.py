@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...errors import ShapeError
@@ -12,7 +12,7 @@ from ..op import Array, op
 from ..spec import Spec, broadcast_shapes, broadcast_specs, normalize_axis, spec_of
 from .creation import arange, created, full
 from .elementwise import astype, divide, equal, maximum, multiply, where
-from .indexing import add_along_axis, at_add, getitem, line_grid, put_spec, take
+from .indexing import add_along_axis, at_add, getitem, line_grid, put_spec, searchsorted, take
 from .nn import stop_gradient
 from .reduction import max, mean, prod, sum
 
@@ -194,50 +194,89 @@ for _op in (segment_sum, segment_mean, segment_prod):
 # -- bags of embeddings ----------------------------------------------------------------------------------------------
 
 
-def _bag_spec(indices: Spec, weight: Spec, scales: Spec | None = None, *, mode: str = "mean", **_: Any) -> Spec:
+def _within(mode: str, x: Array) -> Array:
+    """The members of bags of one length, (batch, length, ...), combined."""
+    return {"sum": sum, "mean": mean, "max": max}[mode](x, axis=1)
+
+
+def _between(offsets: Array, indices: Array) -> Callable[[str, Array], Array]:
+    """What combines the members of bags that start at offsets, (n, ...)."""
+    every = created(arange, indices, stop=spec_of(indices).shape[0], dtype=spec_of(offsets).dtype)
+    bags = searchsorted(offsets, every, side="right") - 1
+    reductions = {"sum": segment_sum, "mean": segment_mean, "max": segment_max}
+    return lambda mode, x: reductions[mode](x, bags, num_segments=spec_of(offsets).shape[0])
+
+
+def _bag_spec(
+    indices: Spec,
+    weight: Spec,
+    scales: Spec | None = None,
+    offsets: Spec | None = None,
+    *,
+    mode: str = "mean",
+    **_: Any,
+) -> Spec:
     if mode not in ("sum", "mean", "max"):
         raise ShapeError(f"expected the mode sum, mean or max, received {mode!r}")
-    if indices.ndim != 2 or weight.ndim != 2:
-        raise ShapeError(f"expected bags (batch, length) and a table (rows, features), received {indices}, {weight}")
+    if indices.ndim != (2 if offsets is None else 1) or weight.ndim != 2 or (offsets is not None and offsets.ndim != 1):
+        raise ShapeError(
+            f"expected bags (batch, length), or (n,) with offsets (batch,), and a table (rows, features), received "
+            f"{indices}, {offsets} and {weight}"
+        )
     if scales is not None and (mode != "sum" or scales.shape != indices.shape):
         raise ShapeError(f"expected a scale for each of {indices} and the mode sum, received {scales} and {mode!r}")
-    return weight.with_shape(indices.shape[0], weight.shape[1])
+    return weight.with_shape((indices if offsets is None else offsets).shape[0], weight.shape[1])
 
 
-@op(rule=_bag_spec)
+@op(rule=_bag_spec, promotes=("weight", "scales"))
 def embedding_bag(
-    indices: Array, weight: Array, scales: Array | None = None, /, *, mode: str = "mean", padding_idx: int | None = None
+    indices: Array,
+    weight: Array,
+    scales: Array | None = None,
+    offsets: Array | None = None,
+    /,
+    *,
+    mode: str = "mean",
+    padding_idx: int | None = None,
 ) -> Array:
     """Rows of a table, added up, averaged or their largest elements taken, for each bag of them.
 
     Args:
-        indices: (batch, length), integers.
+        indices: (batch, length), integers; with offsets (n,), all bags one behind the other.
         weight: (rows, features).
-        scales: (batch, length), what rows are multiplied with before they are added; with the mode "sum" only.
+        scales: of the shape of the indices, what rows are multiplied with before they are added; with the mode "sum"
+            only.
+        offsets: (batch,), integers: where each bag starts, the first at 0. A bag ends where the next one starts.
         mode: "sum", "mean" or "max".
         padding_idx: the row that is no member of any bag; a bag without members gives zeros.
 
     Source: torch.nn.functional.embedding_bag, whose ``per_sample_weights`` are the scales.
     """
     rows = take(weight, indices, axis=0)
+    lead = (_FULL,) * spec_of(indices).ndim
     if scales is not None:
-        rows = rows * getitem(scales, key=(_FULL, _FULL, None))
-    if padding_idx is None:
-        return {"sum": sum, "mean": mean, "max": max}[mode](rows, axis=1)
+        rows = rows * getitem(scales, key=(*lead, None))
+    combined = _within if offsets is None else _between(offsets, indices)
+    if padding_idx is None and (offsets is None or mode != "max"):
+        return combined(mode, rows)
     size = spec_of(weight).shape[0]
-    member = indices != (padding_idx % size if isinstance(size, int) else padding_idx)
-    kept = getitem(member, key=(_FULL, _FULL, None))
+    if padding_idx is None:
+        member = equal(indices, indices)
+    else:
+        member = indices != (padding_idx % size if isinstance(size, int) else padding_idx)
+    kept = getitem(member, key=(*lead, None))
     dtype = spec_of(weight).dtype
-    count = sum(astype(kept, dtype=dtype), axis=1)
+    count = combined("sum", astype(kept, dtype=dtype))
     if mode == "max":
-        largest = max(where(kept, rows, -float("inf")), axis=1)
+        largest = combined("max", where(kept, rows, -float("inf")))
         return where(count > 0, largest, 0)
-    total = sum(where(kept, rows, 0), axis=1)
+    total = combined("sum", where(kept, rows, 0))
     return total if mode == "sum" else total / maximum(count, 1)
 
 
 embedding_bag.lower(
     "torch",
-    "F.embedding_bag({indices}, {weight}, mode={mode:'mean'}, per_sample_weights={scales}, padding_idx={padding_idx})",
-    when=lambda n: n.indices.dtype in ("int64", "int32"),
+    "F.embedding_bag({indices}, {weight}, {offsets}, mode={mode:'mean'}, per_sample_weights={scales},"
+    " padding_idx={padding_idx})",
+    when=lambda n: n.indices.dtype in ("int64", "int32") and (n.offsets is None or n.offsets.dtype == n.indices.dtype),
 )

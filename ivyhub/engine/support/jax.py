@@ -29,15 +29,16 @@ def attention(
     scores = jnp.einsum("bqnh,bknh->bnqk", query * factor, key)
     if causal:
         mask = jnp.tri(query.shape[1], key.shape[1], dtype=bool)
-    if mask is None:
-        weights = jax.nn.softmax(scores)
-    else:
+    if mask is not None:
         attends, bias = (mask, 0) if mask.dtype == bool else (mask != -jnp.inf, mask)
-        bias = jnp.where(attends, bias, jnp.finfo(scores.dtype).min / 2).astype(scores.dtype)
-        weights = jnp.where(attends.any(-1, keepdims=True), jax.nn.softmax(scores + bias), 0)
+        scores += jnp.where(attends, bias, jnp.finfo(scores.dtype).min / 2).astype(scores.dtype)
+    weights = jax.nn.softmax(scores)
     if dropout is not None:
         weights = dropout(weights)
-    return jnp.einsum("bnqk,bknh->bqnh", weights, value)
+    result = jnp.einsum("bnqk,bknh->bnqh", weights, value)
+    if mask is not None:
+        result = jnp.where(attends.any(-1, keepdims=True), result, 0)
+    return result.swapaxes(1, 2)
 
 
 def stop_gradient_where(x: jax.Array, mask: jax.Array) -> jax.Array:
@@ -50,6 +51,7 @@ def rnn(
     h: jax.Array,
     weights: Sequence[jax.Array],
     *,
+    lengths: jax.Array | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
     batch_first: bool = False,
@@ -57,14 +59,15 @@ def rnn(
 ) -> tuple[jax.Array, ...]:
     """A plain recurrent network over (time, batch, features), and its states at the end.
 
-    ``weights`` are, for each layer and direction, (hidden, features), (hidden, hidden) and, if any, two biases.
+    ``weights`` are, for each layer and direction, (hidden, features), (hidden, hidden) and, if any, two biases. Of
+    each sequence ``lengths`` steps count; behind them the result is zero, and the states stay.
     """
     act = jnp.tanh if activation == "tanh" else jax.nn.relu
 
     def step(gates: jax.Array, state: tuple, w: Sequence[jax.Array]) -> tuple:
         return (act(gates + _hidden(state[0], w)),)
 
-    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+    return _recurrent(x, (h,), weights, lengths, step, num_layers, bidirectional, batch_first)
 
 
 def lstm(
@@ -73,6 +76,7 @@ def lstm(
     c: jax.Array,
     weights: Sequence[jax.Array],
     *,
+    lengths: jax.Array | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
     batch_first: bool = False,
@@ -88,7 +92,7 @@ def lstm(
         c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
         return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
-    return _recurrent(x, (h, c), weights, step, num_layers, bidirectional, batch_first)
+    return _recurrent(x, (h, c), weights, lengths, step, num_layers, bidirectional, batch_first)
 
 
 def gru(
@@ -96,6 +100,7 @@ def gru(
     h: jax.Array,
     weights: Sequence[jax.Array],
     *,
+    lengths: jax.Array | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
     batch_first: bool = False,
@@ -112,7 +117,7 @@ def gru(
         n = jnp.tanh(xn + jax.nn.sigmoid(xr + hr) * hn)
         return (n + jax.nn.sigmoid(xz + hz) * (state[0] - n),)
 
-    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+    return _recurrent(x, (h,), weights, lengths, step, num_layers, bidirectional, batch_first)
 
 
 def _hidden(h: jax.Array, w: Sequence[jax.Array]) -> jax.Array:
@@ -125,6 +130,7 @@ def _recurrent(
     x: jax.Array,
     states: tuple,
     weights: Sequence[jax.Array],
+    lengths: jax.Array | None,
     step: Callable[..., tuple],
     num_layers: int,
     bidirectional: bool,
@@ -133,6 +139,7 @@ def _recurrent(
     directions = 2 if bidirectional else 1
     count = len(weights) // (num_layers * directions)
     x = x.swapaxes(0, 1) if batch_first else x
+    reached = None if lengths is None else (jnp.arange(len(x))[:, None] < lengths)[..., None]
     last = []
     for layer in range(num_layers):
         both = []
@@ -142,16 +149,61 @@ def _recurrent(
             gates = gates + w[2] if count == 4 else gates
             backwards = k % directions == 1
 
-            def one(state: tuple, gates: jax.Array, w: Sequence[jax.Array] = w) -> tuple:
-                state = step(gates, state, w)
-                return state, state[0]
+            def one(state: tuple, inputs: tuple, w: Sequence[jax.Array] = w) -> tuple:
+                gates, counts = inputs
+                new = step(gates, state, w)
+                if counts is None:
+                    return new, new[0]
+                kept = tuple(jnp.where(counts, after, before) for after, before in zip(new, state, strict=True))
+                return kept, jnp.where(counts, new[0], 0)
 
-            end, shown = jax.lax.scan(one, tuple(state[k] for state in states), gates, reverse=backwards)
+            start = tuple(state[k] for state in states)
+            end, shown = jax.lax.scan(one, start, (gates, reached), reverse=backwards)
             both.append(shown)
             last.append(end)
         x = jnp.concatenate(both, axis=-1)
     finals = (jnp.stack(each) for each in zip(*last, strict=True))
     return (x.swapaxes(0, 1) if batch_first else x, *finals)
+
+
+def ctc_loss(
+    logits: jax.Array,
+    targets: jax.Array,
+    input_lengths: jax.Array,
+    target_lengths: jax.Array,
+    *,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> jax.Array:
+    """-log of the probability of labels over all their alignments with frames (Graves et al. 2006).
+
+    ``logits`` are (time, batch, classes), ``targets`` (batch, length); of each, the lengths say how many count.
+    """
+    time, length = logits.shape[0], targets.shape[1]
+    labels = jnp.where(jnp.arange(length) < target_lengths[:, None], targets, blank)
+    path = jnp.full((len(targets), 2 * length + 1), blank, labels.dtype).at[:, 1::2].set(labels)
+    twice = jnp.pad(path, ((0, 0), (2, 0)), constant_values=blank)[:, : path.shape[1]]
+    skips = (path != blank) & (path != twice)  # from one label to another without a blank
+    emitted = jnp.take_along_axis(jax.nn.log_softmax(logits), path[None], axis=2)
+    never = -1e30  # the logarithm of no probability: finite, so that differences of two are
+
+    def step(alpha: jax.Array, inputs: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        emitted, counts = inputs
+        earlier = jnp.pad(alpha, ((0, 0), (2, 0)), constant_values=never)
+        ways = jnp.stack([alpha, earlier[:, 1:-1], jnp.where(skips, earlier[:, :-2], never)])
+        return jnp.where(counts, jax.nn.logsumexp(ways, axis=0) + emitted, alpha), None
+
+    alpha = jnp.full(path.shape, never, emitted.dtype).at[:, 0].set(0)
+    counts = (jnp.arange(time)[:, None] < input_lengths)[..., None]
+    alpha, _ = jax.lax.scan(step, alpha, (emitted, counts))
+    ends = 2 * target_lengths[:, None] + jnp.array([0, -1])
+    last = jnp.take_along_axis(alpha, jnp.maximum(ends, 0), axis=1)
+    loss = -jax.nn.logsumexp(jnp.where(ends < 0, never, last), axis=1)
+    loss = jnp.where(loss < -never / 2, loss, 0 if zero_infinity else jnp.inf)
+    if reduction == "mean":
+        return jnp.mean(loss / jnp.maximum(target_lengths, 1))
+    return jnp.sum(loss) if reduction == "sum" else loss
 
 
 def scan(

@@ -55,13 +55,13 @@ def attention(
     scores = (query * scale).swapaxes(1, 2) @ key.transpose(0, 2, 3, 1)
     if causal:
         mask = np.tri(query.shape[1], key.shape[1], dtype=bool)
-    if mask is None:
-        weights = softmax(scores)
-    else:
+    if mask is not None:
         attends, bias = (mask, 0) if mask.dtype == bool else (mask != -np.inf, mask)
-        bias = np.where(attends, bias, np.finfo(scores.dtype).min / 2).astype(scores.dtype)
-        weights = np.where(attends.any(-1, keepdims=True), softmax(scores + bias), 0)
-    return (weights @ value.swapaxes(1, 2)).swapaxes(1, 2)
+        scores += np.where(attends, bias, np.finfo(scores.dtype).min / 2).astype(scores.dtype)
+    result = softmax(scores) @ value.swapaxes(1, 2)
+    if mask is not None:
+        result = np.where(attends.any(-1, keepdims=True), result, 0)
+    return result.swapaxes(1, 2)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -331,6 +331,7 @@ def rnn(
     h: np.ndarray,
     weights: Sequence[np.ndarray],
     *,
+    lengths: np.ndarray | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
     batch_first: bool = False,
@@ -338,14 +339,15 @@ def rnn(
 ) -> tuple[np.ndarray, ...]:
     """A plain recurrent network over (time, batch, features), and its states at the end.
 
-    ``weights`` are, for each layer and direction, (hidden, features), (hidden, hidden) and, if any, two biases.
+    ``weights`` are, for each layer and direction, (hidden, features), (hidden, hidden) and, if any, two biases. Of
+    each sequence ``lengths`` steps count; behind them the result is zero, and the states stay.
     """
     act = np.tanh if activation == "tanh" else (lambda y: np.maximum(y, 0))
 
     def step(gates: np.ndarray, state: tuple, w: Sequence[np.ndarray]) -> tuple:
         return (act(gates + _hidden(state[0], w)),)
 
-    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+    return _recurrent(x, (h,), weights, lengths, step, num_layers, bidirectional, batch_first)
 
 
 def lstm(
@@ -354,6 +356,7 @@ def lstm(
     c: np.ndarray,
     weights: Sequence[np.ndarray],
     *,
+    lengths: np.ndarray | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
     batch_first: bool = False,
@@ -369,7 +372,7 @@ def lstm(
         c = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(g)
         return sigmoid(o) * np.tanh(c), c
 
-    return _recurrent(x, (h, c), weights, step, num_layers, bidirectional, batch_first)
+    return _recurrent(x, (h, c), weights, lengths, step, num_layers, bidirectional, batch_first)
 
 
 def gru(
@@ -377,6 +380,7 @@ def gru(
     h: np.ndarray,
     weights: Sequence[np.ndarray],
     *,
+    lengths: np.ndarray | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
     batch_first: bool = False,
@@ -393,7 +397,7 @@ def gru(
         n = np.tanh(xn + sigmoid(xr + hr) * hn)
         return (n + sigmoid(xz + hz) * (state[0] - n),)
 
-    return _recurrent(x, (h,), weights, step, num_layers, bidirectional, batch_first)
+    return _recurrent(x, (h,), weights, lengths, step, num_layers, bidirectional, batch_first)
 
 
 def _hidden(h: np.ndarray, w: Sequence[np.ndarray]) -> np.ndarray:
@@ -406,6 +410,7 @@ def _recurrent(
     x: np.ndarray,
     states: tuple,
     weights: Sequence[np.ndarray],
+    lengths: np.ndarray | None,
     step: Callable[..., tuple],
     num_layers: int,
     bidirectional: bool,
@@ -423,11 +428,16 @@ def _recurrent(
             gates = gates + w[2] if count == 4 else gates
             backwards = k % directions == 1
             state = tuple(state[k] for state in states)
-            shown = []
-            for at in gates[::-1] if backwards else gates:
-                state = step(at, state, w)
-                shown.append(state[0])
-            both.append(np.stack(shown[::-1] if backwards else shown))
+            shown = np.empty_like(gates[..., : state[0].shape[-1]])
+            for i in reversed(range(len(x))) if backwards else range(len(x)):
+                new = step(gates[i], state, w)
+                shown[i] = new[0]
+                if lengths is not None:
+                    counts = (i < lengths)[:, None]
+                    shown[i] = np.where(counts, new[0], 0)
+                    new = tuple(np.where(counts, after, before) for after, before in zip(new, state, strict=True))
+                state = new
+            both.append(shown)
             last.append(state)
         x = np.concatenate(both, axis=-1)
     finals = (np.stack(each) for each in zip(*last, strict=True))

@@ -112,6 +112,100 @@ def random_integers(key: torch.Tensor, shape: Sequence[int], low: int, high: int
     return (offset + low).to(torch.int32)
 
 
+def rnn(
+    x: torch.Tensor,
+    h: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+    *,
+    lengths: torch.Tensor,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    activation: str = "tanh",
+) -> tuple[torch.Tensor, ...]:
+    """`torch.rnn_tanh` or `rnn_relu` over sequences of unequal lengths, and the states at the end.
+
+    ``weights`` are, for each layer and direction, (hidden, features), (hidden, hidden) and, if any, two biases. Of
+    each sequence ``lengths`` steps count; behind them the result is zero, and the states stay.
+    """
+    cell = torch.rnn_tanh_cell if activation == "tanh" else torch.rnn_relu_cell
+
+    def step(x: torch.Tensor, state: tuple, w: Sequence[torch.Tensor]) -> tuple:
+        return (cell(x, state[0], *w),)
+
+    return _recurrent(x, (h,), weights, lengths, step, num_layers, bidirectional, batch_first)
+
+
+def lstm(
+    x: torch.Tensor,
+    h: torch.Tensor,
+    c: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+    *,
+    lengths: torch.Tensor,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[torch.Tensor, ...]:
+    """`torch.lstm` over sequences of unequal lengths, and both states at the end; see `rnn`."""
+
+    def step(x: torch.Tensor, state: tuple, w: Sequence[torch.Tensor]) -> tuple:
+        return torch.lstm_cell(x, state, *w)
+
+    return _recurrent(x, (h, c), weights, lengths, step, num_layers, bidirectional, batch_first)
+
+
+def gru(
+    x: torch.Tensor,
+    h: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+    *,
+    lengths: torch.Tensor,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[torch.Tensor, ...]:
+    """`torch.gru` over sequences of unequal lengths, and the states at the end; see `rnn`."""
+
+    def step(x: torch.Tensor, state: tuple, w: Sequence[torch.Tensor]) -> tuple:
+        return (torch.gru_cell(x, state[0], *w),)
+
+    return _recurrent(x, (h,), weights, lengths, step, num_layers, bidirectional, batch_first)
+
+
+def _recurrent(
+    x: torch.Tensor,
+    states: tuple,
+    weights: Sequence[torch.Tensor],
+    lengths: torch.Tensor,
+    step: Callable[..., tuple],
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[torch.Tensor, ...]:
+    """Steps that do not count are computed, and not used: packed sequences ask for lengths as numbers of the host."""
+    directions = 2 if bidirectional else 1
+    count = len(weights) // (num_layers * directions)
+    x = x.transpose(0, 1) if batch_first else x
+    reached = (torch.arange(len(x), device=x.device)[:, None] < lengths)[..., None]
+    last = []
+    for layer in range(num_layers):
+        both = []
+        for k in range(layer * directions, (layer + 1) * directions):
+            w = weights[k * count : (k + 1) * count]
+            state = tuple(state[k] for state in states)
+            shown = [x] * len(x)
+            for i in reversed(range(len(x))) if k % directions else range(len(x)):
+                new = step(x[i], state, w)
+                state = tuple(torch.where(reached[i], after, before) for after, before in zip(new, state, strict=True))
+                shown[i] = torch.where(reached[i], new[0], 0)
+            both.append(torch.stack(shown))
+            last.append(state)
+        x = torch.cat(both, dim=-1)
+    finals = (torch.stack(each) for each in zip(*last, strict=True))
+    return (x.transpose(0, 1) if batch_first else x, *finals)
+
+
 def ordered(x: torch.Tensor | int) -> torch.Tensor:
     """uint64, which few kernels take, as int64 in the same order."""
     return _bits(x) ^ torch.iinfo(torch.int64).min
