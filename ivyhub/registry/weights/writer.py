@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from mmap import PAGESIZE
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,6 +21,7 @@ from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, read_h
 from ivyhub.registry.weights.lazy import PlannedTensor
 
 _STEP_BYTES = 64 << 20  # so often does a copy in the kernel report progress
+_BUFFER_BYTES = 256 << 10  # a copy through memory is fastest while its buffer stays in the cache
 _HINTS = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
     errno.EDQUOT: "the quota is used up: free some space, or choose another folder",
@@ -234,10 +236,13 @@ def _values(pieces: Sequence[Location | PlannedTensor]) -> Iterator[Location | n
 
 
 def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:
-    """Copy a range to the end of the target, inside the kernel where it can."""
+    """Copy a range to the end of the target, inside the kernel where that is no slower.
+
+    There blocks may be shared; but where pages of the two files do not lie alike, it copies each of them in parts.
+    """
     target.flush()
     offset, left = piece.offset, piece.nbytes
-    in_kernel = hasattr(os, "copy_file_range")
+    in_kernel = hasattr(os, "copy_file_range") and (offset - target.tell()) % PAGESIZE == 0
     while left:
         count = 0
         if in_kernel:
@@ -249,7 +254,7 @@ def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:
                 in_kernel = False
         if not in_kernel:
             source.seek(offset)
-            data = source.read(min(left, 4 << 20))
+            data = source.read(min(left, _BUFFER_BYTES))
             count = os.write(target.fileno(), data) if data else 0
         if count == 0:
             raise CorruptFileError(

@@ -168,6 +168,24 @@ def test_strided_and_foreign_arrays(tmp_path: Path, rng: np.random.Generator) ->
     assert all(np.array_equal(loaded[name], array) for name, array in arrays.items())
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", "complex64"])
+def test_transposes_of_any_shape_are_exact(dtype: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Matrices larger than the tiles they are copied in, and views whose other axes make one axis or do not."""
+    tall, wide, deep = (int(size) for size in rng.integers(1, 2000, 3))
+    matrix = rng.integers(0, 100, (tall, wide)).astype(dtype)
+    heads = rng.integers(0, 100, (6, 7, deep)).astype(dtype)
+    arrays = {
+        "matrix": matrix.T,
+        "heads": heads.transpose(2, 0, 1),
+        "reversed": heads.T,
+        "joined": heads.reshape(1, 42, deep).transpose(2, 0, 1),
+        "part": matrix[: tall // 2 + 1, wide // 3 :].T,
+    }
+    [file] = write_safetensors(tmp_path / "m.safetensors", same(list(arrays)).apply(MemoryCheckpoint(arrays)))
+    with open_checkpoint(file) as ckpt:
+        assert all(np.array_equal(ckpt.read(name), array) for name, array in arrays.items())
+
+
 def test_shards_in_the_layout_of_the_hub(source: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
