@@ -46,11 +46,13 @@ from typing import Any
 
 from packaging.version import Version
 
-from ..errors import EngineError, MixedFrameworksError, NoLoweringError
+from ..errors import EngineError, NoLoweringError
 from .backends import FRAMEWORKS, dtype_name, framework, framework_of, namespace
 from .promotion import result_dtype
+from .refusals import checked, large, refused
+from .refusals import operand as operand_of
 from .signature import Look, key_of, watched
-from .spec import ONE_DTYPE, Spec, spec_of
+from .spec import ONE_DTYPE, Spec
 from .template import Source, Template, literal
 
 Array = Any  # a native array of any framework, or a traced one
@@ -393,13 +395,15 @@ class Op:
 
         One that does not tells operands of several dtypes itself, where the key of kernels has no dtypes.
         """
-        specs = tuple(_spec(arg, owner, self.name) for arg in args)
+        specs = tuple(operand_of(arg, owner, self.name) for arg in args)
         dtype = self._common_dtype(specs)
         if dtype is not None:
             specs = tuple(
                 _retyped(spec, dtype) if name in self.promotes else spec
                 for name, spec in zip(self.operands, specs, strict=True)
             )
+        if large(attributes) and self.rule is not None:
+            checked(self.name, self.infer(specs, attributes))
         seen = watched(specs, self._looked)
         row = self.row(owner, seen, attributes, version=framework(owner).installed)
         names: dict[str, Any] = dict(namespace(owner))
@@ -435,7 +439,7 @@ class Op:
             expression = _expression(name)
             if dtype is None or not hasattr(arg, "dtype"):
                 return expression
-            cast, spec = OPS["astype"], _spec(arg, row.framework, self.name)
+            cast, spec = OPS["astype"], operand_of(arg, row.framework, self.name)
             if spec.dtype == dtype:
                 return expression
             found = cast.row(row.framework, (spec,), {"dtype": dtype}, version=framework(row.framework).installed)
@@ -480,7 +484,7 @@ class Op:
             return result if dtype_name(result.dtype) == spec.dtype else OPS["astype"](result, dtype=spec.dtype)
 
         def kernel(*args: Any) -> Any:
-            operands = tuple(_spec(arg, owner, self.name) for arg in (*args, *self.defaults[len(args) :]))
+            operands = tuple(operand_of(arg, owner, self.name) for arg in (*args, *self.defaults[len(args) :]))
             dtype = self._common_dtype(operands)
             if dtype is not None:
                 operands = tuple(
@@ -498,17 +502,20 @@ class Op:
         return result
 
     def _explained(self, error: Exception, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Exception:
-        """The engine's own error for what a framework refused, where the operation's rule refuses it too."""
+        """The engine's error for what a framework refused, in the words of the rule where it refuses it too."""
         if isinstance(error, EngineError):
             return error
         owner = next((found for arg in _leaves(args) if (found := framework_of(arg))), "")
         try:
-            operands = tuple(_spec(arg, owner, self.name) for arg in (*args, *self.defaults[len(args) :]))
+            operands = tuple(operand_of(arg, owner, self.name) for arg in (*args, *self.defaults[len(args) :]))
             self.infer(operands, self.bind(attributes))
         except EngineError as found:
-            found.message = f"{self.name}: {found.message}"
+            if not found.message.startswith(self.name):
+                found.message = f"{self.name}: {found.message}"
             return found
-        return error
+        except Exception:  # what no rule foresees, the framework tells
+            pass
+        return refused(self.name, owner or "the framework", args, attributes, error)
 
 
 def op(
@@ -573,20 +580,6 @@ def _retyped(spec: Any, dtype: str) -> Any:
     if isinstance(spec, tuple):
         return tuple(_retyped(item, dtype) for item in spec)
     return spec.with_dtype(dtype) if isinstance(spec, Spec) else spec
-
-
-def _spec(arg: Any, owner: str, name: str) -> Any:
-    if arg is None or (isinstance(arg, bool | int | float | complex) and not hasattr(arg, "dtype")):
-        return arg  # np.float64 is a float, too
-    if isinstance(arg, tuple | list):
-        return tuple(_spec(item, owner, name) for item in arg)
-    found = framework_of(arg)
-    if found != owner:
-        raise MixedFrameworksError(
-            f"{name} expected arrays of {owner}, received {type(arg).__module__}.{type(arg).__qualname__}",
-            hint="move every array to one framework first",
-        )
-    return spec_of(arg)
 
 
 def _freeze(value: Any) -> Any:

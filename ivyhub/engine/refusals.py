@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from ..errors import AxisError, DTypeError, EngineError, IvyhubError, ShapeError
+from ..errors import AxisError, DTypeError, EngineError, IvyhubError, MixedFrameworksError, ShapeError
 from .backends import framework_of
 from .spec import Spec, spec_of
 
@@ -24,6 +24,7 @@ _KINDS: dict[type, type[EngineError]] = {
 }
 """The engine's errors for those of Python; a framework's own subclasses steer its tracers and pass as they are."""
 
+_NUMPY = ("numpy.exceptions", "numpy._core._exceptions", "numpy.core._exceptions")
 _TENSORFLOW = "tensorflow.python.framework.errors_impl"
 
 
@@ -45,6 +46,41 @@ def fitting(spec: Spec) -> Spec:
             hint="make it in parts",
         )
     return spec
+
+
+def checked(name: str, results: Any) -> None:
+    """Raise `ShapeError` for a result of an operation, or one of several, that is not `fitting`."""
+    for result in results if isinstance(results, tuple) else (results,):
+        try:
+            fitting(result)
+        except ShapeError as error:
+            tell(name, error, (), {})
+
+
+def operand(arg: Any, owner: str, name: str) -> Any:
+    """The spec of an operation's operand; numbers, None and sequences as they are.
+
+    Raises:
+        DTypeError: for what is no array.
+        MixedFrameworksError: for an array of another framework than the owner's.
+    """
+    if arg is None or (isinstance(arg, bool | int | float | complex) and not hasattr(arg, "dtype")):
+        return arg  # np.float64 is a float, too
+    if isinstance(arg, tuple | list):
+        return tuple(operand(item, owner, name) for item in arg)
+    found = framework_of(arg)
+    if found == owner:
+        return spec_of(arg)
+    received = f"{type(arg).__module__}.{type(arg).__qualname__}".removeprefix("builtins.")
+    if found is None:
+        wrapped = framework_of(getattr(arg, "native", None)) is not None
+        raise DTypeError(
+            f"{name} expected arrays of {owner} or numbers, received {received}",
+            hint="pass its native array: x.native" if wrapped else "asarray makes an array of numbers and sequences",
+        )
+    raise MixedFrameworksError(
+        f"{name} expected arrays of {owner}, received {received}", hint="move every array to one framework first"
+    )
 
 
 def _listed(shape: Sequence[Any]) -> str:
@@ -88,8 +124,10 @@ def refused(
         softmax: numpy refused float32[2] with axis=5: axis 5 is out of bounds
           hint: help(engine.softmax) says what it takes
     """
-    kind = _KINDS.get(type(error))
-    if kind is None and type(error).__module__ == _TENSORFLOW:
+    kind, home = _KINDS.get(type(error)), type(error).__module__
+    if kind is None and home in _NUMPY:
+        kind = next((ours for base, ours in _KINDS.items() if isinstance(error, base)), None)
+    if kind is None and home == _TENSORFLOW:
         kind = EngineError
     if kind is None:
         return error
@@ -138,4 +176,4 @@ def tell(name: str, error: Exception, args: Sequence[Any], options: Mapping[str,
     raise found from error
 
 
-__all__ = ["LIMIT", "fitting", "large", "refused", "tell"]
+__all__ = ["LIMIT", "checked", "fitting", "large", "operand", "refused", "tell"]

@@ -102,6 +102,31 @@ WRONG: dict[str, tuple[type[IvyhubError], str, Call]] = {
         *(EngineError, r"^assignment: \w+ refused .*\[2, 3\], .*\[2\] with key=0: "),
         lambda xp: matrix(xp).__setitem__(0, xp.asarray([1.0, 2.0])),
     ),
+    "a word": (
+        DTypeError,
+        "^add expected arrays of .*or numbers, received str",
+        lambda xp: engine.add(matrix(xp).native, "a"),
+    ),
+    "nothing": (EngineError, r"^add: .*\[2, 3\].*None", lambda xp: engine.add(matrix(xp).native, None)),
+    "a wrapped array": (
+        *(DTypeError, r"^add expected .* received ivyhub\.engine\.array\.Array\n  hint: .*x\.native"),
+        lambda xp: engine.add(matrix(xp).native, matrix(xp)),
+    ),
+    "the sign of a truth value": (EngineError, r"^negative: .*bool", lambda xp: -xp.asarray([True])),
+    "what no rule looks at": (
+        *(EngineError, r"^softmax: \w+ refused float\d\d\[2, 3\] with axis=5: .*\n  hint: help\(engine\.softmax\)"),
+        lambda xp: engine.softmax(matrix(xp).native, axis=5),
+    ),
+    "bytes of copies": (ShapeError, "^tile: expected .*at most", lambda xp: xp.tile(matrix(xp), (2**31, 2**31))),
+    "bytes of repetitions": (ShapeError, "^repeat: expected .*at most", lambda xp: xp.repeat(matrix(xp), 2**62)),
+    "bytes that are broadcast": (
+        *(ShapeError, "^broadcast_to: expected .*at most"),
+        lambda xp: xp.broadcast_to(matrix(xp), (2**31, 2**31, 2, 3)),
+    ),
+    "bytes of an edge": (
+        *(ShapeError, "^pad: expected .*at most"),
+        lambda xp: engine.pad(matrix(xp).native, padding=((2**62, 2**62), (0, 0))),
+    ),
     "bytes": (
         *(ShapeError, r"^zeros: expected a shape of at most 2\*\*63 - 1 bytes, received \(4611686018427387904, 4\)"),
         lambda xp: xp.zeros((2**62, 4)),
