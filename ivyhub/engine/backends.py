@@ -167,6 +167,7 @@ def framework(name: str) -> Framework:
     return FRAMEWORKS[name]
 
 
+@functools.cache
 def load(name: str) -> ModuleType:
     """Import a framework. Raises `FrameworkNotInstalledError`, naming the extra, when it is missing.
 

@@ -3,7 +3,8 @@
 A function is traced once for each signature: the structure of its arguments, the shapes and dtypes of their arrays,
 and the values of everything else among them. The trace is what is compiled, so Python that runs in it, the dispatch of
 the engine's operations included, costs nothing afterwards. JAX compiles it with ``jax.jit``, TensorFlow with
-``tf.function``, PyTorch with ``torch.compile`` over a graph of `make_fx`; NumPy has no compiler and runs the function.
+``tf.function``, PyTorch with Inductor, the compiler of ``torch.compile``, over a graph of `make_fx`; NumPy has no
+compiler and runs the function.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..errors import EngineError, IvyhubError
 from .backends import framework_of, load
 from .machinery import TRACING
 from .transforms import owner_of, result_of
-from .trees import Split
+from .trees import Split, Tree, flatten, is_array
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,33 +39,31 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         >>> step({"w": jnp.ones(2)}, jnp.ones(2))["w"].tolist()
         [0.5, 0.5]
     """
-    compiled: dict[Any, Callable[[list[Any]], Any]] = {}
+    plans: dict[Any, _Plan] = {}
 
     @functools.wraps(function)
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        parts = Split((args, kwargs))
-        arrays = parts.arrays
-        owners = {framework_of(array) for array in arrays}
-        if None in owners:
-            return function(*args, **kwargs)  # traced arrays: a graph keeps the operations of what it runs
-        owner = str(owners.pop()) if len(owners) == 1 else owner_of("jit", (args, kwargs), gradients=False)
-        if owner == "numpy" or (owner == "torch" and _is_inside_torch()):
-            return function(*args, **kwargs)
-        key = (owner, parts.key) if owner == "jax" else (owner, parts.key, _signature(arrays))
+        found, structure = flatten((args, kwargs))
+        key = (structure, *map(type, found))
         try:
-            run = compiled.get(key)
-        except TypeError as error:
-            raise EngineError(
-                f"jit expected arrays, and other arguments that have a hash: {error}",
-                hint="what is no array is a part of the signature; register containers with trees.register",
-            ) from error
-        try:
-            if run is None:
-                run = compiled[key] = _COMPILERS[owner](function, parts)
-            return run(arrays)
+            plan = plans.get(key)
+            if plan is None:
+                plan = plans[key] = _Plan(found, (args, kwargs))
+            if plan.owner in _COMPILERS and not (plan.owner == "torch" and _is_inside_torch()):
+                arrays = [found[i] for i in plan.places] if plan.others else found
+                own = plan.key(found, arrays)
+                run = plan.runs.get(own)
+                if run is None:
+                    run = plan.runs[own] = _COMPILERS[plan.owner](function, Split((args, kwargs)))
+                return run(arrays)
         except IvyhubError:
             raise
         except Exception as error:
+            if isinstance(error, TypeError) and "unhashable" in str(error):
+                raise EngineError(
+                    f"jit expected arrays, and other arguments that have a hash: {error}",
+                    hint="what is no array is a part of the signature; register containers with trees.register",
+                ) from error
             if type(error).__name__ in _VALUES:
                 name = getattr(function, "__name__", "function")
                 raise EngineError(
@@ -72,8 +71,44 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
                     hint="use where, cond or while_loop, or make it an argument that is no array",
                 ) from error
             raise
+        return function(*args, **kwargs)
 
     return transformed
+
+
+class _Plan:
+    """What the arguments of one structure and of leaves of the same types have in common.
+
+    Attributes:
+        owner: their framework; "" for traced arrays, since a graph keeps the operations of what it runs.
+        places: where the arrays are among the leaves.
+        others: where the rest is, whose values belong to the signature.
+        runs: what was compiled, by what else belongs to it.
+    """
+
+    __slots__ = ("others", "owner", "places", "runs")
+
+    def __init__(self, found: Sequence[Any], tree: Tree) -> None:
+        self.places = [i for i, leaf in enumerate(found) if is_array(leaf)]
+        self.others = [i for i, leaf in enumerate(found) if not is_array(leaf)]
+        owners = {framework_of(found[i]) for i in self.places}
+        self.owner = "" if None in owners else owner_of("jit", tree, gradients=False)
+        self.runs: dict[Any, Callable[[list[Any]], Any]] = {}
+
+    def key(self, found: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        """The values that are no arrays, and what PyTorch's graphs are compiled for; the others tell that themselves.
+
+        0.0 and -0.0 are told apart.
+        """
+        values = tuple([found[i] or repr(found[i]) for i in self.others])
+        if self.owner != "torch":
+            return values
+        torch = load("torch")
+        return (
+            values,
+            torch.is_grad_enabled(),
+            *[(x.shape, x.stride(), x.dtype, x.device, x.requires_grad) for x in arrays],
+        )
 
 
 # What the frameworks raise where a traced array is asked for its value.
@@ -84,13 +119,6 @@ _VALUES = frozenset(
         *("DataDependentOutputException", "GuardOnDataDependentSymNode"),
     }
 )
-
-
-def _signature(arrays: Sequence[Any]) -> Any:
-    return tuple(
-        (type(array), tuple(array.shape), array.dtype, str(array.device), getattr(array, "requires_grad", False))
-        for array in arrays
-    )
 
 
 def _compile_jax(function: Callable[..., Any], parts: Split) -> Callable[[list[Any]], Any]:
@@ -133,20 +161,21 @@ def _released(parts: Split) -> list[Any]:
 
 def _compile_tensorflow(function: Callable[..., Any], parts: Split) -> Callable[[list[Any]], Any]:
     tensorflow = load("tensorflow")
-    result = parts
+    results: dict[str, Split] = {}
 
-    def run(*arrays: Any) -> list[Any]:
-        nonlocal result
+    def run(*arrays: Any) -> dict[str, list[Any]]:
         args, kwargs = parts.joined(arrays)
         result = result_of("jit", "tensorflow", function(*args, **kwargs))
-        return _released(result)
+        trace = str(len(results))
+        results[trace] = result
+        return {trace: _released(result)}  # its name says which trace ran: other shapes may give another structure
 
     run.__name__ = getattr(function, "__name__", "function")
     fast = tensorflow.function(run, autograph=False)
 
     def call(arrays: list[Any]) -> Any:
-        outputs = fast(*arrays)
-        return result.joined(outputs)
+        ((trace, outputs),) = fast(*arrays).items()
+        return results[trace].joined(outputs)
 
     _released(parts)
     return call
@@ -155,6 +184,7 @@ def _compile_tensorflow(function: Callable[..., Any], parts: Split) -> Callable[
 def _compile_torch(function: Callable[..., Any], parts: Split) -> Callable[[list[Any]], Any]:
     torch = load("torch")
     make_fx = importlib.import_module("torch.fx.experimental.proxy_tensor").make_fx
+    lookup_backend = importlib.import_module("torch._dynamo").lookup_backend
     result = parts
 
     def run(*arrays: Any) -> list[Any]:
@@ -163,21 +193,40 @@ def _compile_torch(function: Callable[..., Any], parts: Split) -> Callable[[list
         result = result_of("jit", "torch", function(*args, **kwargs))
         return _released(result)
 
+    arrays = parts.arrays
     token = TRACING.set(True)
     try:
-        # A tensor that is closed over is a constant of the graph.
-        graph = make_fx(run, tracing_mode="fake", _allow_non_fake_inputs=True)(*parts.arrays)
+        graph = make_fx(run, tracing_mode="fake", _allow_non_fake_inputs=True)(*arrays)
     finally:
         TRACING.reset(token)
-    devices = {array.device.type for array in parts.arrays}
-    fast = torch.compile(graph, backend=_torch_backend(torch, "cpu" in devices), fullgraph=True, dynamic=False)
-
-    def call(arrays: list[Any]) -> Any:
-        outputs = fast(*arrays)
-        return result.joined(outputs)
-
+    # What is closed over becomes an input, so that gradients from outside reach it.
+    inputs = [*arrays, *lifted_constants(torch, graph)]
+    closed = inputs[len(arrays) :]
+    # The backend is called without Dynamo: the signature is checked already, and its guards cost more than most steps.
+    backend = lookup_backend(_torch_backend(torch, any(array.device.type == "cpu" for array in inputs)))
+    fast = backend(graph, inputs)
     _released(parts)
-    return call
+    return lambda arrays: result.joined(fast(*arrays, *closed))
+
+
+def lifted_constants(torch: Any, graph: Any) -> list[Any]:
+    """The tensors that a graph of `make_fx` holds as attributes, made inputs after its own; returns them."""
+    nodes = list(graph.graph.nodes)
+    last = [node for node in nodes if node.op == "placeholder"][-1]
+    tensors: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    for node in nodes:
+        value = getattr(graph, node.target, None) if node.op == "get_attr" else None
+        if isinstance(value, torch.Tensor):
+            if node.target not in inputs:
+                with graph.graph.inserting_after(last):
+                    last = inputs[node.target] = graph.graph.placeholder(f"closed_{len(inputs)}")
+                last.meta = dict(node.meta)
+                tensors[node.target] = value
+            node.replace_all_uses_with(inputs[node.target])
+            graph.graph.erase_node(node)
+    graph.recompile()
+    return list(tensors.values())
 
 
 _COMPILERS = {"jax": _compile_jax, "tensorflow": _compile_tensorflow, "torch": _compile_torch}

@@ -131,6 +131,8 @@ class Split:
         return (self.structure, *((type(leaf), leaf or repr(leaf)) for leaf in self.rest))
 
     def _filled(self, leaves: list[Any], values: Iterable[Any]) -> Tree:
+        if len(self.places) == len(leaves):
+            return self.structure.unflatten(values)
         for place, value in zip(self.places, values, strict=True):
             leaves[place] = value
         return self.structure.unflatten(leaves)

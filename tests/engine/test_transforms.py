@@ -198,6 +198,29 @@ def test_compiled_pytorch_is_differentiable_from_outside(rng: np.random.Generato
     np.testing.assert_allclose(x.grad, 2 * x.detach().numpy(), rtol=1e-6)
 
 
+def test_compiled_pytorch_is_differentiable_by_what_it_closes_over() -> None:
+    import torch
+
+    w = torch.ones(3, requires_grad=True)
+    fast = jit(lambda x: ops.sum(ops.multiply(x, w)))
+    fast(torch.arange(3.0)).backward()
+    assert w.grad is not None
+    assert w.grad.tolist() == [0.0, 1.0, 2.0]
+    with torch.no_grad():
+        assert not fast(torch.ones(3)).requires_grad
+
+
+def test_compiled_for_strides_and_shapes(trainer: str, rng: np.random.Generator) -> None:
+    """One function of several shapes and layouts; the structure of its result depends on the shape."""
+    fast = jit(lambda x, n: {f"{i}": x[i] * n for i in range(x.shape[0])})
+    a = rng.normal(size=(2, 3))
+    for array in (native(trainer, a), native(trainer, a.T.copy()), ops.transpose(native(trainer, a), axes=(1, 0))):
+        for n in (2, 2.0, 3):
+            found = fast(array, n)
+            assert [*found] == [str(i) for i in range(array.shape[0])]
+            np.testing.assert_allclose(np.stack([as_numpy(v) for v in found.values()]), as_numpy(array) * n, rtol=1e-6)
+
+
 def test_a_gradient_that_compiling_would_lose_is_refused() -> None:
     import torch
 
