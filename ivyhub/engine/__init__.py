@@ -23,6 +23,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .interop import follow
+
 _HOMES: dict[str, str] = {
     "Array": "array",
     "ops": "ops",
@@ -37,6 +39,8 @@ _HOMES: dict[str, str] = {
     "jit": "compilation",
 }
 """Public names and the modules that define them; what is not here is a function of the standard or an operation."""
+
+follow("einops._backends", f"{__name__}.interop.einops")
 
 
 def __getattr__(name: str) -> Any:
