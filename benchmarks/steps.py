@@ -1,18 +1,26 @@
 """A forward pass and a training step of BERT-base: each export against the hand-written model of its framework.
 
     python benchmarks/steps.py [torch jax flax.linen tensorflow] [--rounds 5] [--legacy pinned current]
+                               [--attention-dropout 0.1]
 
 float32, random weights, batch 8, length 128, one core, CPU seconds. The training step is the mean square of both
 outputs, its gradient and plain gradient descent, with dropout as configured. Every contestant is compiled as its
 framework recommends and lives in a process of its own; each round lets all of them run. Hand-written models:
 transformers' BERT for torch; FlaxBert and TFBert of transformers 4.x for the others, in the environments of
 `legacy_env.py`, with the frameworks of their time (``pinned``) and with those that the exports use (``current``).
+
+Where XLA compiles, its own count of the bytes that a compiled step moves stands beside the times: it has no noise. It
+compares like with like where both contestants use one version of JAX.
+
+FlaxBert draws one mask for the dropout of all attention weights of a step, PyTorch's BERT, and so its exports, one for
+every row and head: ``--attention-dropout 0`` compares the rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +37,7 @@ RATE = 1e-4
 LIBRARY = {"torch": "BertModel", "jax": "FlaxBertModel", "flax.linen": "FlaxBertModel", "tensorflow": "TFBertModel"}
 
 Tasks = Mapping[str, Callable[[], Any]]
+TASKS = ("forward", "train")
 
 
 def inputs(batch: int = 8, length: int = 128) -> dict[str, Any]:
@@ -93,7 +102,12 @@ def nnx_tasks(model: Any) -> Tasks:
         state["params"], state["rest"] = compiled(state["params"], state["rest"], batch)
         jax.block_until_ready(state["params"])
 
-    return {"forward": lambda: jax.block_until_ready(run(**state, batch=batch)), "train": train}
+    return {
+        "forward": lambda: jax.block_until_ready(run(**state, batch=batch)),
+        "train": train,
+        "forward bytes": lambda: traffic(run, **state, batch=batch),
+        "train bytes": lambda: traffic(compiled, state["params"], state["rest"], batch),
+    }
 
 
 def linen_tasks(apply: Callable[..., Any], params: Any) -> Tasks:
@@ -119,7 +133,18 @@ def linen_tasks(apply: Callable[..., Any], params: Any) -> Tasks:
         state["params"], state["key"] = compiled(state["params"], state["key"], batch)
         jax.block_until_ready(state)
 
-    return {"forward": lambda: jax.block_until_ready(run(state["params"], batch)), "train": train}
+    return {
+        "forward": lambda: jax.block_until_ready(run(state["params"], batch)),
+        "train": train,
+        "forward bytes": lambda: traffic(run, state["params"], batch),
+        "train bytes": lambda: traffic(compiled, state["params"], state["key"], batch),
+    }
+
+
+def traffic(compiled: Any, *args: Any, **kwargs: Any) -> float:
+    """The bytes that XLA counts as read and written by the instructions of a compiled function."""
+    found = compiled.lower(*args, **kwargs).compile().cost_analysis()
+    return (found[0] if isinstance(found, list) else found)["bytes accessed"]  # a list before JAX 0.5
 
 
 def tensorflow_tasks(model: Any, optimizer: Any) -> Tasks:
@@ -145,7 +170,7 @@ def tensorflow_tasks(model: Any, optimizer: Any) -> Tasks:
 def contend(name: str, folder: Path) -> None:
     """Be one contestant: an export in ``folder`` by its target, or a class of transformers."""
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    layers = int((folder / "layers").read_text())
+    settings = json.loads((folder / "settings.json").read_text())
     sys.path.insert(0, str(folder))
     tasks: Tasks
     match name:
@@ -169,7 +194,7 @@ def contend(name: str, folder: Path) -> None:
         case _:
             transformers = importlib.import_module("transformers")
             transformers.logging.set_verbosity_error()
-            model = getattr(transformers, name)(transformers.BertConfig(num_hidden_layers=layers))
+            model = getattr(transformers, name)(transformers.BertConfig(**settings))
             if name == "BertModel":
                 used, tasks = "torch", torch_tasks(model)
             elif name == "FlaxBertModel":
@@ -182,20 +207,21 @@ def contend(name: str, folder: Path) -> None:
                 import tf_keras
 
                 used, tasks = "tensorflow", tensorflow_tasks(model, tf_keras.optimizers.SGD(RATE))
-    serve(f"{used} {importlib.import_module(used).__version__}", tasks)
+    counts = {name: count for name, count in tasks.items() if name not in TASKS}
+    serve(f"{used} {importlib.import_module(used).__version__}", {task: tasks[task] for task in TASKS}, counts)
 
 
 # -- the comparison --------------------------------------------------------------------------------------------------
 
 
-def prepare(folder: Path, layers: int, targets: list[str]) -> None:
+def prepare(folder: Path, settings: Mapping[str, Any], targets: list[str]) -> None:
     """BERT-base with random weights, as a checkpoint and as an export for each target."""
     from transformers import BertConfig, BertModel
 
     from ivyhub.registry.api import pull_package
 
-    BertModel(BertConfig(num_hidden_layers=layers)).save_pretrained(folder / "bert")
-    (folder / "layers").write_text(str(layers))
+    BertModel(BertConfig(**settings)).save_pretrained(folder / "bert")
+    (folder / "settings.json").write_text(json.dumps(settings))
     for target in targets:
         to = folder / f"bert_{target.replace('.', '_')}"
         pull_package(str(folder / "bert"), framework=target, to=to, verify=False)
@@ -206,6 +232,7 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="of " + ", ".join(LIBRARY))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--attention-dropout", type=float, default=0.1, metavar="RATE")
     parser.add_argument("--legacy", nargs="*", choices=legacy_env.PACKAGES, default=["pinned", "current"])
     parser.add_argument("--folder", type=Path, help="of the environments; by default in the user's cache")
     parser.add_argument("--contend", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
@@ -216,7 +243,11 @@ def main() -> None:
         contend(options.contend[0], Path(options.contend[1]))
         return
     if options.prepare:
-        prepare(Path(options.prepare), options.layers, targets)
+        settings = {
+            "num_hidden_layers": options.layers,
+            "attention_probs_dropout_prob": options.attention_dropout,
+        }
+        prepare(Path(options.prepare), settings, targets)
         return
     home = options.folder or legacy_env.default_folder()
     environments = {kind: legacy_env.python(kind, home) for kind in options.legacy if targets != ["torch"]}
@@ -224,12 +255,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.environ["IVYHUB_HOME"] = f"{name}/home"
         preparing = ["--prepare", name, "--layers", str(options.layers)]
+        preparing += ["--attention-dropout", str(options.attention_dropout)]
         subprocess.run([sys.executable, __file__, *preparing, *targets], check=True)
         rows = []
         for target in targets:
             pythons = {"": sys.executable} if target == "torch" else environments
             rows += compare(target, {kind: str(python) for kind, python in pythons.items()}, name, options.rounds)
-    table(("export", "against", "task", "CPU s", "its CPU s", "ratio (min-max)"), rows)
+    table(("export", "against", "task", "CPU s", "its CPU s", "ratio (min-max)", "bytes"), rows)
 
 
 def compare(target: str, pythons: Mapping[str, str], folder: str, rounds: int) -> list[tuple[str, ...]]:
@@ -238,11 +270,15 @@ def compare(target: str, pythons: Mapping[str, str], folder: str, rounds: int) -
     contestants = {"export": Contestant([sys.executable, __file__, "--contend", target, folder])}
     for kind, python in pythons.items():
         contestants[kind] = Contestant([python, __file__, "--contend", library, folder])
-    times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in contestants} for task in ("forward", "train")}
+    times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in contestants} for task in TASKS}
     for _ in range(rounds):
         for task, found in times.items():
             for who, contestant in contestants.items():
                 found[who].append(contestant.ask(task))
+    bytes_moved = {
+        task: {who: contestant.ask(f"{task} bytes") for who, contestant in contestants.items()}
+        for task in (TASKS if LIBRARY[target] == "FlaxBertModel" else ())
+    }
     for contestant in contestants.values():
         contestant.close()
     rows = []
@@ -257,6 +293,7 @@ def compare(target: str, pythons: Mapping[str, str], folder: str, rounds: int) -
                     f"{median(found['export']):.2f}",
                     f"{median(found[kind]):.2f}",
                     f"{middle:.2f} ({least:.2f}-{most:.2f})",
+                    f"{bytes_moved[task]['export'] / bytes_moved[task][kind]:.2f}" if bytes_moved else "-",
                 )
             )
     return rows
