@@ -473,14 +473,16 @@ def push(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     dynamic: Dynamic | None = None,
+    dtype: str | None = None,
     verify: bool = True,
     store: Store | None = None,
 ) -> Digest:
     """Keep a model in the local registry under a name.
 
     A fine-tuned export, live or as a folder, goes back to the names and layouts of the checkpoint that it came from,
-    as a new version whose parent is that one. Any other ``torch.nn.Module`` is captured with the inputs given; its
-    PyTorch export is compared with it, and stands for it when other exports are compared with their original later.
+    as a new version whose parent is that one; its numbers keep the type that they have. Any other ``torch.nn.Module``
+    is captured with the inputs given; its PyTorch export is compared with it, and stands for it when other exports are
+    compared with their original later.
 
     Args:
         model: a live export, the folder of one, a ``torch.nn.Module``, or a graph of `trace`.
@@ -488,6 +490,7 @@ def push(
         args: of a module that is no export: example inputs, see `transpile`.
         kwargs: of such a module: example inputs by name.
         dynamic: of such a module: the names of its symbolic sizes.
+        dtype: of an export: cast it to this floating-point type, ``float32`` for one that was trained in bfloat16.
         verify: compare such a module with its PyTorch export, and refuse it where they do not agree.
         store: the registry; the user's own by default.
 
@@ -506,7 +509,7 @@ def push(
     """
     check_name(name)
     store = store or Store()
-    digest = memory.keep(store, model, args, kwargs or {}, dynamic or {}, name=name, verify=verify)
+    digest = memory.keep(store, model, args, kwargs or {}, dynamic or {}, name=name, dtype=dtype, verify=verify)
     store.refs.set(name, digest, why="push")
     return digest
 

@@ -46,10 +46,11 @@ def capture_source(source: Source) -> Model:
         UnsafeError, CorruptFileError, CheckpointError, CaptureError, FrameworkNotInstalledError.
     """
     with open_shards([source.folder / name for name in source.weights]) as checkpoint:
-        return _capture_folder(source.folder, checkpoint)
+        return capture_folder(source.folder, checkpoint)
 
 
-def _capture_folder(folder: Path, checkpoint: Checkpoint, dtype: str | None = None) -> Model:
+def capture_folder(folder: Path, checkpoint: Checkpoint, dtype: str | None = None) -> Model:
+    """Capture what the configuration in a folder describes; of the checkpoint only names and shapes count."""
     from ivyhub.registry.adapters.torch.hub import capture_skeleton, read_folder
 
     skeleton = read_folder(folder, checkpoint, dtype)
@@ -75,7 +76,7 @@ def model_in(store: Store, version: Version, dtype: str | None) -> Model:
     if recast is model or version.config is None:
         return recast
     with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
-        return _capture_folder(versions.configuration(store, version, folder), checkpoint, dtype)
+        return capture_folder(versions.configuration(store, version, folder), checkpoint, dtype)
 
 
 def version_of(store: Store, source: Source, progress: Progress) -> Digest:

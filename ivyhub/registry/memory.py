@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,23 @@ from ivyhub.registry.export import (
     write_weights,
 )
 from ivyhub.registry.files import Digest, digest_bytes
-from ivyhub.registry.manifest import Origin, Parent
-from ivyhub.registry.pipeline import Model, Recipe, arrange, input_specs, model_of, through
+from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version
+from ivyhub.registry.pipeline import Model, Recipe, arrange, floating_dtype, input_specs, model_of, through
 from ivyhub.registry.progress import SILENT
+from ivyhub.registry.source import CONFIG
 from ivyhub.registry.store import Store
-from ivyhub.registry.weights import Checkpoint, Entry, MemoryCheckpoint, PlannedTensor, WeightMap, open_checkpoint
+from ivyhub.registry.weights import (
+    Cast,
+    Checkpoint,
+    Entry,
+    MemoryCheckpoint,
+    PlannedTensor,
+    Step,
+    TensorInfo,
+    WeightMap,
+    open_checkpoint,
+)
+from ivyhub.registry.weights.dtypes import numpy_dtype
 
 Dynamic = Mapping[str, Mapping[int, str]]
 
@@ -101,6 +114,7 @@ def keep(
     dynamic: Dynamic,
     *,
     name: str,
+    dtype: str | None,
     verify: bool,
 ) -> Digest:
     """See `ivyhub.push`."""
@@ -108,17 +122,19 @@ def keep(
         folder = Path(model).expanduser()
         record = read_record(folder)
         with open_checkpoint(folder) as checkpoint:
-            return _keep_export(store, record, checkpoint, name=name)
+            return _keep_export(store, record, checkpoint, name=name, dtype=dtype)
+    known = None if isinstance(model, Graph) else record_of_object(model)
+    if known is None and dtype is not None:
+        raise UsageError("only an export is cast when it is pushed", hint="cast the module, or pull it with a dtype")
     if isinstance(model, Graph):
         recipe = Recipe(input_specs(model, {}), {}, _identity(model))
         module, arrays = _TRACED.get(model, (None, None))
         return _keep_arrays(store, Model(model, recipe), arrays, name=name, module=module if verify else None)
-    known = record_of_object(model[0] if isinstance(model, tuple) and model else model)  # a Linen export is a pair
     if known is not None:
         record = known[0]
         adapter = importlib.import_module(f"ivyhub.registry.adapters.{Target.parse(record.target).framework}.run")
         arrays = adapter.tensors(model)
-        return _keep_export(store, record, _checkpoint(arrays), name=name)
+        return _keep_export(store, record, _checkpoint(arrays), name=name, dtype=dtype)
     found, arrays = _captured(model, args, kwargs, dynamic)
     return _keep_arrays(store, found, arrays, name=name, module=model if verify else None)
 
@@ -255,7 +271,7 @@ def _keep_arrays(
     return versions.put_tensors(store, model, tensors, origin=origin, proof=proof)
 
 
-def _keep_export(store: Store, record: Record, native: Checkpoint, *, name: str) -> Digest:
+def _keep_export(store: Store, record: Record, native: Checkpoint, *, name: str, dtype: str | None) -> Digest:
     """Keep a fine-tuned export as a child of the version that it was made from."""
     if not store.has_version(record.version):
         raise UnknownNameError(
@@ -270,34 +286,102 @@ def _keep_export(store: Store, record: Record, native: Checkpoint, *, name: str)
             f"expected the tensors of the export, received {len(missing)} fewer: {', '.join(missing[:20])}",
             hint="push the whole model, not a part of it",
         )
+    dtype = dtype or _floating(native) or floating_dtype(model.graph)
+    config = None
     with versions.open_weights(store, parent) as before:
-        tensors = _homeward(model, record, native, before)
+        if dtype == floating_dtype(model.graph):
+            tensors = _homeward(model, record, native, before, {name: before[name].dtype for name in before})
+        else:
+            recast = conversion.model_in(store, parent, dtype)
+            tensors = _homeward(recast, record, native, before, _stored(recast, before))
+            model, config = _in_its_dtype(store, parent, recast, tensors, dtype)
         origin = Origin("memory", name, None, digest_bytes(repr([t.info for t in tensors]).encode()))
         lineage = (Parent(record.version, "fine-tune"),)
-        return versions.put_tensors(store, model, tensors, origin=origin, like=parent, parents=lineage)
+        return versions.put_tensors(store, model, tensors, origin=origin, like=parent, config=config, parents=lineage)
 
 
-def _homeward(model: Model, record: Record, native: Checkpoint, before: Checkpoint) -> list[PlannedTensor]:
+def _floating(checkpoint: Checkpoint) -> str | None:
+    """The floating-point type that most tensors have."""
+    counts = Counter(info.dtype for info in checkpoint.values() if "float" in info.dtype)
+    return max(counts, key=lambda dtype: counts[dtype], default=None)
+
+
+def _stored(model: Model, before: Checkpoint) -> dict[str, str]:
+    """The dtype of each tensor of a checkpoint as a model computes with it."""
+    found = {name: before[name].dtype for name in before}
+    for entry in model.recipe.weights:
+        found |= dict.fromkeys(entry.sources, model.graph.parameter(entry.targets[0]).spec.dtype)
+    return found
+
+
+def _in_its_dtype(
+    store: Store, parent: Version, recast: Model, tensors: list[PlannedTensor], dtype: str
+) -> tuple[Model, FileRecord | None]:
+    """The model of a version whose tensors are stored in a dtype, and its configuration, which names that dtype."""
+    if parent.config is None:
+        plain = tuple(msgspec.structs.replace(entry, steps=_uncast(entry)) for entry in recast.recipe.weights)
+        return Model(recast.graph, msgspec.structs.replace(recast.recipe, weights=plain)), None
+    said = msgspec.json.decode(store.read(parent.config.digest))
+    said = {key: value for key, value in said.items() if key != "torch_dtype"} | {"dtype": dtype}
+    data = msgspec.json.format(msgspec.json.encode(said), indent=2)
+    shapes = {
+        tensor.info.name: np.broadcast_to(np.zeros((), numpy_dtype(tensor.info.dtype)), tensor.info.shape)
+        for tensor in tensors
+    }
+    with store.scratch() as folder:
+        (versions.configuration(store, parent, folder) / CONFIG).write_bytes(data)
+        model = conversion.capture_folder(folder, MemoryCheckpoint(shapes))
+    return model, store.record(store.put_bytes(data))
+
+
+def _uncast(entry: Entry) -> tuple[Step, ...]:
+    return tuple(step for step in entry.steps if not isinstance(step, Cast))
+
+
+def _homeward(
+    model: Model, record: Record, native: Checkpoint, before: Checkpoint, dtypes: Mapping[str, str]
+) -> list[PlannedTensor]:
     """The tensors of the parent's checkpoint, with the values of the export where it holds them.
+
+    Args:
+        model: of the parent.
+        record: of the export.
+        native: its tensors, in whatever floating-point types.
+        before: the checkpoint of the parent.
+        dtypes: the type in which each tensor of the checkpoint is to be.
 
     Raises:
         CheckpointError: the export and the version do not belong together.
     """
     to_graph = WeightMap(record.weights).inverse()
     made = {name for entry in to_graph.entries for name in entry.targets}
-    to_source = WeightMap(model.recipe.weights).inverse()
+    recipe = (msgspec.structs.replace(entry, steps=_uncast(entry)) for entry in model.recipe.weights)
+    to_source = WeightMap(tuple(recipe)).inverse()
     whole = [entry for entry in to_source.entries if made.issuperset(entry.sources)]
-    returned = {tensor.info.name: tensor for tensor in through(to_graph, WeightMap(tuple(whole))).apply(native)}
+    home = through(to_graph, WeightMap(tuple(whole)))
+    received = {tensor.info.name: tensor.info for tensor in home.apply(native)}
+    cast = tuple(_to_dtypes(entry, received, dtypes) for entry in home.entries)
+    returned = {tensor.info.name: tensor for tensor in WeightMap(cast).apply(native)}
     kept = WeightMap(tuple(Entry((name,), (name,)) for name in before if name not in returned)).apply(before)
     found = {tensor.info.name: tensor for tensor in kept} | returned
     wrong = [
         name
         for name in before
-        if (found[name].info.shape, found[name].info.dtype) != (before[name].shape, before[name].dtype)
+        if found[name].info.shape != before[name].shape or (name in returned and found[name].info.dtype != dtypes[name])
     ]
     if wrong:
         raise CheckpointError(f"the export does not fit its version: {', '.join(wrong[:20])}")
     return [found[name] for name in before]
+
+
+def _to_dtypes(entry: Entry, received: Mapping[str, TensorInfo], dtypes: Mapping[str, str]) -> Entry:
+    """The entry with casts between floating-point types at its end."""
+    casts = tuple(
+        Cast(dtypes[name], received[name].dtype, position)
+        for position, name in enumerate(entry.targets)
+        if dtypes[name] != received[name].dtype and "float" in dtypes[name] and "float" in received[name].dtype
+    )
+    return msgspec.structs.replace(entry, steps=(*entry.steps, *casts))
 
 
 __all__ = ["keep", "trace", "transpile"]

@@ -46,6 +46,7 @@ def put_tensors(
     *,
     origin: Origin,
     like: Version | None = None,
+    config: FileRecord | None = None,
     parents: tuple[Parent, ...] = (),
     proof: Mapping[str, Any] | None = None,
 ) -> Digest:
@@ -57,6 +58,7 @@ def put_tensors(
         tensors: read while they are written.
         origin: where they come from.
         like: a version whose configuration, tokenizer and licence hold for this one too.
+        config: a configuration in place of that one's.
         parents: the versions that this one was made from.
         proof: the certificate of its PyTorch export against the module that it was captured from.
     """
@@ -73,7 +75,7 @@ def put_tensors(
         model,
         origin=origin,
         weights=records,
-        config=like.config if like else None,
+        config=config or (like.config if like else None),
         files={**kept, **index},
         licence=like.licence if like else None,
         parents=parents,

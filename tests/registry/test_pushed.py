@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_tensors
 from torch import nn
 
 import ivyhub
 from ivyhub.cli import run
 from ivyhub.engine import ops
 from ivyhub.engine.spec import Spec
-from ivyhub.errors import VerificationError
+from ivyhub.errors import UsageError, VerificationError
 from ivyhub.registry import api
+from ivyhub.registry.store import Store
 
 TARGETS = ("torch", "jax", "flax.linen", "tensorflow", "numpy")
 BATCH = {"input": {0: "batch"}}
@@ -113,3 +115,55 @@ def test_a_trained_export_of_a_pushed_module_is_certified(net: nn.Module) -> Non
     found = api.verify("tuned")
     assert "it was trained from" in found["reference"]
     assert all(row["passed"] for row in found["rows"])
+
+
+def _tensors(name: str, folder: Path) -> dict[str, torch.Tensor]:
+    api.pull_package(name, framework="torch", to=folder, verify=False)
+    return load_tensors(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_export_comes_home_in_the_dtype_that_it_has(target: str, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3))
+    ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dynamic=BATCH)
+    ivyhub.push(ivyhub.pull("mine", framework=target, dtype="float16", verify=False), "half")
+    ivyhub.push(ivyhub.pull("half", framework=target, verify=False), "float", dtype="float32")
+    expected = {
+        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in net.state_dict().items()
+    }
+    half, full = _tensors("half", tmp_path / "half"), _tensors("float", tmp_path / "full")
+    assert half.keys() == full.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert half[name].dtype == tensor.dtype
+        assert torch.equal(half[name], tensor)
+        assert full[name].dtype == net.state_dict()[name].dtype
+        assert torch.equal(full[name], tensor.to(full[name].dtype))
+
+
+@pytest.mark.parametrize("target", ["torch", "jax", "tensorflow"])
+def test_a_checkpoint_trained_in_bfloat16_is_one_of_bfloat16(target: str, bert_folder: Path, tmp_path: Path) -> None:
+    model = ivyhub.pull(str(bert_folder), framework=target, dtype="bfloat16", verify=False)
+    version = Store().version(ivyhub.push(model, "half"))
+    assert version.config is not None
+    config = json.loads(Store().read(version.config.digest))
+    assert config["dtype"] == "bfloat16"
+    found = api.pull_package("half", framework="torch", to=tmp_path / "half", verify=target == "torch").certificate
+    if found is not None:
+        assert found["dtype"] == "bfloat16"
+        assert all(row["passed"] for row in found["rows"])
+    before, after = (load_tensors(folder / "model.safetensors") for folder in (bert_folder, tmp_path / "half"))
+    assert all(torch.equal(after[name], tensor.bfloat16()) for name, tensor in before.items())
+    ivyhub.push(model, "float", dtype="float32")
+    again = _tensors("float", tmp_path / "float")
+    assert all(torch.equal(again[name], tensor.bfloat16().float()) for name, tensor in before.items())
+
+
+def test_a_live_export_that_was_cast_comes_home_as_it_is(net: nn.Module, tmp_path: Path) -> None:
+    ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dynamic=BATCH)
+    ivyhub.push(ivyhub.pull("mine", framework="torch", verify=False).bfloat16(), "half")
+    assert {t.dtype for t in _tensors("half", tmp_path / "half").values()} == {torch.bfloat16, torch.int64}
+
+
+def test_only_an_export_is_cast_when_it_is_pushed(net: nn.Module) -> None:
+    with pytest.raises(UsageError, match="only an export"):
+        ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dtype="float16")
