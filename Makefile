@@ -78,6 +78,7 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python docs/write_cli.py
 	$(BIN)/python docs/write_ops.py
+	$(BIN)/python docs/write_layers.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/startup.py

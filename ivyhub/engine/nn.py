@@ -18,5 +18,6 @@ from .stateful.leaves import *
 from .stateful.module import *
 from .stateful.operations import *
 from .stateful.parametric import *
+from .stateful.random_pooling import *
 from .stateful.recurrent import *
 from .stateful.training import *

@@ -153,6 +153,10 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "threshold": lambda d: [((d.apart(BATCH, 16),), {"threshold": 0.5, "value": -3.0})],
     **dict.fromkeys(("hardshrink", "softshrink"), kinked({"threshold": 1.3})),
     **dict.fromkeys(("tanhshrink", "sparse_plus", "sparse_sigmoid"), kinked()),
+    "log1mexp": lambda d: [((d.f(BATCH, 16, low=0.05),), {})],
+    "logmeanexp": lambda d: [
+        ((d.f(BATCH, 4, 3),), each) for each in ({}, {"axis": 1}, {"axis": (0, 2), "keepdims": True})
+    ],
     "rrelu": kinked({"lower": 0.1, "upper": 0.5}),
     "squareplus": kinked({"b": 1.5}),
     "prelu": lambda d: [
@@ -284,7 +288,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
         torch_oracle("nn.functional.prelu")(np.moveaxis(x, channel_axis, 1) if x.ndim > 1 else x, weight),
         *(1, channel_axis) if x.ndim > 1 else (0, 0),
     ),
-    **{name: jax_nn(name) for name in ("squareplus", "sparse_plus", "sparse_sigmoid")},
+    **{name: jax_nn(name) for name in ("squareplus", "sparse_plus", "sparse_sigmoid", "log1mexp", "logmeanexp")},
     "standardize": lambda x, *, axis=-1, eps=1e-5: jax_nn("standardize")(x, axis=axis, epsilon=eps),
     "sparsemax": _simplex,
     "grid_sample": _grid_sample,

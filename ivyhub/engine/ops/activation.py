@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 from ...errors import ShapeError
-from ..dims import Size
+from ..dims import Size, product
 from ..op import Array, op
-from ..spec import Spec, floating_specs, normalize_axis, same_as_first, spec_of
-from .creation import arange, created
-from .elementwise import abs, astype, clip, erf, exp, expm1, log1p, maximum, rsqrt, sqrt, square, where
+from ..spec import Spec, floating_specs, normalize_axes, normalize_axis, same_as_first, spec_of
+from .creation import arange, created, scalar
+from .elementwise import abs, astype, clip, erf, exp, expm1, log, log1p, maximum, rsqrt, sqrt, square, where
 from .indexing import sort
 from .reduction import cumulative_sum, logsumexp, max, mean, sum
 from .shape import reshape, split
@@ -334,6 +335,21 @@ def sparse_sigmoid(x: Array, /) -> Array:
 
 
 sparse_sigmoid.lower("jax", "jax.nn.sparse_sigmoid({x})", since="0.5")
+
+
+@op(rule=floating_specs)
+def log1mexp(x: Array, /) -> Array:
+    """log(1 - exp(-x)) for x above 0, without the loss of digits. Source: Mächler 2012; jax.nn.log1mexp."""
+    small = x < math.log(2)
+    return where(small, log(-expm1(-where(small, x, 1.0))), log1p(-exp(-where(small, 1.0, x))))
+
+
+@op
+def logmeanexp(x: Array, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Array:
+    """log(mean(exp(x))) over axes, without overflow. Source: jax.nn.logmeanexp."""
+    found = logsumexp(x, axis=axis, keepdims=keepdims)
+    count = spec_of(x).shape if axis is None else [spec_of(x).shape[i] for i in normalize_axes(axis, spec_of(x).ndim)]
+    return found - log(scalar(product(count), spec_of(x).dtype, x))
 
 
 # -- of several ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from ..spec import spec_of
 from . import initialisers
 from .dropout import Dropout
 from .leaves import LayerNorm, Linear
-from .module import TRACING, Module
+from .module import TRACING, Module, Parameter
 
 
 def _glorot(linear: Linear) -> Linear:
@@ -162,4 +162,92 @@ class TransformerEncoderLayer(Module):
         return self.norm2(x + feed(x))
 
 
-__all__ = ["MultiHeadAttention", "TransformerEncoderLayer"]
+class TransformerDecoderLayer(Module):
+    """Self-attention, attention to a memory and a network of two linear maps, each beside a residual connection.
+
+    Args:
+        features: of every position, here and in the memory.
+        heads: of both attentions.
+        hidden: between the two linear maps.
+        dropout: of attention weights, of the hidden numbers and of the three results.
+        activation: between the linear maps.
+        norm_first: normalise what goes into each part, instead of its sum with the residual.
+        eps: of the normalisations.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762; torch.nn.TransformerDecoderLayer.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        heads: int,
+        hidden: int = 2048,
+        *,
+        dropout: float = 0.1,
+        activation: Callable[[Array], Array] = ops.relu,
+        norm_first: bool = False,
+        eps: float = 1e-5,
+    ) -> None:
+        self.attention = MultiHeadAttention(features, heads, dropout=dropout)
+        self.cross_attention = MultiHeadAttention(features, heads, dropout=dropout)
+        self.linear1, self.linear2 = Linear(features, hidden), Linear(hidden, features)
+        self.norm1, self.norm2, self.norm3 = (LayerNorm(features, eps) for _ in range(3))
+        self.dropout, self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(4))
+        self.activation, self.norm_first = activation, norm_first
+
+    def forward(
+        self,
+        x: Array,
+        memory: Array,
+        mask: Array | None = None,
+        memory_mask: Array | None = None,
+        *,
+        causal: bool = False,
+    ) -> Array:
+        """x is (batch, length, features), the memory (batch, keys, features); see `MultiHeadAttention` for masks."""
+
+        def attend(x: Array) -> Array:
+            return self.dropout1(self.attention(x, mask=mask, causal=causal))
+
+        def recall(x: Array) -> Array:
+            return self.dropout2(self.cross_attention(x, memory, mask=memory_mask))
+
+        def feed(x: Array) -> Array:
+            return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+
+        for part, norm in ((attend, self.norm1), (recall, self.norm2), (feed, self.norm3)):
+            x = x + part(norm(x)) if self.norm_first else norm(x + part(x))
+        return x
+
+
+class AdditiveAttention(Module):
+    """softmax(Σ scale · tanh(q + k)) · v, the scale being one learned number a feature.
+
+    Source: Bahdanau et al. 2015, arXiv:1409.0473; keras.layers.AdditiveAttention.
+    """
+
+    scale: Array  # (features,)
+
+    def __init__(self, features: int) -> None:
+        self.scale = Parameter((features,), initialisers.Normal(std=features**-0.5))
+
+    def forward(self, query: Array, key: Array, value: Array | None = None, mask: Array | None = None) -> Array:
+        """Attend.
+
+        Args:
+            query: (batch, queries, features).
+            key: (batch, keys, features).
+            value: (batch, keys, any features); the keys by default.
+            mask: bool, broadcasts to (batch, queries, keys); True: attend. Each query attends to some key.
+
+        Returns:
+            (batch, queries, features of the values).
+        """
+        full = (None, None, None)
+        sums = ops.getitem(query, key=(full, full, None)) + ops.getitem(key, key=(full, None))
+        scores = ops.sum(self.scale * ops.tanh(sums), axis=-1)
+        scores = scores if mask is None else ops.where(mask, scores, -float("inf"))
+        return ops.matmul(ops.softmax(scores, axis=-1), key if value is None else value)
+
+
+__all__ = ["AdditiveAttention", "MultiHeadAttention", "TransformerDecoderLayer", "TransformerEncoderLayer"]

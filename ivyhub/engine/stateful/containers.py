@@ -5,7 +5,7 @@ Lists, tuples and dictionaries of modules may be attributes as they are; the con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ...errors import EngineError
@@ -162,4 +162,24 @@ class Flatten(Module):
         return ops.reshape(x, shape=(*shape[:first], size, *shape[last + 1 :]))
 
 
-__all__ = ["Flatten", "Identity", "Lambda", "ModuleDict", "ModuleList", "Sequential"]
+class Unflatten(Module):
+    """An axis as several.
+
+    Example:
+        >>> import numpy as np
+        >>> Unflatten(1, (2, 3))(np.ones((4, 6))).shape
+        (4, 2, 3)
+    """
+
+    inlined: ClassVar[bool] = True
+
+    def __init__(self, axis: int, shape: Sequence[int]) -> None:
+        self.axis, self.shape = axis, tuple(shape)
+
+    def forward(self, x: Array) -> Array:
+        shape = spec_of(x).shape
+        axis = normalize_axis(self.axis, len(shape))
+        return ops.reshape(x, shape=(*shape[:axis], *self.shape, *shape[axis + 1 :]))
+
+
+__all__ = ["Flatten", "Identity", "Lambda", "ModuleDict", "ModuleList", "Sequential", "Unflatten"]

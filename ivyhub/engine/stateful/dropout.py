@@ -84,9 +84,7 @@ class FeatureDropout(_WithRate):
     def forward(self, x: Array) -> Array:
         if not self.training or not self.rate:
             return x
-        shape = list(spec_of(x).shape)
-        keep = (0, self.channel_axis % len(shape))
-        mask = self.kept(x, self.rate, [size if axis in keep else 1 for axis, size in enumerate(shape)])
+        mask = self.kept(x, self.rate, _of_channels(x, self.channel_axis))
         return ops.where(mask, x / (1 - self.rate), 0)
 
 
@@ -94,11 +92,30 @@ class AlphaDropout(_WithRate):
     """Dropout that keeps mean and variance of what `selu` gives. Source: Klambauer et al. 2017, arXiv:1706.02515."""
 
     def forward(self, x: Array) -> Array:
-        if not self.training or not self.rate:
-            return x
+        return self.lowered(x, spec_of(x).shape) if self.training and self.rate else x
+
+    def lowered(self, x: Array, shape: Sequence[Size]) -> Array:
+        """x with what a mask of that shape takes out at the limit of selu, moved to its old mean and variance."""
         low = -1.7580993408473766  # the limit of selu: -scale · alpha
         a = ((1 - self.rate) * (1 + self.rate * low**2)) ** -0.5
-        return ops.where(self.kept(x, self.rate), x, low) * a - a * low * self.rate
+        return ops.where(self.kept(x, self.rate, shape), x, low) * a - a * low * self.rate
+
+
+class FeatureAlphaDropout(AlphaDropout):
+    """`AlphaDropout` of whole channels; see `FeatureDropout` for their axis. Source: torch.nn.FeatureAlphaDropout."""
+
+    def __init__(self, rate: float = 0.5, *, channel_axis: int = 1) -> None:
+        super().__init__(rate)
+        self.channel_axis = channel_axis
+
+    def forward(self, x: Array) -> Array:
+        return self.lowered(x, _of_channels(x, self.channel_axis)) if self.training and self.rate else x
+
+
+def _of_channels(x: Array, channel_axis: int) -> list[Size]:
+    """The shape of a mask with one number for each example and channel."""
+    shape = spec_of(x).shape
+    return [size if axis in (0, channel_axis % len(shape)) else 1 for axis, size in enumerate(shape)]
 
 
 class GaussianDropout(_WithRate):
@@ -115,6 +132,22 @@ class GaussianDropout(_WithRate):
         return x * (1 + noise * (self.rate / (1 - self.rate)) ** 0.5)
 
 
+class GaussianNoise(Drawing):
+    """In training, adds normal numbers of mean 0. Source: keras.layers.GaussianNoise."""
+
+    def __init__(self, std: float) -> None:
+        if std < 0:
+            raise EngineError(f"expected a standard deviation of 0 or more, received {std}")
+        self.std = std
+        self.keep_key()
+
+    def forward(self, x: Array) -> Array:
+        if not self.training or not self.std:
+            return x
+        spec = spec_of(x)
+        return x + self.std * random.normal(self.next_key(), spec.shape, dtype=spec.dtype)
+
+
 class DropPath(_WithRate):
     """Dropout of whole examples: the first axis. Source: Huang et al. 2016, arXiv:1603.09382 (stochastic depth)."""
 
@@ -126,4 +159,13 @@ class DropPath(_WithRate):
         return ops.where(mask, x / (1 - self.rate), 0)
 
 
-__all__ = ["AlphaDropout", "DropPath", "Drawing", "Dropout", "FeatureDropout", "GaussianDropout"]
+__all__ = [
+    "AlphaDropout",
+    "DropPath",
+    "Drawing",
+    "Dropout",
+    "FeatureAlphaDropout",
+    "FeatureDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+]

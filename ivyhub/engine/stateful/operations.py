@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ...errors import EngineError
 from .. import ops
-from ..op import Op
+from ..op import OPS, Op
+from ..ops.losses import reduced
 from ..spec import normalize_axis, spec_of
 from .leaves import Padding, each, pads
 from .module import Module
@@ -26,7 +27,7 @@ class Operation(Module):
     """
 
     inlined: ClassVar[bool] = True
-    op: ClassVar[Op]
+    op: Op
 
     def __init__(self, **settings: Any) -> None:
         self.op.bind(settings)
@@ -81,6 +82,9 @@ Squareplus = operation("Squareplus", ops.squareplus)
 Tanh = operation("Tanh", ops.tanh)
 Tanhshrink = operation("Tanhshrink", ops.tanhshrink)
 Threshold = operation("Threshold", ops.threshold)
+RReLU = operation("RReLU", ops.rrelu)
+Sparsemax = operation("Sparsemax", ops.sparsemax)
+SparseSigmoid = operation("SparseSigmoid", ops.sparse_sigmoid)
 
 # -- shapes and norms ------------------------------------------------------------------------------------------------
 
@@ -91,6 +95,8 @@ Pad = operation("Pad", ops.pad)
 PixelShuffle = operation("PixelShuffle", ops.pixel_shuffle)
 PixelUnshuffle = operation("PixelUnshuffle", ops.pixel_unshuffle)
 Unfold = operation("Unfold", ops.unfold)
+MaxUnpool = operation("MaxUnpool", ops.max_unpool)
+Normalize = operation("Normalize", ops.normalize)
 
 # -- losses ----------------------------------------------------------------------------------------------------------
 
@@ -120,9 +126,48 @@ HingeEmbeddingLoss = operation("HingeEmbeddingLoss", ops.hinge_embedding_loss)
 MarginRankingLoss = operation("MarginRankingLoss", ops.margin_ranking_loss)
 CosineEmbeddingLoss = operation("CosineEmbeddingLoss", ops.cosine_embedding_loss)
 TripletMarginLoss = operation("TripletMarginLoss", ops.triplet_margin_loss)
+PerceptronLoss = operation("PerceptronLoss", ops.perceptron_loss)
+MulticlassPerceptronLoss = operation("MulticlassPerceptronLoss", ops.multiclass_perceptron_loss)
+MulticlassHingeLoss = operation("MulticlassHingeLoss", ops.multiclass_hinge_loss)
+SparsemaxLoss = operation("SparsemaxLoss", ops.sparsemax_loss)
+MulticlassSparsemaxLoss = operation("MulticlassSparsemaxLoss", ops.multiclass_sparsemax_loss)
+GeneralizedCrossEntropyLoss = operation("GeneralizedCrossEntropyLoss", ops.generalized_cross_entropy)
+PolyCrossEntropyLoss = operation("PolyCrossEntropyLoss", ops.poly_cross_entropy)
+CategoricalFocalLoss = operation("CategoricalFocalLoss", ops.categorical_focal_loss)
+GeneralizedKLDivLoss = operation("GeneralizedKLDivLoss", ops.generalized_kl_div)
+GeneralizedDiceLoss = operation("GeneralizedDiceLoss", ops.generalized_dice_loss)
+RankingSoftmaxLoss = operation("RankingSoftmaxLoss", ops.ranking_softmax_loss)
+NTXentLoss = operation("NTXentLoss", ops.ntxent_loss)
+CircleLoss = operation("CircleLoss", ops.circle_loss)
+MAPELoss = operation("MAPELoss", ops.mean_absolute_percentage_error)
+MSLELoss = operation("MSLELoss", ops.mean_squared_logarithmic_error)
 MultiMarginLoss = operation("MultiMarginLoss", ops.multi_margin_loss)
 MultiLabelMarginLoss = operation("MultiLabelMarginLoss", ops.multilabel_margin_loss)
 MultiLabelSoftMarginLoss = operation("MultiLabelSoftMarginLoss", ops.multilabel_soft_margin_loss)
+
+
+class TripletMarginWithDistanceLoss(Module):
+    """`ops.triplet_margin_loss` with a distance of one's own, ``distance(x, y)`` along the last axis.
+
+    Source: torch.nn.TripletMarginWithDistanceLoss.
+    """
+
+    def __init__(
+        self,
+        distance: Callable[[Any, Any], Any] = ops.pairwise_distance,
+        *,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        self.distance, self.margin, self.swap, self.reduction = distance, margin, swap, reduction
+
+    def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
+        far = self.distance(anchor, negative)
+        if self.swap:
+            far = ops.minimum(far, self.distance(positive, negative))
+        loss = ops.maximum(self.distance(anchor, positive) - far + self.margin, 0)
+        return reduced(loss, self.reduction)
 
 
 class Upsample(Operation):
@@ -134,7 +179,7 @@ class Upsample(Operation):
         (1, 1, 4, 6)
     """
 
-    op: ClassVar[Op] = ops.interpolate
+    op: Op = ops.interpolate
 
     def __init__(self, size: int | Sequence[int] | None = None, scale: float | None = None, **settings: Any) -> None:
         if (size is None) == (scale is None):
@@ -166,8 +211,12 @@ class _Pool(Operation):
         stride: int | Sequence[int] | None = None,
         padding: Padding = 0,
         dilation: int | Sequence[int] = 1,
+        *,
+        return_indices: bool = False,
         **settings: Any,
     ) -> None:
+        if return_indices:
+            self.op = _indexed(self.op)
         kernel, spread = each(kernel_size, self.rank), each(dilation, self.rank)
         settings |= {"kernel": kernel, "strides": kernel if stride is None else each(stride, self.rank)}
         for name, value, neutral in (
@@ -184,8 +233,18 @@ class _Pool(Operation):
 class _AdaptivePool(Operation):
     rank: ClassVar[int]
 
-    def __init__(self, size: int | Sequence[int], **settings: Any) -> None:
+    def __init__(self, size: int | Sequence[int], *, return_indices: bool = False, **settings: Any) -> None:
+        if return_indices:
+            self.op = _indexed(self.op)
         super().__init__(size=each(size, self.rank), **settings)
+
+
+def _indexed(op: Op) -> Op:
+    """The operation that gives places, too."""
+    found = OPS.get(f"{op.name}_with_indices")
+    if found is None:
+        raise EngineError(f"{op.name} has no places to return", hint="max_pool and adaptive_max_pool have")
+    return found
 
 
 def _ranked(name: str, base: type[Operation], op: Op, rank: int) -> Any:
@@ -216,8 +275,10 @@ __all__ = [
     "BCEWithLogitsLoss",
     "CELU",
     "CTCLoss",
+    "CategoricalFocalLoss",
     "CategoricalHingeLoss",
     "ChannelShuffle",
+    "CircleLoss",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -227,6 +288,9 @@ __all__ = [
     "GELU",
     "GLU",
     "GaussianNLLLoss",
+    "GeneralizedCrossEntropyLoss",
+    "GeneralizedDiceLoss",
+    "GeneralizedKLDivLoss",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -244,22 +308,34 @@ __all__ = [
     "LogCoshLoss",
     "LogSigmoid",
     "LogSoftmax",
+    "MAPELoss",
     "MSELoss",
+    "MSLELoss",
     "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool",
     "Mish",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MulticlassHingeLoss",
+    "MulticlassPerceptronLoss",
+    "MulticlassSparsemaxLoss",
     "NLLLoss",
+    "NTXentLoss",
+    "Normalize",
     "Operation",
     "Pad",
     "PairwiseDistance",
+    "PerceptronLoss",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
+    "PolyCrossEntropyLoss",
+    "RReLU",
+    "RankingSoftmaxLoss",
     "ReLU",
     "ReLU6",
     "SELU",
@@ -274,6 +350,9 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "SparsePlus",
+    "SparseSigmoid",
+    "Sparsemax",
+    "SparsemaxLoss",
     "SquaredHingeLoss",
     "Squareplus",
     "Tanh",
@@ -282,6 +361,7 @@ __all__ = [
     "TripletMarginLoss",
     "TverskyLoss",
     "Unfold",
+    "TripletMarginWithDistanceLoss",
     "Upsample",
     "operation",
 ]

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from ...errors import EngineError
 from .. import ops
 from ..op import Array
+from ..spec import spec_of
 from . import initialisers
-from .leaves import Padding, check_groups, each, pads
-from .module import Module, Parameter
+from .leaves import Linear, Padding, check_groups, each, pads
+from .module import Buffer, Module, Parameter
 
 
 def within(fan_in: int) -> initialisers.Uniform:
@@ -75,25 +76,62 @@ class RMSNorm(Module):
 class InstanceNorm(Module):
     """Normalisation over the positions of each channel of an example.
 
-    Source: Ulyanov et al. 2016, arXiv:1607.08022; torch.nn.InstanceNorm1d, 2d and 3d without running statistics.
+    Args:
+        num_features: the channels.
+        eps: added to the variance.
+        momentum: the share of the new in the running statistics.
+        affine: whether there are weight and bias.
+        track_running_stats: keep the mean over the examples of their statistics, and normalise by it in evaluation.
+        channel_axis: where the channels are.
+
+    Source: Ulyanov et al. 2016, arXiv:1607.08022; torch.nn.InstanceNorm1d, 2d and 3d.
     """
 
     weight: Array | None
     bias: Array | None
+    running_mean: Array | None
+    running_var: Array | None
+    num_batches_tracked: Array
 
-    def __init__(self, num_features: int, eps: float = 1e-5, *, affine: bool = False, channel_axis: int = 1) -> None:
-        self.eps, self.channel_axis = eps, channel_axis
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        *,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        channel_axis: int = 1,
+    ) -> None:
+        self.eps, self.momentum, self.channel_axis = eps, momentum, channel_axis
+        self.track_running_stats = track_running_stats
         self.weight = Parameter((num_features,), initialisers.ones) if affine else None
         self.bias = Parameter((num_features,), initialisers.zeros) if affine else None
+        self.running_mean = Buffer((num_features,), initialisers.zeros) if track_running_stats else None
+        self.running_var = Buffer((num_features,), initialisers.ones) if track_running_stats else None
+        if track_running_stats:  # PyTorch has it in its state dictionaries, and leaves it at 0
+            self.num_batches_tracked = Buffer((), initialisers.zeros, "int64")
 
     def forward(self, x: Array) -> Array:
-        return ops.instance_norm(x, self.weight, self.bias, eps=self.eps, channel_axis=self.channel_axis)
+        options: dict[str, Any] = {"eps": self.eps, "channel_axis": self.channel_axis}
+        if self.running_mean is None or self.running_var is None:
+            return ops.instance_norm(x, self.weight, self.bias, **options)
+        if not self.training:
+            return ops.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, **options)
+        ndim = spec_of(x).ndim
+        inner = tuple(axis for axis in range(1, ndim) if axis != self.channel_axis % ndim)
+        fixed, share = ops.stop_gradient(x), self.momentum
+        centre = ops.mean(ops.mean(fixed, axis=inner), axis=0)
+        spread = ops.mean(ops.var(fixed, axis=inner, correction=1), axis=0)
+        self.running_mean = (1 - share) * self.running_mean + share * centre
+        self.running_var = (1 - share) * self.running_var + share * spread
+        return ops.instance_norm(x, self.weight, self.bias, **options)
 
 
 class EmbeddingBag(Module):
     """Rows of a table by index, added up, averaged or their largest elements taken, for each bag of them.
 
-    Source: torch.nn.EmbeddingBag with bags of one length.
+    Source: torch.nn.EmbeddingBag.
     """
 
     weight: Array  # (num_embeddings, embedding_dim)
@@ -106,9 +144,77 @@ class EmbeddingBag(Module):
         self.mode, self.padding_idx = mode, padding_idx
         self.weight = Parameter((num_embeddings, embedding_dim), initialisers.Normal())
 
-    def forward(self, indices: Array, scales: Array | None = None) -> Array:
-        """indices and scales are (batch, length)."""
-        return ops.embedding_bag(indices, self.weight, scales, mode=self.mode, padding_idx=self.padding_idx)
+    def forward(self, indices: Array, scales: Array | None = None, offsets: Array | None = None) -> Array:
+        """Indices and scales are (batch, length); or (n,), with the offsets (batch,) at which bags start."""
+        options = {"mode": self.mode, "padding_idx": self.padding_idx}
+        return ops.embedding_bag(indices, self.weight, scales, offsets, **options)
+
+
+class Einsum(Module):
+    """einsum(equation, x, weight) + bias: any linear map of some axes.
+
+    Example:
+        >>> import numpy as np
+        >>> from ivyhub.engine import random
+        >>> heads = Einsum("bti,hij->bthj", (2, 8, 4), (2, 4)).init(random.key(0, "numpy"))
+        >>> heads(np.ones((3, 5, 8), np.float32)).shape
+        (3, 5, 2, 4)
+
+    Source: flax.nnx.Einsum; keras.layers.EinsumDense.
+    """
+
+    weight: Array
+    bias: Array | None
+
+    def __init__(self, equation: str, shape: Sequence[int], bias_shape: Sequence[int] | None = None) -> None:
+        self.equation = equation
+        self.weight = Parameter(tuple(shape), initialisers.lecun_normal)
+        self.bias = None if bias_shape is None else Parameter(tuple(bias_shape), initialisers.zeros)
+
+    def forward(self, x: Array) -> Array:
+        y = ops.einsum([x, self.weight], equation=self.equation)
+        return y if self.bias is None else y + self.bias
+
+
+class AdaptiveLogSoftmax(Module):
+    """Log-probabilities of many classes, the rarer of which stand in clusters with smaller maps.
+
+    Args:
+        in_features: of the input.
+        classes: how many there are, the most frequent first.
+        cutoffs: where the clusters start, in ascending order.
+        divisor: each cluster's features are this many times fewer than those of the one before.
+        use_bias: whether the head has a bias.
+
+    Source: Grave et al. 2017, arXiv:1609.04309; torch.nn.AdaptiveLogSoftmaxWithLoss. The loss is `ops.nll_loss` of
+    this.
+    """
+
+    def __init__(
+        self, in_features: int, classes: int, cutoffs: Sequence[int], *, divisor: float = 4.0, use_bias: bool = False
+    ) -> None:
+        if list(cutoffs) != sorted(set(cutoffs)) or not cutoffs or cutoffs[0] < 1 or cutoffs[-1] >= classes:
+            raise EngineError(f"expected ascending cutoffs between 1 and {classes - 1}, received {list(cutoffs)}")
+        self.shortlist = cutoffs[0]
+        self.head = Linear(in_features, cutoffs[0] + len(cutoffs), use_bias)
+        self.tail = [
+            [
+                Linear(in_features, int(in_features // divisor ** (i + 1)), use_bias=False),
+                Linear(int(in_features // divisor ** (i + 1)), stop - start, use_bias=False),
+            ]
+            for i, (start, stop) in enumerate(zip(cutoffs, [*cutoffs[1:], classes], strict=True))
+        ]
+
+    def forward(self, x: Array) -> Array:
+        """x is (batch, in_features); the result (batch, classes)."""
+        full = (None, None, None)
+        head = ops.log_softmax(self.head(x), axis=-1)
+        found = [ops.getitem(head, key=(full, (None, self.shortlist, None)))]
+        for i, (down, up) in enumerate(self.tail):
+            place = self.shortlist + i
+            own = ops.getitem(head, key=(full, (place, place + 1, None)))
+            found.append(own + ops.log_softmax(up(down(x)), axis=-1))
+        return ops.concat(found, axis=-1)
 
 
 class _ConvTransposeOfRank(Module):
@@ -166,10 +272,12 @@ class ConvTranspose3d(_ConvTransposeOfRank):
 
 
 __all__ = [
+    "AdaptiveLogSoftmax",
     "Bilinear",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "Einsum",
     "EmbeddingBag",
     "InstanceNorm",
     "PReLU",

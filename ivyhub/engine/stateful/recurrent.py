@@ -97,12 +97,16 @@ class _Sequence(Module):
                 _declare(self, _GATES[self.op], size, hidden_size, use_bias, f"_l{layer}{way}")
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Array, state: tuple[Array, ...] | None = None) -> tuple[Array, tuple[Array, ...]]:
+    def forward(
+        self, x: Array, state: tuple[Array, ...] | None = None, lengths: Array | None = None
+    ) -> tuple[Array, tuple[Array, ...]]:
         """Run over a sequence.
 
         Args:
             x: (batch, time, input).
             state: each array (layers · ways, batch, hidden), as the call before gave it; zeros by default.
+            lengths: (batch,), integers: how many steps of each sequence count. Outputs behind them are zero, the last
+                state is that of the last step that counts, and the way back starts there.
 
         Returns:
             The outputs, (batch, time, ways · hidden), and the last state.
@@ -113,20 +117,20 @@ class _Sequence(Module):
             state = _zeros(x, shape, self.states)
         weights = [getattr(self, name) for name in self.own_slots]
         if not self.dropout.rate or self.num_layers == 1:
-            return self._run(x, state, weights, self.num_layers)
+            return self._run(x, state, weights, lengths, self.num_layers)
         last: list[tuple[Array, ...]] = []
         count = len(weights) // self.num_layers
         for layer in range(self.num_layers):
             part = ((layer * ways, (layer + 1) * ways, None),)
             own = tuple(ops.getitem(each, key=part) for each in state)
             x = self.dropout(x) if layer else x
-            x, end = self._run(x, own, weights[layer * count : (layer + 1) * count], 1)
+            x, end = self._run(x, own, weights[layer * count : (layer + 1) * count], lengths, 1)
             last.append(end)
         return x, tuple(ops.concat(list(arrays), axis=0) for arrays in zip(*last, strict=True))
 
-    def _run(self, x: Array, state: tuple[Array, ...], weights: list[Array], layers: int) -> Any:
+    def _run(self, x: Array, state: tuple[Array, ...], weights: list[Array], lengths: Array | None, layers: int) -> Any:
         run = getattr(ops, self.op)
-        x, *last = run(x, *state, weights, num_layers=layers, batch_first=True, **self.settings)
+        x, *last = run(x, *state, weights, lengths, num_layers=layers, batch_first=True, **self.settings)
         return x, tuple(last)
 
 

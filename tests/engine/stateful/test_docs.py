@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import doctest
+import runpy
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "engine.md"
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = DOCS / "engine.md"
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # PyTorch's compiler imports its old one
@@ -19,3 +21,14 @@ def test_the_page_runs(owner: str) -> None:
     report: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=report.append)
     assert not report, "".join(report)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # names that are on their way out are looked at, too
+def test_every_layer_of_the_frameworks_has_its_place() -> None:
+    names = runpy.run_path(str(DOCS / "write_layers.py"))
+    found = {library: names["names"](library) for library in names["OTHERS"]}
+    targets = {f"{lib}.{name}": names["ours"](lib, name) for lib, each in found.items() for name in each}
+    assert len(targets) > 600
+    assert not [name for name, target in targets.items() if not target]
+    assert not [each for each in targets.items() if not each[1].startswith("- ") and not names["resolves"](each[1])]
+    assert names["PAGE"].read_text(encoding="utf-8") == names["page"](found), "run `make docs`"

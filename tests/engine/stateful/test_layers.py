@@ -36,6 +36,11 @@ CASES: dict[str, tuple[Build, Oracle, tuple[Any, ...]]] = {
         lambda t: t.InstanceNorm2d(6, affine=True),
         (3, 6, 4, 5),
     ),
+    "InstanceNorm tracked": (
+        lambda: nn.InstanceNorm(6, momentum=0.3, affine=True, track_running_stats=True),
+        lambda t: t.InstanceNorm2d(6, momentum=0.3, affine=True, track_running_stats=True),
+        (3, 6, 4, 5),
+    ),
     "LocalResponseNorm": (lambda: nn.LocalResponseNorm(size=3), lambda t: t.LocalResponseNorm(3), (2, 6, 4, 4)),
     "BatchNorm": (lambda: nn.BatchNorm(6), lambda t: t.BatchNorm2d(6), (4, 6, 3, 3)),
     "BatchNorm cumulative": (
@@ -73,8 +78,19 @@ CASES: dict[str, tuple[Build, Oracle, tuple[Any, ...]]] = {
         lambda t: t.ConvTranspose2d(4, 6, 3, 2, 1, groups=2, output_padding=1),
         (2, 4, 5, 6),
     ),
+    "ConvTranspose1d": (
+        lambda: nn.ConvTranspose1d(4, 6, 3, 2, dilation=2, use_bias=False),
+        lambda t: t.ConvTranspose1d(4, 6, 3, 2, dilation=2, bias=False),
+        (2, 4, 5),
+    ),
+    "ConvTranspose3d": (
+        lambda: nn.ConvTranspose3d(2, 3, 2, 2, 1),
+        lambda t: t.ConvTranspose3d(2, 3, 2, 2, 1),
+        (2, 2, 3, 4, 3),
+    ),
     "PReLU": (lambda: nn.PReLU(3), lambda t: t.PReLU(3), (2, 3, 4)),
     "GELU": (lambda: nn.GELU(approximate=True), lambda t: t.GELU("tanh"), (5, 4)),
+    "RReLU": (lambda: nn.RReLU(lower=0.2, upper=0.2), lambda t: t.RReLU(0.2, 0.2), (5, 4)),
     "Softmax": (lambda: nn.Softmax(axis=1), lambda t: t.Softmax(1), (5, 4)),
     "MaxPool2d": (
         lambda: nn.MaxPool2d(3, 2, padding=1, dilation=1),
@@ -85,6 +101,7 @@ CASES: dict[str, tuple[Build, Oracle, tuple[Any, ...]]] = {
     "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d(2), lambda t: t.AdaptiveAvgPool2d(2), (2, 3, 5, 7)),
     "Upsample": (lambda: nn.Upsample(scale=2), lambda t: t.Upsample(scale_factor=2), (2, 3, 4, 5)),
     "PixelShuffle": (lambda: nn.PixelShuffle(upscale_factor=2), lambda t: t.PixelShuffle(2), (2, 8, 3, 3)),
+    "Unflatten": (lambda: nn.Unflatten(-1, (2, 3)), lambda t: t.Unflatten(-1, (2, 3)), (5, 6)),
     "Flatten": (lambda: nn.Flatten(1, 2), lambda t: t.Flatten(1, 2), (2, 3, 4, 5)),
     "Dropout": (lambda: nn.Dropout(0.0), lambda t: t.Dropout(0.0), (5, 4)),
 }
@@ -181,6 +198,65 @@ def test_dropout_between_the_layers_of_a_sequence(framework: str, rng: np.random
     np.testing.assert_allclose(as_numpy(last[0]), as_numpy(end[0]), **TOLERANCE)
 
 
+def test_sequences_of_unequal_lengths_as_keras_masks_them(framework: str, rng: np.random.Generator) -> None:
+    import keras
+
+    module = nn.LSTM(4, 3, bidirectional=True).init(random.key(int(rng.integers(2**31)), framework))
+    x = rng.normal(size=(4, 6, 4)).astype(np.float32)
+    lengths = rng.permutation([0, 2, 5, 6])  # PyTorch's packed sequences have no empty ones
+    found, last = module(native(framework, x), lengths=native(framework, lengths))
+    mask = np.arange(6) < lengths[:, None]
+    for way, name in enumerate(("", "_reverse")):
+        options = {"return_sequences": True, "return_state": True, "zero_output_for_mask": True}
+        oracle = keras.layers.LSTM(3, go_backwards=bool(way), **options)
+        oracle.build(x.shape)
+        arrays = {key: as_numpy(module[f"{key}_l0{name}"]) for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        both = arrays["bias_ih"] + arrays["bias_hh"]
+        oracle.set_weights([arrays["weight_ih"].T, arrays["weight_hh"].T, both])
+        shown, *states = map(keras.ops.convert_to_numpy, oracle(x, mask=mask))
+        np.testing.assert_allclose(
+            as_numpy(found)[..., 3 * way :][..., :3], shown[:, ::-1] if way else shown, **TOLERANCE
+        )
+        for mine, theirs in zip(last, states, strict=True):
+            np.testing.assert_allclose(as_numpy(mine)[way], theirs, **TOLERANCE)
+
+
+def test_bags_with_offsets(framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    oracle, module = torch.nn.EmbeddingBag(9, 3, mode="mean", padding_idx=2), nn.EmbeddingBag(9, 3, padding_idx=2)
+    module.load_state_dict({name: native(framework, value.numpy()) for name, value in oracle.state_dict().items()})
+    indices, offsets = rng.integers(0, 9, 10), np.array([0, 4, 4, 9])
+    found = module(native(framework, indices), offsets=native(framework, offsets))
+    wanted = oracle(torch.tensor(indices), torch.tensor(offsets))
+    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+
+
+def test_pooling_is_undone_at_its_places(framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    x = rng.normal(size=(2, 3, 6, 4)).astype(np.float32)
+    pooled, places = nn.MaxPool2d(2, return_indices=True)(native(framework, x))
+    wanted = torch.nn.MaxUnpool2d(2)(*torch.nn.MaxPool2d(2, return_indices=True)(torch.tensor(x)))
+    np.testing.assert_array_equal(as_numpy(nn.MaxUnpool(size=(6, 4))(pooled, places)), wanted.numpy())
+    found = nn.AdaptiveMaxPool2d((4, 3), return_indices=True)(native(framework, x))
+    oracle = torch.nn.AdaptiveMaxPool2d((4, 3), return_indices=True)(torch.tensor(x))
+    for mine, theirs in zip(found, oracle, strict=True):
+        np.testing.assert_array_equal(as_numpy(mine), theirs.numpy())
+    with pytest.raises(EngineError, match="no places"):
+        nn.AvgPool2d(2, return_indices=True)
+
+
+def test_fractional_pooling_draws_in_training(framework: str, rng: np.random.Generator) -> None:
+    module = nn.FractionalMaxPool2d(2, ratio=0.7).init(random.key(int(rng.integers(2**31)), framework))
+    x = native(framework, rng.normal(size=(2, 8, 20, 30)).astype(np.float32))
+    first, second = as_numpy(module(x)), as_numpy(module(x))
+    assert first.shape == (2, 8, 14, 21)
+    assert (first != second).any()  # of 16 channels: to draw alike twice takes chances below 1e-16
+    module.eval()
+    np.testing.assert_array_equal(as_numpy(module(x)), as_numpy(module(x)))
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_attention_against_torch(masked: bool, framework: str, rng: np.random.Generator) -> None:
     import torch
@@ -219,6 +295,69 @@ def test_transformer_layer_against_torch(norm_first: bool, framework: str, rng: 
     np.testing.assert_allclose(as_numpy(module(native(framework, x))), as_numpy(oracle(torch.tensor(x))), **TOLERANCE)
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_decoder_layer_against_torch(norm_first: bool, framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    oracle = torch.nn.TransformerDecoderLayer(8, 2, 16, 0.0, batch_first=True, norm_first=norm_first)
+    module = nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0, norm_first=norm_first)
+    state = {}
+    for name, value in oracle.state_dict().items():
+        name = name.replace("self_attn", "attention").replace("multihead_attn", "cross_attention")
+        name = name.replace("out_proj", "out")
+        if "in_proj" in name:
+            owner = name.partition(".")[0]
+            for part, piece in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                state[f"{owner}.{part}.{name.rpartition('_')[2]}"] = piece
+        else:
+            state[name] = value
+    module.load_state_dict({key: native(framework, as_numpy(value)) for key, value in state.items()})
+    x, memory = (rng.normal(size=(3, length, 8)).astype(np.float32) for length in (5, 4))
+    found = module(native(framework, x), native(framework, memory), causal=True)
+    causal = torch.triu(torch.ones(5, 5, dtype=torch.bool), diagonal=1)
+    wanted = oracle(torch.tensor(x), torch.tensor(memory), tgt_mask=causal)
+    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+
+
+def test_additive_attention_against_keras(framework: str, rng: np.random.Generator) -> None:
+    import keras
+
+    q, k, v = (rng.normal(size=(3, *shape)).astype(np.float32) for shape in ((4, 8), (5, 8), (5, 6)))
+    mask = rng.integers(0, 2, (3, 5)).astype(bool) | (np.arange(5) == 0)
+    oracle = keras.layers.AdditiveAttention()
+    wanted = keras.ops.convert_to_numpy(oracle([q, v, k], mask=[None, mask]))
+    module = nn.AdditiveAttention(8)
+    module.load_state_dict({"scale": native(framework, oracle.scale.numpy())})
+    found = module(*(native(framework, x) for x in (q, k, v)), native(framework, mask[:, None]))
+    np.testing.assert_allclose(as_numpy(found), wanted, **TOLERANCE)
+
+
+def test_adaptive_softmax_against_torch(framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    oracle, module = torch.nn.AdaptiveLogSoftmaxWithLoss(16, 20, [5, 11]), nn.AdaptiveLogSoftmax(16, 20, [5, 11])
+    module.load_state_dict({name: native(framework, value.numpy()) for name, value in oracle.state_dict().items()})
+    x, target = rng.normal(size=(6, 16)).astype(np.float32), rng.permutation(20)[:6]
+    found = module(native(framework, x))
+    np.testing.assert_allclose(as_numpy(found), as_numpy(oracle.log_prob(torch.tensor(x))), **TOLERANCE)
+    wanted = oracle(torch.tensor(x), torch.tensor(target)).loss
+    loss = ops.nll_loss(found, native(framework, target))
+    np.testing.assert_allclose(as_numpy(loss), as_numpy(wanted), **TOLERANCE)
+
+
+def test_triplets_with_a_distance(framework: str, rng: np.random.Generator) -> None:
+    import torch
+
+    arrays = [rng.normal(size=(5, 4)).astype(np.float32) for _ in range(3)]
+    options = {"margin": 0.7, "swap": True}
+    found = nn.TripletMarginWithDistanceLoss(lambda x, y: 1 - ops.cosine_similarity(x, y), **options)
+    oracle = torch.nn.TripletMarginWithDistanceLoss(
+        distance_function=lambda x, y: 1 - torch.nn.functional.cosine_similarity(x, y), **options
+    )
+    wanted = as_numpy(oracle(*map(torch.tensor, arrays)))
+    np.testing.assert_allclose(as_numpy(found(*(native(framework, x) for x in arrays))), wanted, **TOLERANCE)
+
+
 def test_grouped_heads_are_repeated_heads(framework: str, rng: np.random.Generator) -> None:
     few, many = nn.MultiHeadAttention(8, 4, key_heads=2), nn.MultiHeadAttention(8, 4)
     few.init(random.key(3, framework))
@@ -237,7 +376,9 @@ DROPOUTS = {
     "Dropout": nn.Dropout,
     "FeatureDropout": nn.FeatureDropout,
     "AlphaDropout": nn.AlphaDropout,
+    "FeatureAlphaDropout": nn.FeatureAlphaDropout,
     "GaussianDropout": nn.GaussianDropout,
+    "GaussianNoise": nn.GaussianNoise,
     "DropPath": nn.DropPath,
 }
 
@@ -246,13 +387,15 @@ DROPOUTS = {
 def test_dropout(name: str, framework: str, rng: np.random.Generator) -> None:
     """The mean of many draws is the input's; no two calls draw alike; evaluation is the identity."""
     module = DROPOUTS[name](0.3).init(random.key(int(rng.integers(2**31)), framework))
-    shape = {"FeatureDropout": (200, 100, 2), "DropPath": (20000, 2)}.get(name, (200, 200))
+    shape = {"FeatureDropout": (200, 100, 2), "FeatureAlphaDropout": (200, 100, 2), "DropPath": (20000, 2)}.get(
+        name, (200, 200)
+    )
     x = native(framework, np.full(shape, 0.5, np.float32))
     first, second = as_numpy(module(x)), as_numpy(module(x))
     assert (first != second).any()
-    if name != "AlphaDropout":  # which keeps the mean of what is normalised
+    if "Alpha" not in name:  # which keeps the mean of what is normalised
         assert abs(first.mean() - 0.5) < 0.02  # 20000 draws: their mean deviates by 0.0023 at most
-    if name == "FeatureDropout":
+    if "Feature" in name:
         assert (first[..., 0] == first[..., 1]).all()
     np.testing.assert_array_equal(as_numpy(module.eval()(x)), as_numpy(x))
 
