@@ -68,6 +68,7 @@ class Framework:
         packages: top-level packages whose types are its arrays.
         namespaces: the short names that row expressions use, each with the module it stands for.
         dtype: the expression of a dtype, with ``{}`` for its name.
+        zero: how a number among eager operands is written where the framework mistakes the sign of a zero.
         wider: for dtypes that some kernels lack, one that holds their numbers (of uint64 the bits) and has them.
         flavours: other words for it on the command line (``flax.linen``), each a way of writing modules, with the
             library that its modules are written with.
@@ -81,6 +82,7 @@ class Framework:
     namespaces: Mapping[str, str]
     dtype: str
     flavours: Mapping[str, Library] = field(default_factory=dict[str, Library])
+    zero: str = ""
     wider: Mapping[str, str] = field(default_factory=dict[str, str])
     distributions: tuple[str, ...] = field(default=())
 
@@ -145,6 +147,7 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
                 {"tf": "tensorflow", "keras": "keras", "ops": "keras.ops"},
                 "tf.{}",
                 flavours={"keras": Library("keras", "3.3")},
+                zero="{number} or support.zero({number}, {beside})",
                 wider={"int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
                 | {"uint32": "int64", "uint64": "int64"},
                 distributions=("tensorflow-cpu", "tensorflow-macos", "tf-nightly"),

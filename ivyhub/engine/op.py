@@ -437,6 +437,8 @@ class Op:
             if arg is None:
                 return None
             expression = _expression(name)
+            if not hasattr(arg, "dtype") and zero and beside:
+                return _expression(zero.format(number=name, beside=beside))
             if dtype is None or not hasattr(arg, "dtype"):
                 return expression
             cast, spec = OPS["astype"], operand_of(arg, row.framework, self.name)
@@ -446,6 +448,9 @@ class Op:
             assert found is not None  # astype is a primitive
             return cast.expression(found, [expression], (spec,), {"dtype": dtype}, eager=True)
 
+        zero = framework(row.framework).zero
+        typed = [name for name, arg in zip(self.operands, args, strict=False) if hasattr(arg, "dtype")]
+        beside = next((name for name in typed if not self.promotes or name in self.promotes), "")
         operands: list[Any] = []
         for name, arg in zip(self.operands, (*args, *self.defaults[len(args) :]), strict=True):
             target = dtype if name in self.promotes else None

@@ -70,6 +70,12 @@ def tall(d: Draw, *shape: int) -> np.ndarray:
     return x
 
 
+def _outside(d: Draw, *shape: int) -> np.ndarray:
+    """Complex numbers outside of the unit circle, so that they can be divided by."""
+    x = d.c(*shape)
+    return x + x / np.abs(x)
+
+
 def norms(d: Draw) -> list[Sample]:
     x = d.apart(BATCH, 3, 4)
     return [
@@ -207,5 +213,7 @@ OF_DTYPES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(("max", "min"), lambda d: [((d.i(BATCH, 3, low=0, dtype="uint64"),), {"axis": 1})]),
     **dict.fromkeys(("argmax", "argmin"), lambda d: [((np.array([[3, 1, 2]], np.uint64),), {"axis": 1})]),
     **dict.fromkeys(("abs", "log", "log10", "log2", "sqrt"), lambda d: [((d.c(BATCH, 3),), {})]),
+    "divide": lambda d: [((d.c(BATCH, 3), _outside(d, 3)), {}), ((d.c(BATCH, 3), 2.0), {})],
+    "reciprocal": lambda d: [((_outside(d, BATCH, 3),), {})],
 }
 """Further samples of operations that have rows for some dtypes alone."""

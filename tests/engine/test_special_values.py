@@ -8,6 +8,8 @@ import itertools
 import numpy as np
 import pytest
 
+from ivyhub import engine
+
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of what it is asked for here
 
 _PARTS = (np.inf, -np.inf, np.nan, 0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0)
@@ -68,3 +70,46 @@ def test_real(name: str, framework: str) -> None:
     np.testing.assert_allclose(found, wanted, rtol=_TOLERANCE, atol=0)
     zero = wanted == 0
     np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(wanted[zero]))
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_a_number_that_is_zero_keeps_its_sign(zero: float, framework: str) -> None:
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    host = np.array([0.0, -0.0, 1.0, -1.0], np.float32)
+    x = xp.asarray(host)
+    for found, wanted in (
+        *((x + zero, host + zero), (zero + x, zero + host), (x - zero, host - zero), (zero - x, zero - host)),
+        *((x * zero, host * zero), (1 / (x * 0 + zero), 1 / (host * 0 + zero))),
+        (xp.copysign(x, zero), np.copysign(host, zero)),
+        (xp.where(x > 0, x, zero), np.where(host > 0, host, zero)),
+        (engine.where((x > 0).native, x.native, zero), np.where(host > 0, host, zero)),
+        (xp.full(2, zero), np.full(2, zero)),
+    ):
+        np.testing.assert_array_equal(np.signbit(np.asarray(found)), np.signbit(wanted))
+    x[:2] = zero
+    np.testing.assert_array_equal(np.signbit(np.asarray(x)), np.signbit([zero, zero, 1, -1]))
+
+
+@pytest.mark.parametrize("name", ["divide", "reciprocal"])
+def test_complex_quotients(name: str, framework: str) -> None:
+    """A number with one infinite part is infinite (C99, annex G); NumPy and PyTorch lose one where both parts are."""
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    first, second = (each.ravel() for each in np.meshgrid(_COMPLEX, _COMPLEX))
+    first = np.ones_like(second) if name == "reciprocal" else first
+    a, b = xp.asarray(first), xp.asarray(second)
+    found = np.asarray(a / b if name == "divide" else xp.reciprocal(b))
+    endless = [np.isinf(x.real) | np.isinf(x.imag) for x in (first, second)]
+    finite = [np.isfinite(x) for x in (first, second)]
+    once = np.isfinite(second.real) | np.isfinite(second.imag), np.isfinite(first.real) | np.isfinite(first.imag)
+    assert not found[finite[0] & endless[1] & once[0]].any()
+    grows = (endless[0] & once[1] & finite[1]) | (finite[0] & (first != 0) & (second == 0))
+    assert (np.isinf(found.real) | np.isinf(found.imag))[grows].all()
+    plain = finite[0] & finite[1] & (second != 0)
+    np.testing.assert_allclose(found[plain], first[plain] / second[plain], rtol=_TOLERANCE)
+
+
+def test_complex_powers_of_zero(framework: str) -> None:
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    x = xp.asarray([0j, 0j, 0j, 2j, complex("inf"), complex("nan")])
+    found = np.asarray(x ** xp.asarray([0j, 2 + 0j, 1 + 1j, 0j, 0j, 0j]))
+    np.testing.assert_array_equal(found, [1, 0, 0, 1, 1, 1])

@@ -41,7 +41,9 @@ def getitem(x: tf.Tensor, key: Any) -> tf.Tensor:
 
 def setitem(x: tf.Tensor, key: Any, value: Any) -> tf.Tensor:
     positions = getitem(tf.reshape(tf.range(tf.size(x)), tf.shape(x)), key)
-    value = tf.cast(tf.convert_to_tensor(value, None if hasattr(value, "dtype") else x.dtype), x.dtype)
+    if not hasattr(value, "dtype"):  # by way of NumPy: the cache of scalars mistakes the sign of a zero
+        value = np.array(value, x.dtype.as_numpy_dtype)
+    value = tf.cast(tf.convert_to_tensor(value), x.dtype)
     value = tf.reshape(tf.broadcast_to(value, tf.shape(positions)), [-1])
     flat = tf.tensor_scatter_nd_update(tf.reshape(x, [-1]), tf.reshape(positions, [-1, 1]), value)
     return tf.reshape(flat, tf.shape(x))

@@ -521,6 +521,8 @@ sqrt.lower("tensorflow", "support.sqrt({x})", **_COMPLEX)
 log.lower("tensorflow", "support.log({x})", **_COMPLEX)
 log2.lower("tensorflow", "support.log({x}, 2)", **_COMPLEX)
 log10.lower("tensorflow", "support.log({x}, 10)", **_COMPLEX)
+divide.lower("tensorflow", "support.divide({x1}, {x2})", **_COMPLEX)
+reciprocal.lower("tensorflow", "support.divide(1, {x})", **_COMPLEX)
 
 # -- uint64 in PyTorch: no order, division or shift of its own ---------------------------------------------------------
 

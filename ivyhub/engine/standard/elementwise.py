@@ -145,7 +145,19 @@ def _binary(op: Op) -> Callable[[Any, Any], Array]:
 atan2, copysign, hypot, logaddexp, nextafter = (
     _binary(op) for op in (ops.atan2, ops.copysign, ops.hypot, ops.logaddexp, ops.nextafter)
 )
-maximum, minimum, pow, divide = (_binary(op) for op in (ops.maximum, ops.minimum, ops.pow, ops.divide))
+maximum, minimum, divide = (_binary(op) for op in (ops.maximum, ops.minimum, ops.divide))
+
+
+def pow(x1: Array, x2: Array, /) -> Array:
+    """x1 to the power of x2; 1 for the power 0, of complex numbers, too, and 0 for a power of 0 to the right of it."""
+    if is_number(x1) or is_number(x2):
+        x1, x2 = arrays(x1, x2)
+    found = ops.pow(x1, x2)
+    if not is_complex(dtype_of(found)):
+        return found
+    x1, x2 = cast(x1, dtype_of(found)), cast(x2, dtype_of(found))
+    found = ops.where(ops.equal(x1, 0) & ops.greater(ops.real(x2), 0), 0, found)
+    return ops.where(ops.equal(x2, 0), 1, found)
 
 
 def _bits(integers: Op, truths: Op) -> Callable[[Any, Any], Array]:

@@ -139,6 +139,48 @@ def log(x: tf.Tensor, base: float = math.e) -> tf.Tensor:
     return tf.complex(real / math.log(base), imag / math.log(base))
 
 
+def divide(x1: tf.Tensor | complex, x2: tf.Tensor | complex) -> tf.Tensor:
+    """The quotient of complex numbers (C99, annex G): beside zero and infinite ones the kernel gives nan.
+
+    What is put right there has no gradient.
+    """
+    dtype: tf.DType = next(x.dtype for x in (x1, x2) if isinstance(x, tf.Tensor))
+    x1, x2 = tf.convert_to_tensor(x1, dtype), tf.convert_to_tensor(x2, dtype)
+    found = x1 / x2
+    a, b, c, d = (tf.stop_gradient(part(x)) for x in (x1, x2) for part in (tf.math.real, tf.math.imag))
+    endless, infinite = _infinite(a, b), _infinite(c, d)
+    by_zero = (c == 0) & (d == 0) & ~(tf.math.is_nan(a) & tf.math.is_nan(b))
+    a, b = tf.where(endless, _unit(a), a), tf.where(endless, _unit(b), b)
+    c, d = tf.where(infinite, _unit(c), c), tf.where(infinite, _unit(d), d)
+    size = tf.where(endless & ~infinite, tf.constant(math.inf, a.dtype), tf.zeros((), a.dtype))
+    real, imag = size * (a * c + b * d), size * (b * c - a * d)
+    pole = tf.where(signbit(c), -math.inf, tf.constant(math.inf, c.dtype))
+    real, imag = tf.where(by_zero, pole * a, real), tf.where(by_zero, pole * b, imag)
+    known = by_zero | (endless & tf.math.is_finite(c) & tf.math.is_finite(d) & ~infinite)
+    known |= infinite & tf.math.is_finite(a) & tf.math.is_finite(b) & ~endless
+    lost = tf.math.is_nan(tf.math.real(found)) & tf.math.is_nan(tf.math.imag(found))
+    return tf.where(known & lost, tf.complex(real, imag), found)
+
+
+def _infinite(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Whether a complex number is: one part is enough."""
+    return tf.math.is_inf(a) | tf.math.is_inf(b)
+
+
+def _unit(part: tf.Tensor) -> tf.Tensor:
+    """1 or 0 for an infinite part and another, with its sign."""
+    size = tf.cast(tf.math.is_inf(part), part.dtype)
+    return tf.where(signbit(part), -size, size)
+
+
+def zero(number: complex, beside: tf.Tensor) -> tf.Tensor | complex:
+    """A Python zero, whose sign is kept: the cache of scalars takes 0.0 for -0.0 once it has seen one."""
+    if not beside.dtype.is_floating or isinstance(number, complex):
+        return number
+    plain = tf.zeros((), beside.dtype)
+    return -plain if math.copysign(1, number) < 0 else plain
+
+
 _BITS = {2: tf.int16, 4: tf.int32, 8: tf.int64}
 
 
