@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import EngineError, IvyhubError
 from .backends import framework_of, load
+from .higher_order import has_nested, lifted_constants
 from .machinery import TRACING
 from .transforms import owner_of, result_of
 from .trees import Split, Tree, flatten, is_array
@@ -184,7 +185,6 @@ def _compile_tensorflow(function: Callable[..., Any], parts: Split) -> Callable[
 def _compile_torch(function: Callable[..., Any], parts: Split) -> Callable[[list[Any]], Any]:
     torch = load("torch")
     make_fx = importlib.import_module("torch.fx.experimental.proxy_tensor").make_fx
-    lookup_backend = importlib.import_module("torch._dynamo").lookup_backend
     result = parts
 
     def run(*arrays: Any) -> list[Any]:
@@ -202,31 +202,13 @@ def _compile_torch(function: Callable[..., Any], parts: Split) -> Callable[[list
     # What is closed over becomes an input, so that gradients from outside reach it.
     inputs = [*arrays, *lifted_constants(torch, graph)]
     closed = inputs[len(arrays) :]
-    # The backend is called without Dynamo: the signature is checked already, and its guards cost more than most steps.
-    backend = lookup_backend(_torch_backend(torch, any(array.device.type == "cpu" for array in inputs)))
-    fast = backend(graph, inputs)
+    backend = _torch_backend(torch, any(array.device.type == "cpu" for array in inputs))
+    if has_nested(torch, graph):  # Inductor takes loops from Dynamo alone
+        fast = torch.compile(graph, backend=backend, fullgraph=True, dynamic=False)
+    else:  # the signature is checked already, and Dynamo's guards cost more than many a step
+        fast = importlib.import_module("torch._dynamo").lookup_backend(backend)(graph, inputs)
     _released(parts)
     return lambda arrays: result.joined(fast(*arrays, *closed))
-
-
-def lifted_constants(torch: Any, graph: Any) -> list[Any]:
-    """The tensors that a graph of `make_fx` holds as attributes, made inputs after its own; returns them."""
-    nodes = list(graph.graph.nodes)
-    last = [node for node in nodes if node.op == "placeholder"][-1]
-    tensors: dict[str, Any] = {}
-    inputs: dict[str, Any] = {}
-    for node in nodes:
-        value = getattr(graph, node.target, None) if node.op == "get_attr" else None
-        if isinstance(value, torch.Tensor):
-            if node.target not in inputs:
-                with graph.graph.inserting_after(last):
-                    last = inputs[node.target] = graph.graph.placeholder(f"closed_{len(inputs)}")
-                last.meta = dict(node.meta)
-                tensors[node.target] = value
-            node.replace_all_uses_with(inputs[node.target])
-            graph.graph.erase_node(node)
-    graph.recompile()
-    return list(tensors.values())
 
 
 _COMPILERS = {"jax": _compile_jax, "tensorflow": _compile_tensorflow, "torch": _compile_torch}

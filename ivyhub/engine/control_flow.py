@@ -4,8 +4,11 @@ On arrays these run the framework's own: ``jax.lax``, TensorFlow's loops where a
 so that in NumPy and PyTorch only the branch that is taken runs. In a trace they are nodes that hold graphs. What the
 functions close over is a constant for them.
 
-Where it is differentiable: everything in PyTorch and TensorFlow; in JAX all but the reverse mode of `while_loop`
-(`fori_loop` with a fixed number of steps has it).
+In what `jit` compiles for PyTorch, `cond` and `while_loop` are PyTorch's own, `fori_loop` and `scan` are written out
+step by step.
+
+Where it is differentiable: everything in TensorFlow; in PyTorch all but a `while_loop` in `jit`; in JAX all but the
+reverse mode of `while_loop` (`fori_loop` with a fixed number of steps has it).
 
     >>> import numpy as np
     >>> fori_loop(0, 4, lambda i, x: x * 2.0, np.ones(2))
@@ -21,7 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import DTypeError, EngineError, ShapeError
-from . import ops
+from . import higher_order, ops
 from .backends import dtype_name, framework_of, load, namespace
 from .compilation import is_tracing
 from .graph import Value
@@ -42,7 +45,7 @@ def cond(predicate: Array, then: Callable[..., Tree], orelse: Callable[..., Tree
         orelse: returns one of the same structure, shapes and dtypes.
         operands: what both are given.
 
-    Where PyTorch compiles or maps, both are computed and one is chosen.
+    Where PyTorch maps, or differentiates in what it compiles, both are computed and one is chosen.
 
     Example:
         >>> import numpy as np
@@ -68,13 +71,19 @@ def cond(predicate: Array, then: Callable[..., Tree], orelse: Callable[..., Tree
         return (then if predicate else orelse)(*operands)
     results: dict[bool, Split] = {}
 
-    def branch(taken: bool) -> Callable[[], list[Any]]:
-        def run() -> list[Any]:
-            results[taken] = result_of("cond", owner, (then if taken else orelse)(*operands))
+    def branch(taken: bool) -> Callable[..., list[Any]]:
+        def run(*arrays: Any) -> list[Any]:
+            given = parts.joined(arrays) if arrays else operands
+            results[taken] = result_of("cond", owner, (then if taken else orelse)(*given))
             return results[taken].arrays
 
         return run
 
+    parts = Split(operands)
+    if owner == "torch" and parts.arrays and is_tracing() and higher_order.is_recorded([predicate, *parts.arrays]):
+        outputs = higher_order.cond(predicate, branch(True), branch(False), parts.arrays)
+        _check_same("cond", "the branches", results[True], results[False])
+        return results[True].joined(outputs)
     if owner == "torch":
         first, second = branch(True)(), branch(False)()
         _check_same("cond", "the branches", results[True], results[False])
@@ -133,6 +142,13 @@ def while_loop(test: Callable[[Tree], Array], body: Callable[[Tree], Tree], init
     if owner == "tensorflow" and not load(owner).executing_eagerly():
         loop = load(owner).while_loop
         return parts.joined(loop(lambda *x: test(parts.joined(x)), lambda *x: step(x), parts.arrays))
+    if owner == "torch" and is_tracing():
+        if not higher_order.is_recorded(parts.arrays):
+            raise EngineError(
+                "while_loop in jit received arrays that PyTorch differentiates or maps, which its loops cannot",
+                hint="use fori_loop or scan, whose steps have a number, or run the loop outside of jit",
+            )
+        return parts.joined(higher_order.while_loop(lambda *x: test(parts.joined(x)), lambda *x: step(x), parts.arrays))
     arrays = parts.arrays
     while test(parts.joined(arrays)):
         arrays = step(arrays)

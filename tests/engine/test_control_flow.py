@@ -71,10 +71,47 @@ def test_on_arrays(framework: str, rng: np.random.Generator) -> None:
     assert_same(program(native(framework, x), native(framework, w)), wanted(x, w))
 
 
-@pytest.mark.parametrize("owner", ["jax", "tensorflow"])
+@pytest.mark.parametrize("owner", [pytest.param("torch", marks=pytest.mark.slow), "jax", "tensorflow"])
 def test_compiled(owner: str, rng: np.random.Generator) -> None:
     x, w = arrays(rng)
     assert_same(jit(program)(native(owner, x), native(owner, w)), wanted(x, w))
+
+
+def test_pytorch_compiles_its_own_branches_and_loops(rng: np.random.Generator) -> None:
+    """A loop whose length is a value, with a branch in it; both close over arrays, of outside and of the function."""
+    import torch
+
+    w = native("torch", rng.uniform(1.5, 2.0, (3,)))
+    taken = []
+
+    def function(x: Any, count: Any) -> Any:
+        y = x * 1.0
+
+        def body(carry: Any) -> Any:
+            i, v, same = carry
+            taken.append(1)
+            v = cond(ops.equal(i % 2, 0), lambda v: {"v": ops.multiply(v, w)}, lambda v: {"v": v + y}, v)["v"]
+            return i + 1, v, same
+
+        return while_loop(lambda carry: ops.less(carry[0], count), body, (torch.tensor(0), x, x))
+
+    fast, x = jit(function), native("torch", rng.normal(size=(3,)))
+    for count in (0, 3, 6):
+        found, wanted = fast(x, torch.tensor(count)), function(x, torch.tensor(count))
+        for each, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(each, other, **CLOSE)
+    taken.clear()
+    fast(x, torch.tensor(9))
+    assert not taken  # no Python of it runs again
+
+
+def test_a_loop_that_pytorch_cannot_differentiate_is_refused() -> None:
+    import torch
+
+    slope = grad(lambda x: while_loop(lambda x: ops.less(x, 9.0), lambda x: ops.multiply(x, 2.0), x))
+    assert float(slope(torch.tensor(1.0))) == 16.0
+    with pytest.raises(EngineError, match="differentiates or maps"):
+        jit(slope)(torch.tensor(1.0))
 
 
 @pytest.mark.parametrize("owner", ["torch", "jax", "tensorflow"])
