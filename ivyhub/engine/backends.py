@@ -170,7 +170,6 @@ def framework(name: str) -> Framework:
     return FRAMEWORKS[name]
 
 
-@functools.cache
 def load(name: str) -> ModuleType:
     """Import a framework. Raises `FrameworkNotInstalledError`, naming the extra, when it is missing.
 
@@ -184,12 +183,18 @@ def load(name: str) -> ModuleType:
             f"{name} is not installed (importing {error.name!r} failed)",
             hint=f"pip install 'ivyhub[{row.extra}]'",
         ) from None
-    if row.installed is not None and row.installed < Version(row.minimum):
+    if _is_old(name):
         raise TargetVersionError(
             f"expected {name} {row.minimum} or newer, found {row.installed}",
             hint=f"pip install --upgrade 'ivyhub[{row.extra}]'",
         )
     return module
+
+
+@functools.cache
+def _is_old(name: str) -> bool:
+    row = framework(name)
+    return row.installed is not None and row.installed < Version(row.minimum)
 
 
 @functools.cache
