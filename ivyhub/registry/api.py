@@ -274,7 +274,7 @@ def show(name: str, *, store: Store | None = None) -> Details:
     store = store or Store()
     digest = store.refs.resolve(name)
     version = store.version(digest)
-    graph = versions.get_model(store, version).graph
+    graph = conversion.model_as_kept(store, version).graph
     exports = store.exports(digest)
     newest = max(exports, key=lambda export: export.created, default=None)
     signature = {key: value for key, value in version.signature.items() if key != "parameters"}
@@ -335,7 +335,7 @@ def check(
     kept = _kept(store, name)
     try:
         if kept is not None and not _follows_source(store.version(kept), name):
-            graph = versions.get_model(store, store.version(kept)).graph
+            graph = conversion.model_as_kept(store, store.version(kept)).graph
         else:
             graph = conversion.capture_source(resolve_source(name, offline=offline, store=store)).graph
         if target is not None:

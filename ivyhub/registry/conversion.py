@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 from ivyhub import __version__
 from ivyhub.engine.backends import FRAMEWORKS, load
-from ivyhub.errors import FrameworkNotInstalledError, TargetVersionError, VerificationError
+from ivyhub.errors import FrameworkNotInstalledError, GraphError, TargetVersionError, VerificationError
 from ivyhub.registry import certificate as certificates
 from ivyhub.registry import versions
 from ivyhub.registry.adapters import emit
@@ -60,6 +60,22 @@ def capture_folder(folder: Path, checkpoint: Checkpoint, dtype: str | None = Non
     return model_of(found.graph, recipe)
 
 
+def model_as_kept(store: Store, version: Version) -> Model:
+    """The model of a version; captured anew from its configuration where another ivyhub kept it in another form.
+
+    Raises:
+        GraphError: that form cannot be read, and there is no configuration.
+        CorruptFileError: a blob of the version is damaged or gone.
+    """
+    try:
+        return versions.get_model(store, version)
+    except GraphError:
+        if version.config is None:
+            raise
+    with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
+        return capture_folder(versions.configuration(store, version, folder), checkpoint)
+
+
 def model_in(store: Store, version: Version, dtype: str | None) -> Model:
     """The model of a version, its parameters and inputs in a floating-point type; as it was kept for None.
 
@@ -71,7 +87,7 @@ def model_in(store: Store, version: Version, dtype: str | None) -> Model:
         UsageError: not a floating-point type.
         CaptureError, UnsupportedOpsError, NoLoweringError: the model cannot be captured in it.
     """
-    model = versions.get_model(store, version)
+    model = model_as_kept(store, version)
     recast = cast(model, dtype)
     if recast is model or version.config is None:
         return recast

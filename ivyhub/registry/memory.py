@@ -279,7 +279,7 @@ def _keep_export(store: Store, record: Record, native: Checkpoint, *, name: str,
             hint="pull the original first, or push from the machine where it was pulled",
         )
     parent = store.version(record.version)
-    model = versions.get_model(store, parent)
+    model = conversion.model_as_kept(store, parent)
     missing = [name for entry in record.weights for name in entry.targets if name not in native]
     if missing:
         raise TensorMismatchError(

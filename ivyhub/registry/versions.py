@@ -12,7 +12,7 @@ import msgspec
 from ivyhub import __version__
 from ivyhub.engine.dims import product
 from ivyhub.engine.graph import Graph, Value, tree_leaves
-from ivyhub.errors import CorruptFileError
+from ivyhub.errors import CorruptFileError, GraphError
 from ivyhub.registry.files import Digest
 from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version, now
 from ivyhub.registry.pipeline import Model, Recipe
@@ -146,15 +146,28 @@ def get_model(store: Store, version: Version) -> Model:
 
     Raises:
         CorruptFileError: a blob of the version is damaged or gone.
+        GraphError: another ivyhub kept it, whose operations or formats this one does not know.
     """
-    graph = Graph.from_json(store.read(version.graph.digest).decode())
+    try:
+        graph = Graph.from_json(store.read(version.graph.digest).decode())
+    except GraphError as error:
+        raise _foreign(version, error.message) from error
     if RECIPE not in version.files:
         raise CorruptFileError(f"the version has no {RECIPE}", hint="pull the model again")
     try:
         recipe = msgspec.json.decode(store.read(version.files[RECIPE].digest), type=Recipe)
     except msgspec.DecodeError as error:
-        raise CorruptFileError(f"the version's recipe is malformed: {error}", hint="pull the model again") from error
+        raise _foreign(version, str(error)) from error
     return Model(graph, recipe)
+
+
+def _foreign(version: Version, why: str) -> GraphError:
+    """What there is to say of bytes that are whole and yet cannot be read."""
+    return GraphError(
+        f"ivyhub {__version__} cannot read the graph of {version.origin.id}, which ivyhub {version.ivyhub} kept on "
+        f"{version.created:%Y-%m-%d}: {why}",
+        hint="push the module again, or load it with the ivyhub that kept it",
+    )
 
 
 def reference(version: Version) -> str:

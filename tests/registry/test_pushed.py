@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
@@ -16,7 +18,7 @@ import ivyhub
 from ivyhub.cli import run
 from ivyhub.engine import ops
 from ivyhub.engine.spec import Spec
-from ivyhub.errors import UsageError, VerificationError
+from ivyhub.errors import GraphError, UsageError, VerificationError
 from ivyhub.registry import api
 from ivyhub.registry.store import Store
 
@@ -167,3 +169,31 @@ def test_a_live_export_that_was_cast_comes_home_as_it_is(net: nn.Module, tmp_pat
 def test_only_an_export_is_cast_when_it_is_pushed(net: nn.Module) -> None:
     with pytest.raises(UsageError, match="only an export"):
         ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dtype="float16")
+
+
+def _of_another_ivyhub(name: str) -> None:
+    """Let a name mean a version whose graph has an operation that this ivyhub lacks."""
+    store = Store()
+    version = store.version(store.refs.resolve(name))
+    text = json.loads(store.read(version.graph.digest))
+    text["nodes"][-1]["op"] = "an_operation_of_old"
+    graph = store.record(store.put_bytes(json.dumps(text).encode()))
+    later = version.created + timedelta(days=1)  # the newest version of a source is the one that is found
+    store.refs.set(name, store.put_version(msgspec.structs.replace(version, graph=graph, created=later)), why="test")
+
+
+def test_a_checkpoint_that_another_ivyhub_captured_is_captured_anew(bert_folder: Path) -> None:
+    ivyhub.pull(str(bert_folder), framework="torch", new_name="old", verify=False)
+    _of_another_ivyhub("old")
+    kept = Store().refs.resolve("old")
+    assert ivyhub.show("old").digest == kept
+    for name in ("old", str(bert_folder)):
+        assert isinstance(ivyhub.pull(name, framework="torch", verify=False), nn.Module)
+
+
+def test_a_module_that_another_ivyhub_kept_is_refused_with_what_to_do(net: nn.Module) -> None:
+    ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dynamic=BATCH)
+    _of_another_ivyhub("mine")
+    with pytest.raises(GraphError, match="an_operation_of_old") as caught:
+        ivyhub.pull("mine", framework="torch", verify=False)
+    assert "push the module again" in caught.value.hint
