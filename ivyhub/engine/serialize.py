@@ -27,7 +27,6 @@ import base64
 import json
 import keyword
 import math
-import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -477,11 +476,13 @@ def _numpy_dtype(name: str) -> Any:
 
 # -- what a reader must not believe ----------------------------------------------------------------------------------
 
-_WORD = re.compile(r"[A-Za-z0-9_]+")
-
 
 def _check_names(graph: Graph) -> None:
-    """Every name that may reach source. Raises `GraphError` on one that is no plain word."""
+    """Every name that may reach source. Raises `GraphError` on one that is no plain word.
+
+    Modules and arrays keep the names of their checkpoint, which may be any printable text without a dot: emitters
+    write it as a string or make an identifier of it, and a comment ends where the line does.
+    """
     for path, module in graph.modules.items():
         if path:
             _check_path("module", path)
@@ -490,8 +491,8 @@ def _check_names(graph: Graph) -> None:
         if not _identifier(module.class_name):
             _refuse("class name", module.cls)
         for name, parameter in module.parameters.items():
-            if not _WORD.fullmatch(name):
-                _refuse("parameter name", name)
+            if not _printable(name):
+                _refuse("parameter name", name, "printable characters without a dot")
             if parameter.alias is not None:
                 _check_path("parameter", parameter.alias)
     for kind, names in (
@@ -543,14 +544,18 @@ def _identifier(name: str) -> bool:
     return name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
 
 
+def _printable(word: str) -> bool:
+    return bool(word) and word.isprintable() and "." not in word
+
+
 def _check_path(kind: str, path: str) -> None:
-    if not all(_WORD.fullmatch(part) for part in path.split(".")):
-        _refuse(f"{kind} path", path)
+    if not all(map(_printable, path.split("."))):
+        _refuse(f"{kind} path", path, "printable words between dots")
 
 
-def _refuse(kind: str, name: str) -> NoReturn:
+def _refuse(kind: str, name: str, expected: str = "letters, digits and underscores") -> NoReturn:
     raise GraphError(
-        f"expected letters, digits and underscores as a {kind}, received {name[:80]!r}",
+        f"expected {expected} as a {kind}, received {name[:80]!r}",
         hint="names reach generated source, so a graph holds plain ones only",
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import keyword
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -119,7 +120,8 @@ class Builder:
                 return node.output
         value = self.record("parameter", (), {"path": path}, self.graph.parameter(path).spec)
         name = path.rpartition(".")[2]
-        value.hint = name if name.isidentifier() else ""  # a parameter of a list is called 0
+        plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+        value.hint = name if plain else ""  # a parameter of a list is called 0
         return value
 
     def constant(self, array: np.ndarray, name: str = "constant") -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,15 +63,59 @@ class Keyed(nn.Module):
 
 
 class Punctuated(nn.Module):
-    """Names that are alike but for what is no letter; a graph with such is not kept, only transpiled."""
+    """Names that are alike but for what is no letter."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heads = nn.ModuleDict({"a-b": nn.Linear(4, 4), "a_b": Block()})
-        self.shifts = nn.ParameterDict({"x+y": nn.Parameter(torch.randn(4))})
+        self.shifts = nn.ParameterDict({"x+y": nn.Parameter(torch.randn(4)), "x_y": nn.Parameter(torch.randn(4))})
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.heads["a-b"](x) - self.heads["a_b"](x) + self.shifts["x+y"]
+        return self.heads["a-b"](x) - self.heads["a_b"](x) * self.shifts["x_y"] + self.shifts["x+y"]
+
+
+_CODE = "x = exit() #"
+_ODD = (
+    "lambda",
+    "class",
+    "None",
+    "layer-1",
+    "a b",
+    "0abc",
+    "é",
+    "e\u0301",
+    "\ufb01",
+    "__private",
+    'q"t',
+    "'",
+    "\\n",
+    _CODE,
+)
+
+
+class Odd(nn.Module):
+    """Names that are keywords, no identifiers, other ones to Python than to PyTorch, or code."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        for word in _ODD:
+            match kind:
+                case "array":
+                    self.register_parameter(word, nn.Parameter(torch.randn(4)))
+                case "buffer":
+                    self.register_buffer(word, torch.randn(4))
+                case "layer":
+                    self.add_module(word, nn.Linear(4, 4))
+                case _:
+                    self.add_module(word, Block())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.linear(x)
+        for word in _ODD:
+            part = getattr(self, word)
+            y = y + (torch.tanh(part(x)) if isinstance(part, nn.Module) else part * x)
+        return y
 
 
 class Counts(nn.Module):
@@ -103,6 +148,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "keyed": Keyed,
     "punctuated": Punctuated,
     "counts": Counts,
+    **{f"odd {kind}": functools.partial(Odd, kind) for kind in ("array", "buffer", "layer", "block")},
     "tied": _tied,
 }
 
@@ -111,7 +157,7 @@ def _input(module: nn.Module) -> str:
     return "input" if type(module) is nn.Sequential else "x"
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name != "punctuated"])
+@pytest.mark.parametrize("name", MODULES)
 def test_the_tensors_of_a_torch_export_load_into_the_original(name: str, tmp_path: Path) -> None:
     module, fresh = MODULES[name](), MODULES[name]()
     ivyhub.push(module, "mine", args=(torch.randn(2, 4),), dynamic={_input(module): {0: "batch"}})

@@ -92,9 +92,9 @@ class KerasStyle(Style):
 
     def build(self, info: ModuleInfo, members: Sequence[Member]) -> list[ast.stmt]:
         own = [
-            self._weight(self.word(word), parameter.spec, parameter.trainable)
-            for word, parameter in info.parameters.items()
-            if parameter.alias is None
+            self._weight(native, info.parameters[word].spec, info.parameters[word].trainable)
+            for word, native in self.words(info.parameters).items()
+            if info.parameters[word].alias is None
         ]
         return own + [stmt for member in members for stmt in self._built(member.reach, member)]
 

@@ -127,8 +127,11 @@ class TorchStyle(Style):
 
 
 def _is_attribute(word: str) -> bool:
-    """Whether a name of the source can stand behind a dot; PyTorch itself takes any name without one."""
-    return word.isidentifier() and not keyword.iskeyword(word)
+    """Whether a name of the source can stand behind a dot; PyTorch itself takes any name without one.
+
+    Python changes what is behind a dot where it is not ASCII (NFKC) or begins with two underscores (in a class).
+    """
+    return word.isascii() and word.isidentifier() and not keyword.iskeyword(word) and not word.startswith("__")
 
 
 def _register(call: str, word: str, value: ast.expr) -> ast.stmt:

@@ -170,7 +170,7 @@ class _Writer:
                 self._node(step)
         for path, value in self.function.updates.items():
             module, _, word = path.rpartition(".")
-            buffer = self.paths[module], self.style.word(word)
+            buffer = self.paths[module], self.style.words(self.graph.modules[module].parameters)[word]
             self.statements.append(Assign([], self.values[value], buffer=buffer))
         self.statements.append(Assign([], self._result()))
         return Namer(self).method()
@@ -279,7 +279,7 @@ class _Writer:
         if row is not None:
             word, steps = row.weights(SimpleNamespace(**info.config))[word]
         else:
-            word = self.style.word(word)
+            word = self.style.words(info.parameters)[word]
         tree = self.style.parameter(self.paths[module], word, trainable=parameter.trainable, layer=info.layer)
         spec = parameter.spec
         for step in reversed(steps):

@@ -149,7 +149,7 @@ class _Planner:
         """The name of a child in its parent; two that the source tells apart by what is no letter get numbers."""
         parent = path.rpartition(".")[0]
         if path not in self.words:
-            taken = [self.style.word(word) for word in self.graph.modules[parent].parameters]
+            taken = [*self.style.words(self.graph.modules[parent].parameters).values()]
             for child in self.children[parent]:
                 taken.append(numbered(self.style.word(child.path.rpartition(".")[2]), taken))
                 self.words[child.path] = taken[-1]
@@ -273,11 +273,13 @@ class _Planner:
     def _build(self, path: str) -> list[ast.stmt]:
         """The constructor's statements of a module: its own arrays, then its children."""
         out: list[ast.stmt] = []
-        for word, parameter in self.graph.modules[path].parameters.items():
+        parameters = self.graph.modules[path].parameters
+        for word, native in self.style.words(parameters).items():
+            parameter = parameters[word]
             if parameter.alias is not None and not self.style.ties:
                 continue  # read off its owner
             out += self.style.declare(
-                self.style.word(word),
+                native,
                 parameter.spec,
                 trainable=parameter.trainable,
                 persistent=parameter.persistent,
@@ -322,8 +324,10 @@ class _Planner:
                 if parameter.alias is None or self._meeting(full, parameter.alias) != path:
                     continue
                 owner, _, owned = parameter.alias.rpartition(".")
-                source = self.style.parameter(self._reach(path, owner), self.style.word(owned), trainable=True)
-                out.append(self.style.tie(self._reach(path, module.path), self.style.word(word), source))
+                known = self.style.words(self.graph.modules[owner].parameters)[owned]
+                source = self.style.parameter(self._reach(path, owner), known, trainable=True)
+                target = self.style.words(module.parameters)[word]
+                out.append(self.style.tie(self._reach(path, module.path), target, source))
         return out
 
     def _meeting(self, first: str, second: str) -> str:
@@ -401,11 +405,12 @@ class _Planner:
             native = self.native_path(path) if not path or self._is_kept(path) else []
             row = self.style.leaves.find(info.layer, info.config, self.style.version) if info.layer else None
             table = row.weights(SimpleNamespace(**info.config)) if row is not None else None
+            words = self.style.words(info.parameters)
             for word, parameter in info.parameters.items():
                 if parameter.alias is not None or not self.style.stores(parameter):
                     continue
                 if table is None:
-                    place: tuple[str, tuple[Step, ...]] | None = (self.style.word(word), ())
+                    place: tuple[str, tuple[Step, ...]] | None = (words[word], ())
                 else:
                     place = table.get(word)
                 if place is not None:

@@ -14,13 +14,21 @@ BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))
 def identifier(name: str, taken: Iterable[str] = ()) -> str:
     """A legal identifier for a name of the source; a reserved or taken word gets ``_`` appended.
 
+    Two underscores in front would mean something in the body of a class.
+
     Example:
         >>> identifier("layer.0"), identifier("lambda"), identifier("output", {"output"}), identifier("0")
         ('layer_0', 'lambda_', 'output_', 'x_0')
+        >>> identifier("a b"), identifier("é"), identifier("__private")
+        ('a_b', 'x', 'x__private')
     """
-    word = re.sub(r"\W", "_", name, flags=re.ASCII) or "x"
-    if word[0].isdigit():
+    word = re.sub(r"\W", "_", name, flags=re.ASCII)
+    if not word.strip("_"):
+        word = "x"
+    elif word[0].isdigit():
         word = f"x_{word}"
+    elif word.startswith("__"):
+        word = f"x{word}"
     taken = set(taken)
     while keyword.iskeyword(word) or word in taken:
         word += "_"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from ....engine.graph import ModuleInfo, Parameter
 from ....engine.spec import Spec
 from ....engine.template import literal
 from .layers import Leaves
-from .names import identifier
+from .names import identifier, numbered
 from .render import definitions
 
 
@@ -132,6 +132,13 @@ class Style:
     def word(self, source: str) -> str:
         """What an array or a child of the source is called here."""
         return identifier(source, self.reserved)
+
+    def words(self, parameters: Iterable[str]) -> dict[str, str]:
+        """What the arrays of a module are called here; names that differ in what is no letter get numbers."""
+        found: dict[str, str] = {}
+        for source in parameters:
+            found[source] = numbered(self.word(source), found.values())
+        return found
 
     def member(self, owner: ast.expr, word: str) -> ast.expr:
         """A child of a module."""
