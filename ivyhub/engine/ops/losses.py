@@ -7,6 +7,7 @@ Every loss is of each element (or example), which ``reduction`` then leaves ("no
 from __future__ import annotations
 
 import math
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -524,10 +525,17 @@ def _delayed(x: Array, places: int, value: float) -> Array:
     return getitem(moved, key=((None, None, None), (None, size, None)))
 
 
+def _has_numbers(n: SimpleNamespace) -> bool:
+    """Whether PyTorch computes: where it traces, it cannot tell the sizes of what its own function keeps."""
+    torch = sys.modules.get("torch")
+    return torch is None or torch._guards.detect_fake_mode() is None
+
+
 ctc_loss.lower(
     "torch",
     "F.ctc_loss(F.log_softmax({logits}, dim=-1), {targets}, {input_lengths}, {target_lengths}, blank={blank:0},"
     " reduction={reduction:'mean'}, zero_infinity={zero_infinity:False})",
+    when=_has_numbers,
 )
 for _framework in ("jax", "tensorflow"):
     ctc_loss.lower(
