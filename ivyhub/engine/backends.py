@@ -68,6 +68,7 @@ class Framework:
         packages: top-level packages whose types are its arrays.
         namespaces: the short names that row expressions use, each with the module it stands for.
         dtype: the expression of a dtype, with ``{}`` for its name.
+        dtypes: the expressions of dtypes that are not written so.
         zero: how a number among eager operands is written where the framework mistakes the sign of a zero.
         wider: for dtypes that some kernels lack, one that holds their numbers (of uint64 the bits) and has them.
         flavours: other words for it on the command line (``flax.linen``), each a way of writing modules, with the
@@ -81,6 +82,7 @@ class Framework:
     packages: tuple[str, ...]
     namespaces: Mapping[str, str]
     dtype: str
+    dtypes: Mapping[str, str] = field(default_factory=dict[str, str])
     flavours: Mapping[str, Library] = field(default_factory=dict[str, Library])
     zero: str = ""
     wider: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -104,11 +106,14 @@ class Framework:
             if eager:
                 return f"jax.dtypes.canonicalize_dtype({dtype!r})"
             dtype = _JAX_X32[dtype]
+        if dtype in self.dtypes:
+            return self.dtypes[dtype]
         if dtype == "bool" and self.name in ("numpy", "jax"):
             return self.dtype.format("bool_")
         return self.dtype.format(dtype)
 
 
+_FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
 _JAX_X32 = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
 
 
@@ -129,7 +134,12 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
     {
         framework.name: framework
         for framework in (
-            Framework("numpy", "numpy", "", "1.26", ("numpy", "ml_dtypes"), {"np": "numpy"}, "np.{}"),
+            Framework(
+                *("numpy", "numpy", "", "1.26", ("numpy", "ml_dtypes")),
+                {"np": "numpy", "ml_dtypes": "ml_dtypes"},
+                "np.{}",
+                dtypes={name: f"ml_dtypes.{name}" for name in ("bfloat16", *_FLOAT8)},
+            ),
             Framework(
                 *("torch", "torch", "torch", "2.4", ("torch",)),
                 {"torch": "torch", "F": "torch.nn.functional", "nn": "torch.nn"},
@@ -146,6 +156,7 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
                 *("tensorflow", "tensorflow", "tensorflow", "2.16", ("tensorflow", "keras")),
                 {"tf": "tensorflow", "keras": "keras", "ops": "keras.ops"},
                 "tf.{}",
+                dtypes={name: f"tf.dtypes.experimental.{name}" for name in _FLOAT8},
                 flavours={"keras": Library("keras", "3.3")},
                 zero="{number} or support.zero({number}, {beside})",
                 wider={"int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}

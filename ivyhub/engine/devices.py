@@ -19,8 +19,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..errors import DTypeError, EngineError, UnknownDeviceError
 from .backends import dtype_name, framework, framework_of, is_floating
 from .native import module as functions_of
@@ -194,26 +192,8 @@ def _exchanged(x: Array, owner: str, copy: bool | None) -> Array:
                 f"{source} and {owner} cannot share the memory of {dtype_name(x.dtype)}{list(x.shape)}: {error}",
                 hint="allow a copy with copy=None",
             ) from error
-    return _from_host(_to_host(x, source), owner)
-
-
-def _to_host(x: Array, source: str) -> np.ndarray:
-    """A NumPy array of any framework's array."""
-    name = dtype_name(x.dtype)
-    if source == "torch" and name.startswith(("bfloat", "float8")):  # PyTorch has no word for them in NumPy
-        torch_int = functions_of("torch").dtype("int16" if name == "bfloat16" else "int8")
-        return x.detach().cpu().view(torch_int).numpy().view(functions_of("numpy").dtype(name))
-    return functions_of(source).to_numpy(x, None, None)
-
-
-def _from_host(host: np.ndarray, owner: str) -> Array:
-    name = dtype_name(host.dtype)
-    functions = functions_of(owner)
-    if owner == "torch" and name.startswith(("bfloat", "float8")):
-        return functions.asarray(host.view(f"i{host.itemsize}"), f"int{8 * host.itemsize}", True).view(
-            functions.dtype(name)
-        )
-    return functions.asarray(host, name, True)
+    host = functions_of(source).to_numpy(x, None, None)
+    return functions.asarray(host, dtype_name(host.dtype), True)
 
 
 __all__ = [

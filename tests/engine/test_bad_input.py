@@ -98,6 +98,10 @@ WRONG: dict[str, tuple[type[IvyhubError], str, Call]] = {
         *(AxisError, r"^indexing expected a mask of \(2,\), received one of \(3,\)"),
         lambda xp: matrix(xp)[xp.asarray([True, False, True])],
     ),
+    "a mask without elements": (
+        *(AxisError, r"^indexing expected a mask of \(0, 3\), received one of \(1, 0\)"),
+        lambda xp: matrix(xp)[:0][xp.zeros((1, 0), dtype=xp.bool)],
+    ),
     "a value": (
         *(EngineError, r"^assignment: \w+ refused .*\[2, 3\], .*\[2\] with key=0: "),
         lambda xp: matrix(xp).__setitem__(0, xp.asarray([1.0, 2.0])),

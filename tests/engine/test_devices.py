@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
+import importlib
 import itertools
 import threading
 from typing import Any
@@ -133,3 +136,60 @@ def test_defaults_are_a_threads_and_a_tasks_own() -> None:
         asyncio.run(both())
         assert made() == "bfloat16"
     assert found == {"thread": "float32", "a": "float64", "b": "float16"}
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "complex64"])
+def test_dtypes_beyond_numpys(dtype: str, framework: str) -> None:
+    """Creation, casts, indexing and exchange in every framework; arithmetic of float8 where the framework has it."""
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    made = [xp.zeros(2, dtype=dtype), xp.full(2, 1.5, dtype=dtype), xp.asarray([1.0, 2.0], dtype=dtype)]
+    made += [xp.ones(2, dtype=dtype), xp.linspace(1, 2, 2, dtype=dtype), xp.astype(xp.asarray([1.0, 2.0]), dtype)]
+    for x, wanted in zip(made, ([0, 0], [1.5, 1.5], [1, 2], [1, 1], [1, 2], [1, 2]), strict=True):
+        assert dtype_name(x.dtype) == dtype
+        np.testing.assert_array_equal(np.asarray(x).astype(np.complex64), wanted)
+    x = made[2]
+    np.testing.assert_array_equal(np.asarray(xp.concat([x, x])[1:3]).astype(np.complex64), [2, 1])
+    for other in FRAMEWORKS:
+        moved = to_framework(to_framework(x.native, other), "numpy")
+        np.testing.assert_array_equal(moved.astype(np.complex64), [1, 2])
+    try:
+        found = x + x
+    except EngineError as error:
+        assert dtype.startswith("float8"), dtype
+        assert error.message.startswith(f"add: {framework} refused {dtype}[2]")  # noqa: PT017 - one of two ways
+    else:
+        np.testing.assert_array_equal(np.asarray(found).astype(np.complex64), [2, 4])
+
+
+def test_defaults_do_not_leak_between_threads_and_tasks(framework: str) -> None:
+    """Many at once, each in blocks of its own, which they leave by an error, too."""
+
+    def made() -> str:
+        return dtype_name(engine.zeros(1, framework=framework).dtype)
+
+    plain = made()
+
+    def inside(dtype: str) -> str:
+        with contextlib.suppress(ZeroDivisionError), default_dtype("float32" if dtype != "float32" else "float16"):
+            raise ZeroDivisionError
+        with default_dtype(dtype):
+            first = made()
+            with default_dtype("float16"):
+                assert made() == "float16"
+            return first if made() == first else "leaked"
+
+    async def task(dtype: str) -> str:
+        with default_dtype(dtype):
+            await asyncio.sleep(0)
+            found = await asyncio.to_thread(made)  # a thread of the task's own context
+            await asyncio.sleep(0)
+            return found if made() == found else "leaked"
+
+    async def tasks() -> list[str]:
+        return await asyncio.gather(*map(task, dtypes))
+
+    dtypes = ["float16", "bfloat16", "float32"] * 8
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(inside, dtypes)) == dtypes
+    assert asyncio.run(tasks()) == dtypes
+    assert made() == plain

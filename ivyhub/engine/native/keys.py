@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,9 +77,9 @@ def _in_range(position: int, axis: int, size: int | None) -> None:
 
 
 def _fits(mask: tuple[int, ...], axis: int, shape: tuple[int | None, ...]) -> None:
-    """A mask without elements chooses nothing from axes of any size."""
+    """A size of 0 fits any: a mask without elements chooses nothing."""
     beside = shape[axis : axis + len(mask)]
-    if None not in beside and mask != beside and math.prod(mask):
+    if any(size not in (other, 0) for size, other in zip(mask, beside, strict=True) if other is not None):
         raise AxisError(f"indexing expected a mask of {beside}, received one of {mask}")
 
 

@@ -141,7 +141,7 @@ def dlpack_device(x: tf.Tensor) -> tuple[Any, int]:
 def sort_keys(x: tf.Tensor) -> tf.Tensor:
     if x.dtype == tf.bool:
         return tf.cast(x, tf.int8)
-    if not x.dtype.is_floating:
+    if not x.dtype.is_floating or x.dtype.size == 1:  # float8 has no order here, and is refused by what sorts
         return x
     kind = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
     bits = tf.bitcast(x + tf.zeros((), x.dtype), kind)  # as integers, which have no nan; the zero of -0.0 is plain

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import torch
 
@@ -25,7 +26,9 @@ def canonical(name: str) -> str:
 def asarray(host: np.ndarray, name: str, copy: bool | None) -> torch.Tensor:
     if not host.flags.writeable or any(stride < 0 for stride in host.strides):
         host = host.copy()
-    found = torch.from_numpy(host).to(dtype(name))
+    bits = _BITS.get(host.dtype.name)
+    found = torch.from_numpy(host) if bits is None else torch.from_numpy(host.view(bits)).view(dtype(host.dtype.name))
+    found = found.to(dtype(name))
     return found.clone() if copy else found
 
 
@@ -60,6 +63,9 @@ def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:
     x.view(signed)[key] = value
     return x
 
+
+_BITS = {"bfloat16": "int16", "float8_e4m3fn": "int8", "float8_e5m2": "int8"}
+"""What PyTorch has no word for in NumPy crosses as integers of the same bits."""
 
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
@@ -124,7 +130,9 @@ def nonzero(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def to_numpy(x: torch.Tensor, dtype: Any, copy: bool | None) -> np.ndarray:
-    return np.array(x.detach().cpu().resolve_conj().resolve_neg().numpy(), dtype=dtype, copy=copy)
+    x, name = x.detach().cpu().resolve_conj().resolve_neg(), str(x.dtype).removeprefix("torch.")
+    host = x.view(getattr(torch, _BITS[name])).numpy().view(getattr(ml_dtypes, name)) if name in _BITS else x.numpy()
+    return np.array(host, dtype=dtype, copy=copy)
 
 
 def dlpack(x: torch.Tensor, **options: Any) -> Any:

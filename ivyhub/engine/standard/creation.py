@@ -60,7 +60,8 @@ def full(framework: str, shape: Shape, fill_value: Any, *, dtype: Any = None, de
     """An array of one number; its dtype is the default one of the number's kind unless it is given."""
     name = named(framework, dtype, _kind(fill_value))
     shape = _shape(shape, name)
-    if fill_value in (0, 1):
+    whole = fill_value in (0, 1) and not name.startswith("float8")  # which TensorFlow makes of no integers
+    if whole:
         x = ops.full.on(framework, shape=shape, fill_value=fill_value, dtype=name)
     else:  # a kernel for each number would have no end
         number = native.module(framework).asarray(_host(fill_value, name), name, None)
@@ -80,14 +81,12 @@ def native_numpy(name: str) -> Any:
 
 def zeros(framework: str, shape: Shape, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of zeros."""
-    name = named(framework, dtype)
-    return placed(framework, ops.full.on(framework, shape=_shape(shape, name), fill_value=0, dtype=name), device)
+    return full(framework, shape, 0, dtype=named(framework, dtype), device=device)
 
 
 def ones(framework: str, shape: Shape, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of ones."""
-    name = named(framework, dtype)
-    return placed(framework, ops.full.on(framework, shape=_shape(shape, name), fill_value=1, dtype=name), device)
+    return full(framework, shape, 1, dtype=named(framework, dtype), device=device)
 
 
 def empty(framework: str, shape: Shape, *, dtype: Any = None, device: Any = None) -> Array:

@@ -26,6 +26,7 @@ class NumpyStyle(Style):
     items: ClassVar[str] = ""
     functional: ClassVar[bool] = True
     imports: ClassVar[Mapping[str, str]] = {
+        "ml_dtypes": "import ml_dtypes",
         "np": "import numpy as np",
         "math": "import math",
         "Callable": "from collections.abc import Callable",
