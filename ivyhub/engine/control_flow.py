@@ -29,8 +29,9 @@ from .backends import dtype_name, framework_of, load, namespace
 from .compilation import is_tracing
 from .graph import Value
 from .nested import nest, record_control
-from .op import RECORDER, Array
+from .op import Array
 from .ops.creation import created, full
+from .recording import RECORDER
 from .spec import Spec
 from .transforms import owner_of, result_of
 from .trees import Split, Tree, flatten

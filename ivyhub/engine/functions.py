@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import EngineError
 from .backends import FRAMEWORKS, framework_of
 from .op import OPS, Op
+from .recording import RECORDER, TRACED
 from .refusals import tell
 from .standard import creation, dtypes, elementwise, fft, linalg, manipulation, statistical
 
@@ -19,6 +20,8 @@ def _created(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def created(*args: Any, framework: str | None = None, **options: Any) -> Any:
         owner = framework or next((found for each in (*args, *options.values()) if (found := _owner(each))), None)
+        if owner is None and RECORDER.get() is not None:
+            owner = TRACED
         if owner is None:
             raise EngineError(
                 f"{function.__name__} received no array or dtype of a framework, so its framework is unknown",

@@ -42,9 +42,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError
+from ..errors import GraphError, ShapeError
 from .dims import Dim, Size, substitute
 from .op import OPS
+from .recording import RECORDER
 from .spec import Spec, basic_key
 
 CONTROL: Mapping[str, tuple[str, ...]] = {
@@ -135,6 +136,41 @@ class Value:
         """The number of axes."""
         return self.spec.ndim
 
+    @property
+    def size(self) -> Size:
+        """The number of elements."""
+        total: Size = 1
+        for size in self.shape:
+            total = total * size
+        return total
+
+    @property
+    def device(self) -> str:
+        """Nowhere: a graph is not on a device."""
+        return ""
+
+    @property
+    def T(self) -> Value:  # noqa: N802 - the standard's name
+        """The two axes of a matrix exchanged. Raises `ShapeError` on anything else."""
+        if self.ndim != 2:
+            raise ShapeError(f"expected a matrix, received {self.spec}", hint="mT exchanges the last two axes")
+        return self.mT
+
+    @property
+    def mT(self) -> Value:  # noqa: N802 - the standard's name
+        """The last two axes exchanged. Raises `ShapeError` where there are fewer."""
+        if self.ndim < 2:
+            raise ShapeError(f"expected two axes or more, received {self.spec}")
+        return OPS["transpose"](self, axes=(*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Value:
+        """Itself: a graph is not on a device."""
+        return self
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
+        """The functions of the Array API Standard, which record nodes."""
+        return importlib.import_module(".xp.traced", __package__)
+
     def __repr__(self) -> str:
         return f"<{self.hint or 'value'}: {self.spec}>"
 
@@ -148,6 +184,16 @@ class Value:
     def __iter__(self) -> Iterator[Any]:
         raise GraphError(f"{self!r} cannot be iterated over while a graph is built", hint="use unstack or scan")
 
+    # Whoever keeps graphs compares values by identity. Array code that is traced for a user means the elements.
+
+    def __eq__(self, other: object) -> Any:
+        return OPS["equal"](self, other) if _is_array_code(other) else self is other
+
+    def __ne__(self, other: object) -> Any:
+        return OPS["not_equal"](self, other) if _is_array_code(other) else self is not other
+
+    __hash__ = object.__hash__
+
     def __neg__(self) -> Value:
         return OPS["negative"](self)
 
@@ -156,6 +202,11 @@ class Value:
 
     def __invert__(self) -> Value:
         return OPS["logical_not" if self.dtype == "bool" else "bitwise_invert"](self)
+
+
+def _is_array_code(operand: object) -> bool:
+    recorder = RECORDER.get()
+    return recorder is not None and recorder.lines and isinstance(operand, Value | bool | int | float | complex | Dim)
 
 
 def _operator(name: str, *, reflected: bool = False, boolean: str | None = None) -> Callable[[Value, Any], Any]:

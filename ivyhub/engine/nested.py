@@ -14,7 +14,7 @@ from ..errors import DTypeError, EngineError, GraphError, ShapeError
 from .graph import CONTROL, Graph, Value, tree_map
 from .layer import find_layer
 from .lines import keep_last_hint
-from .op import RECORDER
+from .recording import RECORDER
 from .spec import Spec
 from .trace import Builder
 

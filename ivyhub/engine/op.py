@@ -39,7 +39,6 @@ import ast
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +48,7 @@ from packaging.version import Version
 from ..errors import EngineError, NoLoweringError
 from .backends import FRAMEWORKS, dtype_name, framework, framework_of, namespace
 from .promotion import result_dtype
+from .recording import RECORDER, TRACED
 from .refusals import checked, large, refused
 from .refusals import operand as operand_of
 from .signature import Look, key_of, watched
@@ -61,9 +61,6 @@ CONTEXT = frozenset({"dropout", "training", "device"})  # placeholders that the 
 
 OPS: dict[str, Op] = {}
 """Every operation by name."""
-
-RECORDER: ContextVar[Any] = ContextVar("ivyhub_recorder", default=None)
-"""What records the operations of this context (a `trace.Builder`), or None where they run."""
 
 
 INFER: list[Callable[[Op, Sequence[Any], Mapping[str, Any]], Any]] = []
@@ -271,7 +268,7 @@ class Op:
             if getattr(arg, "__traced__", False):
                 return lambda *_: self._record(args, attributes)
             owner = owner or framework_of(arg) or ""
-        if not owner:
+        if owner in ("", TRACED):
             if RECORDER.get() is not None:
                 return lambda *_: self._record(args, attributes)
             raise EngineError(

@@ -16,10 +16,12 @@ import numpy as np
 
 from ..errors import EngineError, GraphError
 from .backends import framework_of
+from .dims import Dim
 from .graph import ROOT, Graph, Node, Scope, Tree, Value, tree_leaves, tree_map
 from .layer import find_layer
 from .lines import keep_last_hint, short_path, user_line
-from .op import INFER, RECORDER, Op
+from .op import INFER, OPS, Op
+from .recording import RECORDER
 from .spec import Spec
 
 
@@ -88,7 +90,7 @@ class Builder:
 
         Native arrays among the args become constants. Raises the engine's `ShapeError` or `DTypeError`.
         """
-        args = tree_map(self.lift, _freeze(args))
+        args = tree_map(self.lift, self._sizes_lifted(_freeze(args)))
         attributes = {name: _freeze(value) for name, value in attributes.items()}
         specs = tree_map(lambda leaf: leaf.spec if isinstance(leaf, Value) else leaf, args)
         try:
@@ -150,6 +152,18 @@ class Builder:
     def _here(self) -> Scope:
         file, line, name = user_line()
         return Scope(self.scope.call, short_path(file), line, name) if file else self.scope
+
+    def _sizes_lifted(self, args: Any) -> Any:
+        """Symbolic sizes among operands as values: numbers, so of the dtype of the array beside them."""
+        leaves = [leaf for _, leaf in tree_leaves(args)]
+        if not any(isinstance(leaf, Dim) for leaf in leaves):
+            return args
+        dtype = next((leaf.dtype for leaf in leaves if isinstance(leaf, Value)), "int64")
+
+        def lifted(leaf: Any) -> Any:
+            return self.apply(OPS["full"], (), {"shape": (), "fill_value": leaf, "dtype": dtype})
+
+        return tree_map(lambda leaf: lifted(leaf) if isinstance(leaf, Dim) else leaf, args)
 
     def lift(self, leaf: Any) -> Any:
         """What may stand among the args of a node: native arrays become constants."""

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ivyhub.engine import ops
 from ivyhub.engine.graph import Graph, Parameter, Value
-from ivyhub.engine.op import RECORDER
 from ivyhub.engine.passes import PASSES, channels_last, simplify
+from ivyhub.engine.recording import RECORDER
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import Builder, trace
 from tests.engine.evaluate import BATCH, LENGTH, keeps_values, operations

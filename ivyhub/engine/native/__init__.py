@@ -34,12 +34,14 @@ import importlib
 from typing import Any
 
 from ..backends import load
+from ..recording import TRACED
 
 
 @functools.cache
 def module(framework: str) -> Any:
-    """The functions of a framework, which is imported. Raises `FrameworkNotInstalledError`."""
-    load(framework)
+    """The functions of a framework, which is imported, or of traces. Raises `FrameworkNotInstalledError`."""
+    if framework != TRACED:
+        load(framework)
     return importlib.import_module(f".{framework}", __name__)
 
 

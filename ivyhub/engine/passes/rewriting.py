@@ -23,7 +23,7 @@ from typing import Any
 
 from ...errors import GraphError
 from ..graph import Graph, Node, Value, tree_map
-from ..op import RECORDER
+from ..recording import RECORDER
 from ..trace import Builder
 
 Replacement = Any  # Value | tuple[Value, ...] | bool | int | float | complex, or str: the reason why there is none

@@ -11,6 +11,7 @@ from .. import native, ops
 from ..backends import dtype_name, framework_of, is_floating, is_integer
 from ..op import Array
 from ..promotion import kind_of, result_dtype
+from ..recording import TRACED
 from ..spec import spec_of
 
 SCALARS = (bool, int, float, complex)
@@ -21,10 +22,15 @@ def is_number(x: Any) -> bool:
     return isinstance(x, SCALARS) and not hasattr(x, "dtype")
 
 
+def owner_or_none(x: Any) -> str | None:
+    """The framework of an array, `TRACED` for one of a trace, None for anything else."""
+    return framework_of(x) or (TRACED if getattr(x, "__traced__", False) is True else None)
+
+
 def owner_of(*arrays: Any) -> str:
-    """The framework of the first array. Raises `DTypeError` where there is none."""
+    """The framework of the first array, `TRACED` for one of a trace. Raises `DTypeError` where there is none."""
     for x in arrays:
-        found = framework_of(x)
+        found = owner_or_none(x)
         if found:
             return found
     raise DTypeError(f"expected an array, received {', '.join(type(x).__name__ for x in arrays) or 'nothing'}")
@@ -43,11 +49,9 @@ def cast(x: Array, name: str) -> Array:
 def scalar_like(value: Any, x: Array) -> Array:
     """A number as an array without axes, of the dtype of the array beside it."""
     dtype = result_dtype([spec_of(x), value])
-    owner = framework_of(x)
-    if owner is None:  # in a trace
+    if (owner := owner_of(x)) == TRACED:  # a number in the source that is written, not a constant beside it
         return ops.full(shape=(), fill_value=value, dtype=dtype)
-    functions = native.module(owner)
-    return functions.asarray(np.array(value, np.dtype(dtype)), dtype, None)
+    return native.module(owner).asarray(np.array(value, np.dtype(dtype)), dtype, None)
 
 
 def arrays(x1: Any, x2: Any) -> tuple[Array, Array]:
@@ -65,7 +69,7 @@ def arrays(x1: Any, x2: Any) -> tuple[Array, Array]:
 
 def same(x: Array) -> Array:
     """x in memory of its own, where arrays are mutable."""
-    owner = framework_of(x)
+    owner = owner_or_none(x)
     return native.module(owner).copied(x) if owner else x
 
 
@@ -97,6 +101,7 @@ __all__ = [
     "is_number",
     "kind_of",
     "owner_of",
+    "owner_or_none",
     "same",
     "scalar_like",
 ]

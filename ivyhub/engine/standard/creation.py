@@ -11,10 +11,12 @@ from ...errors import DTypeError, MixedFrameworksError, ShapeError
 from .. import native, ops
 from ..backends import dtype_name, framework_of
 from ..devices import preferred_device, preferred_dtype
+from ..dims import Dim
 from ..op import Array
+from ..recording import TRACED
 from ..refusals import fitting
 from ..spec import Spec
-from ._common import cast, dtype_of, is_integer, is_number, kind_of, owner_of
+from ._common import cast, dtype_of, is_integer, is_number, kind_of, owner_of, owner_or_none
 
 Shape = int | tuple[int, ...]
 
@@ -43,11 +45,15 @@ def placed(framework: str, x: Array, device: Any) -> Array:
 def _shape(shape: Any, dtype: str) -> tuple[int, ...]:
     """A size or sizes as a tuple. Raises `ShapeError` for what no array can have."""
     sizes: Any = (shape,) if hasattr(shape, "__index__") else shape
-    if not hasattr(sizes, "__iter__") or not all(hasattr(size, "__index__") for size in sizes):
+    if not hasattr(sizes, "__iter__") or not all(map(_is_size, sizes)):
         raise ShapeError(f"expected a size or a tuple of sizes, received {shape!r}")
     found = tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
     fitting(Spec(found, dtype))
     return found
+
+
+def _is_size(size: Any) -> bool:
+    return hasattr(size, "__index__") or isinstance(size, Dim)
 
 
 def _line(count: int, dtype: str) -> int:
@@ -61,7 +67,7 @@ def full(framework: str, shape: Shape, fill_value: Any, *, dtype: Any = None, de
     name = named(framework, dtype, _kind(fill_value))
     shape = _shape(shape, name)
     whole = fill_value in (0, 1) and not name.startswith("float8")  # which TensorFlow makes of no integers
-    if whole:
+    if whole or framework == TRACED:
         x = ops.full.on(framework, shape=shape, fill_value=fill_value, dtype=name)
     else:  # a kernel for each number would have no end
         number = native.module(framework).asarray(_host(fill_value, name), name, None)
@@ -131,10 +137,12 @@ def arange(
     """start, start + step, ... up to but without stop; from 0 where one number is given."""
     if stop is None:
         start, stop = 0, start
-    whole = all(isinstance(value, int) for value in (start, stop, step))
+    whole = all(isinstance(value, int | Dim) for value in (start, stop, step))
     name = named(framework, dtype, "int" if whole else "float")
     if step == 0:
         raise ShapeError("expected a step other than 0")
+    if framework == TRACED:
+        return ops.arange(start=start, stop=stop, step=step, dtype=name)
     count = max(-((start - stop) // step) if whole else math.ceil((stop - start) / step), 0)
     _line(count, name)
     host = np.arange(count) * step + start if count else np.zeros(0)
@@ -155,6 +163,8 @@ def linspace(
     """``num`` numbers from start to stop at equal distances, stop among them unless ``endpoint`` is False."""
     kind = "complex" if isinstance(start, complex) or isinstance(stop, complex) else "float"
     name = named(framework, dtype, kind)
+    if framework == TRACED and endpoint and kind == "float":
+        return ops.linspace(start=start, stop=stop, num=num, dtype=name)
     host = np.linspace(start, stop, _line(num, name), endpoint=endpoint).astype(native_numpy(name))
     return placed(framework, native.module(framework).asarray(host, name, None), device)
 
@@ -164,6 +174,8 @@ def eye(
 ) -> Array:
     """Ones on the k-th diagonal of a matrix, zeros elsewhere."""
     name = named(framework, dtype)
+    if framework == TRACED and k == 0:
+        return ops.eye(n_rows=n_rows, n_cols=n_cols, dtype=name)
     fitting(Spec((n_rows, n_rows if n_cols is None else n_cols), name))
     host = np.eye(n_rows, n_cols, k, dtype=native_numpy(name))
     return placed(framework, native.module(framework).asarray(host, name, None), device)
@@ -181,7 +193,7 @@ def asarray(framework: str, obj: Any, /, *, dtype: Any = None, device: Any = Non
             None: where it is needed.
     """
     functions = native.module(framework)
-    owner = framework_of(obj)
+    owner = owner_or_none(obj)
     if owner == framework:
         return _as_array(framework, obj, dtype, device, copy)
     if owner not in (None, "numpy"):
@@ -275,9 +287,9 @@ def meshgrid(*arrays: Array, indexing: Literal["xy", "ij"] = "xy") -> tuple[Arra
     order = list(range(ndim))
     if indexing == "xy" and ndim > 1:
         order[:2] = [1, 0]
-    sizes: list[int] = [0] * ndim
+    sizes: list[Any] = [0] * ndim
     for axis, x in zip(order, arrays, strict=True):
-        sizes[axis] = int(x.shape[0])
+        sizes[axis] = x.shape[0]
     out: list[Array] = []
     for axis, x in zip(order, arrays, strict=True):
         line = ops.reshape(x, shape=tuple(sizes[i] if i == axis else 1 for i in range(ndim)))

@@ -9,11 +9,11 @@ import numpy as np
 
 from ...errors import DTypeError
 from .. import native, ops
-from ..backends import DTYPES, dtype_name, framework_of
+from ..backends import DTYPES, dtype_name
 from ..op import Array
 from ..promotion import promote, result_dtype
 from ..spec import Spec
-from ._common import REAL_OF, dtype_of, is_complex, is_floating, is_inexact, is_integer, owner_of
+from ._common import REAL_OF, dtype_of, is_complex, is_floating, is_inexact, is_integer, owner_of, owner_or_none
 
 _KINDS: dict[str, Any] = {
     "bool": lambda name: name == "bool",
@@ -44,7 +44,7 @@ def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) ->
 
 def can_cast(from_: Any, to: Any, /) -> bool:
     """Whether the promotion rules let a dtype, or an array's, become another."""
-    first = dtype_of(from_) if framework_of(from_) else dtype_name(from_)
+    first = dtype_of(from_) if owner_or_none(from_) else dtype_name(from_)
     second = dtype_name(to)
     try:
         return promote(first, second) == second
@@ -76,7 +76,7 @@ class IntInfo:
 
 def finfo(framework: str, type: Any, /) -> FloatInfo:
     """The limits of a floating-point or complex dtype, or of an array's."""
-    name = dtype_of(type) if framework_of(type) else dtype_name(type)
+    name = dtype_of(type) if owner_or_none(type) else dtype_name(type)
     if not is_inexact(name):
         raise DTypeError(f"expected a floating-point dtype, received {name}", hint="iinfo is for integers")
     name = REAL_OF.get(name, name)
@@ -95,7 +95,7 @@ def finfo(framework: str, type: Any, /) -> FloatInfo:
 
 def iinfo(framework: str, type: Any, /) -> IntInfo:
     """The limits of an integer dtype, or of an array's."""
-    name = dtype_of(type) if framework_of(type) else dtype_name(type)
+    name = dtype_of(type) if owner_or_none(type) else dtype_name(type)
     if not is_integer(name):
         raise DTypeError(f"expected an integer dtype, received {name}", hint="finfo is for floating-point numbers")
     limits = np.iinfo(name)
@@ -119,7 +119,7 @@ def result_type(framework: str, /, *arrays_and_dtypes: Any) -> Any:
         if isinstance(each, bool | int | float | complex):
             operands.append(each)
         else:
-            operands.append(Spec((), dtype_of(each) if framework_of(each) else dtype_name(each)))
+            operands.append(Spec((), dtype_of(each) if owner_or_none(each) else dtype_name(each)))
     return native.module(framework).dtype(result_dtype(operands))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from ...errors import ShapeError
 from .. import native, ops
-from ..backends import framework_of
 from ..op import Array
 from ..spec import broadcast_shapes as _broadcast_shapes
 from ..spec import normalize_axes, normalize_axis
@@ -37,14 +36,17 @@ def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     """Arrays one after the other along an axis; flattened first for ``axis=None``."""
     if axis is None:
-        return ops.concat([ops.reshape(x, shape=(_size(x),)) for x in arrays], axis=0)
+        return ops.concat([ops.reshape(x, shape=(size_of(x),)) for x in arrays], axis=0)
     return ops.concat(list(arrays), axis=axis)
 
 
-def _size(x: Array) -> int:
-    total = 1
+def size_of(x: Array) -> Any:
+    """The number of elements; -1, as `reshape` takes it, where TensorFlow does not know a size yet."""
+    total: Any = 1
     for size in x.shape:
-        total *= int(size)
+        if size is None:
+            return -1
+        total *= size
     return total
 
 
@@ -59,7 +61,7 @@ def expand_dims(x: Array, /, axis: Axes = 0) -> Array:
     ndim = len(x.shape) + len(axes)
     new = normalize_axes(axes, ndim)
     sizes = iter(x.shape)
-    return ops.reshape(x, shape=tuple(1 if i in new else int(next(sizes)) for i in range(ndim)))
+    return ops.reshape(x, shape=tuple(1 if i in new else next(sizes) for i in range(ndim)))
 
 
 def squeeze(x: Array, /, axis: Axes) -> Array:
@@ -68,7 +70,7 @@ def squeeze(x: Array, /, axis: Axes) -> Array:
     for each in axes:
         if x.shape[each] != 1:
             raise ShapeError(f"expected axis {each} of size 1, received the shape {tuple(x.shape)}")
-    return ops.reshape(x, shape=tuple(int(size) for i, size in enumerate(x.shape) if i not in axes))
+    return ops.reshape(x, shape=tuple(size for i, size in enumerate(x.shape) if i not in axes))
 
 
 def flip(x: Array, /, *, axis: Axes | None = None) -> Array:
@@ -105,10 +107,10 @@ def matrix_transpose(x: Array, /) -> Array:
 def repeat(x: Array, repeats: Any, /, *, axis: int | None = None) -> Array:
     """Each element repeated along an axis, by one number or one for each element; flattened first for None."""
     if axis is None:
-        x, axis = ops.reshape(x, shape=(_size(x),)), 0
+        x, axis = ops.reshape(x, shape=(size_of(x),)), 0
     if not hasattr(repeats, "shape"):
         return ops.repeat(x, repeats=int(repeats), axis=axis)
-    size = int(x.shape[normalize_axis(axis, len(x.shape))])
+    size = x.shape[normalize_axis(axis, len(x.shape))]
     counts = [int(n) for n in ops.broadcast_to(repeats, shape=(size,))]
     positions = np.repeat(np.arange(size), counts)
     return ops.take(x, native.module(owner_of(x)).asarray(positions, "int64", None), axis=axis)
@@ -119,24 +121,26 @@ def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) ->
 
     ``copy`` is True for memory of its own. Raises `ShapeError` where the sizes do not fit.
     """
-    sizes = [int(size) for size in shape]
+    sizes = [int(size) if isinstance(size, np.integer) else size for size in shape]
     if -1 in sizes:
         known = 1
         for size in sizes:
             known *= size if size != -1 else 1
-        total = _size(x)
+        total = size_of(x)
+        if total == -1:
+            return ops.reshape(x, shape=tuple(sizes))
         if sizes.count(-1) > 1 or not known or total % known:
             raise ShapeError(f"expected a shape of {total} elements, received {tuple(shape)}")
         sizes[sizes.index(-1)] = total // known
     found = ops.reshape(x, shape=tuple(sizes))
-    return native.module(owner_of(found)).copied(found) if copy and framework_of(found) else found
+    return same(found) if copy else found
 
 
 def roll(x: Array, /, shift: Axes, *, axis: Axes | None = None) -> Array:
     """Elements moved along axes, what leaves at the end comes back at the start; flattened for ``axis=None``."""
     if axis is None:
-        flat = ops.roll(ops.reshape(x, shape=(_size(x),)), shift=shift, axis=0)
-        return ops.reshape(flat, shape=tuple(int(size) for size in x.shape))
+        flat = ops.roll(ops.reshape(x, shape=(size_of(x),)), shift=shift, axis=0)
+        return ops.reshape(flat, shape=tuple(x.shape))
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
     return ops.roll(x, shift=shifts, axis=axes)
@@ -146,7 +150,7 @@ def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
     """x as a whole, repeated along each axis; missing axes on either side count as 1."""
     repetitions = tuple(repetitions)
     ndim = max(len(x.shape), len(repetitions))
-    shape = (*(1,) * (ndim - len(x.shape)), *(int(size) for size in x.shape))
+    shape = (*(1,) * (ndim - len(x.shape)), *x.shape)
     lead = (1,) * (ndim - len(repetitions))
     return ops.tile(ops.reshape(x, shape=shape), repetitions=(*lead, *repetitions))
 
@@ -155,7 +159,7 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The slices of an array along an axis."""
     axis = normalize_axis(axis, len(x.shape))
     lead = ((None, None, None),) * axis
-    return tuple(ops.getitem(x, key=(*lead, i)) for i in range(int(x.shape[axis])))
+    return tuple(ops.getitem(x, key=(*lead, i)) for i in range(x.shape[axis]))
 
 
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:

@@ -11,6 +11,7 @@ from ..op import Array, Op
 from ..spec import normalize_axes, normalize_axis
 from ._common import arrays, cast, dtype_of, is_complex, is_inexact, is_integer, is_number, owner_of, same, scalar_like
 from .creation import default_dtype, full_like
+from .manipulation import size_of
 
 Axis = int | tuple[int, ...] | None
 
@@ -22,7 +23,7 @@ def accumulated(x: Array, dtype: Any) -> str:
         return dtype_name(dtype)
     if name != "bool" and not is_integer(name):
         return name
-    default = default_dtype(owner_of(x), "int") if framework_of(x) else "int64"
+    default = default_dtype(owner_of(x), "int")
     default = "u" * name.startswith("u") + default
     return name if name.endswith("64") else default
 
@@ -59,7 +60,7 @@ def _cumulative(op: Op, initial: int, x: Array, axis: int | None, dtype: Any, in
     name = accumulated(x, dtype)
     found = cast(op(cast(x, name), axis=axis), name)
     if include_initial:
-        shape = tuple(1 if i == axis else int(size) for i, size in enumerate(x.shape))
+        shape = tuple(1 if i == axis else size for i, size in enumerate(x.shape))
         number = cast(full_like(x, initial, dtype=name) if not shape else scalar_like(initial, found), name)
         found = ops.concat([ops.broadcast_to(number, shape=shape), found], axis=axis)
     return found
@@ -93,7 +94,7 @@ def _extreme(op: Op, x: Array, axis: Axis, keepdims: bool) -> Array:
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Σ x / n, with n the number of elements; of integers in the default floating-point dtype."""
     if not is_inexact(dtype_of(x)):
-        x = cast(x, default_dtype(owner_of(x), "float") if framework_of(x) else "float32")
+        x = cast(x, default_dtype(owner_of(x), "float"))
     axes = normalize_axes(axis, len(x.shape))
     return ops.mean(x, axis=axes, keepdims=keepdims) if axes else same(x)
 
@@ -121,7 +122,7 @@ def _place(op: Op, x: Array, axis: int | None, keepdims: bool) -> Array:
 
 def _index(x: Array) -> Array:
     """Positions in the default integer dtype."""
-    return cast(x, default_dtype(owner_of(x), "int")) if framework_of(x) else x
+    return cast(x, default_dtype(owner_of(x), "int"))
 
 
 def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
@@ -194,8 +195,7 @@ def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool 
 
 def _keys(x: Array) -> Array:
     """What a framework sorts in the order of the standard: x itself, but where nan would stand anywhere."""
-    owner = framework_of(x)
-    return native.module(owner).sort_keys(x) if owner else x
+    return native.module(owner_of(x)).sort_keys(x)
 
 
 # -- sets ------------------------------------------------------------------------------------------------------------
@@ -280,8 +280,8 @@ def unique_values(x: Array, /) -> Array:
 def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Array:
     """Whether each element of x1 is among those of x2; whether it is not, with ``invert``."""
     x1, x2 = arrays(x1, x2)
-    flat = ops.reshape(x2, shape=(1,) * len(x1.shape) + (-1 if 0 not in x2.shape else 0,))
-    column = ops.reshape(x1, shape=(*(int(size) for size in x1.shape), 1))
+    flat = ops.reshape(x2, shape=(*(1,) * len(x1.shape), size_of(x2)))
+    column = ops.reshape(x1, shape=(*x1.shape, 1))
     found = any(ops.equal(column, flat), axis=-1)
     return ops.logical_not(found) if invert else found
 
@@ -314,7 +314,7 @@ def diff(
     axis = normalize_axis(axis, len(x.shape))
     lead = ((None, None, None),) * axis
     for _ in range(n):
-        size = int(found.shape[axis])
+        size = found.shape[axis]
         ahead = ops.getitem(found, key=(*lead, (1, None, None)))
         behind = ops.getitem(found, key=(*lead, (None, size - 1 if size else 0, None)))
         found = (ops.not_equal if dtype_of(found) == "bool" else ops.subtract)(ahead, behind)

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..graph import Call, Graph, ModuleInfo, tree_map
 from ..graph import Parameter as GraphParameter
-from ..op import RECORDER, Array
+from ..op import Array
+from ..recording import RECORDER
 from ..spec import Spec, spec_of
 from ..trace import trace as trace_function
 from ..trees import is_array

@@ -26,8 +26,14 @@ _MAIN = (
 _RAW = {"broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"}
 
 
-def build(framework: str) -> dict[str, Any]:
-    """The attributes of a framework's namespace."""
+def build(framework: str, over: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None) -> dict[str, Any]:
+    """The attributes of a framework's namespace.
+
+    Args:
+        framework: its name, or that of traces.
+        over: makes the namespace's functions of those of native arrays; by default `over_arrays`.
+    """
+    over = over_arrays if over is None else over
     functions = native.module(framework)
     attributes: dict[str, Any] = {
         "__array_api_version__": "2025.12",
@@ -40,13 +46,13 @@ def build(framework: str) -> dict[str, Any]:
         **{name: _dtype(functions.dtype(name)) for name in _DTYPES},
     }
     for function in _MAIN:
-        attributes[_name(function)] = over_arrays(function)
+        attributes[_name(function)] = over(function)
     for function in _OWNED:
-        attributes[_name(function)] = over_arrays(_bound(function, framework))
-    attributes["linalg"] = SimpleNamespace(**{_name(f): over_arrays(f) for f in linalg.EXTENSION})
+        attributes[_name(function)] = over(_bound(function, framework))
+    attributes["linalg"] = SimpleNamespace(**{_name(f): over(f) for f in linalg.EXTENSION})
     attributes["fft"] = SimpleNamespace(
-        **{_name(f): over_arrays(f) for f in fft.PLAIN},
-        **{_name(f): over_arrays(_bound(f, framework)) for f in fft.OWNED},
+        **{_name(f): over(f) for f in fft.PLAIN},
+        **{_name(f): over(_bound(f, framework)) for f in fft.OWNED},
     )
     return attributes
 
