@@ -223,9 +223,18 @@ def _item(item: Any) -> Any:
     if type(item) is slice:
         bounds = (item.start, item.stop, item.step)
         return slice(*(None if bound is None else operator.index(bound) for bound in bounds))
-    if type(item) is list or type(item) is range:
+    if isinstance(item, list | tuple | range):
         return np.asarray(item, None if item else np.int64)
     return item
+
+
+def _operand(other: Any, x: Any) -> Any:
+    """What an operator takes beside x: a native array, or a number; NumPy's scalars are numbers to other frameworks."""
+    if isinstance(other, Array):
+        return other.native
+    if isinstance(other, np.generic) and framework_of(x) != "numpy":
+        return other.item()
+    return NotImplemented if framework_of(other) is None else other
 
 
 def _unary(function: Callable[[Any], Any]) -> Any:
@@ -240,7 +249,7 @@ def _binary(function: Callable[[Any, Any], Any]) -> Any:
         kind = type(other)
         if kind is Array:
             other = other.native
-        elif kind not in _SCALARS and framework_of(other) is None:
+        elif kind not in _SCALARS and (other := _operand(other, self.native)) is NotImplemented:
             return NotImplemented
         x = _new(Array)
         x.native = function(self.native, other)
@@ -251,7 +260,7 @@ def _binary(function: Callable[[Any, Any], Any]) -> Any:
 
 def _reflected(function: Callable[[Any, Any], Any]) -> Any:
     def method(self: Array, other: Any, /) -> Array:
-        if type(other) not in _SCALARS and framework_of(other) is None:
+        if type(other) not in _SCALARS and (other := _operand(other, self.native)) is NotImplemented:
             return NotImplemented
         return wrap(function(other, self.native))
 
@@ -260,9 +269,7 @@ def _reflected(function: Callable[[Any, Any], Any]) -> Any:
 
 def _in_place(function: Callable[[Any, Any], Any]) -> Any:
     def method(self: Array, other: Any, /) -> Array:
-        if isinstance(other, Array):
-            other = other.native
-        elif type(other) not in _SCALARS and framework_of(other) is None:
+        if type(other) not in _SCALARS and (other := _operand(other, self.native)) is NotImplemented:
             return NotImplemented
         found = function(self.native, other)
         if found.dtype != self.native.dtype or tuple(found.shape) != self.shape:

@@ -281,6 +281,10 @@ class Methods:
         found.flags.writeable = False
         return found
 
+    def tolist(self) -> Any:
+        """The elements as Python numbers in nested lists."""
+        return self.numpy().tolist()
+
     # -- arrays of the same framework, on the same device ------------------------------------------------------------
 
     full_like = _binary(creation.full_like)
