@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder; ./NAME-FRAMEWORK if not given.")
 @click.option("--device", help="Where the checks run: cpu, gpu, cuda:1; the framework's default if not given.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Cast the weights.")
+@click.option(
+    "--layout",
+    type=click.Choice(["source", "native"]),
+    default="source",
+    show_default=True,
+    help="Of images: as the source takes them, or with their channels last in JAX and TensorFlow.",
+)
 @click.option("--name", "new_name", metavar="NEW", help="Keep it in the registry under this name.")
 @click.option("--no-verify", is_flag=True, help="Skip the comparison with the original; the export records that.")
 @click.option("--force", is_flag=True, help="Replace the folder if it holds something already.")
@@ -39,6 +46,7 @@ def command(
     to: Path | None,
     device: str | None,
     dtype: str | None,
+    layout: str,
     new_name: str | None,
     no_verify: bool,
     force: bool,
@@ -71,6 +79,7 @@ def command(
             to=folder,
             device=device,
             dtype=dtype,
+            layout=layout,
             new_name=new_name,
             verify=not no_verify,
             force=force,

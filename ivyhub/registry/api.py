@@ -25,6 +25,7 @@ from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.export import load_package, read_record
 from ivyhub.registry.export_folder import check_destination, materialise
 from ivyhub.registry.files import Digest
+from ivyhub.registry.layout import check_layout, turned
 from ivyhub.registry.manifest import ExportRecord, Version
 from ivyhub.registry.names import resolve_source, table
 from ivyhub.registry.progress import SILENT, Progress
@@ -99,6 +100,7 @@ def pull_package(
     to: Path,
     device: str | None = None,
     dtype: str | None = None,
+    layout: str = "source",
     new_name: str | None = None,
     verify: bool = True,
     force: bool = False,
@@ -114,6 +116,7 @@ def pull_package(
         to: the folder.
         device: where the comparison runs; the framework's default if None.
         dtype: cast the weights to ``float32``, ``bfloat16`` or ``float16``.
+        layout: of images: as the ``source`` takes them, or ``native``: with their channels last in JAX and TensorFlow.
         new_name: keep it in the registry under this name.
         verify: compare it with the original, and refuse it where it does not agree.
         force: replace the folder if it holds something already.
@@ -130,7 +133,7 @@ def pull_package(
     check_destination(store, to, force=force)
     if new_name is not None:
         check_name(new_name)
-    digest, export, reused = _export(store, name, target, device, dtype, new_name, verify, offline, progress)
+    digest, export, reused = _export(store, name, target, device, dtype, layout, new_name, verify, offline, progress)
     with progress.stage("write"):
         path = materialise(store, export, to, force=force)
     certificate = _certificate(store, export)
@@ -143,6 +146,7 @@ def pull(
     *,
     device: str | None = None,
     dtype: str | None = None,
+    layout: str = "source",
     new_name: str | None = None,
     verify: bool = True,
     offline: bool | None = None,
@@ -154,6 +158,7 @@ def pull(
         framework: ``torch``, ``jax``, ``flax.linen``, ``tensorflow`` or ``numpy``, with a version where one is meant.
         device: ``cpu``, ``gpu``, ``cuda:1``; the framework's default if None.
         dtype: cast the weights to ``float32``, ``bfloat16`` or ``float16``.
+        layout: of images: as the ``source`` takes them, or ``native``: with their channels last in JAX and TensorFlow.
         new_name: keep it in the registry under this name.
         verify: compare it with the original the first time, and refuse it where it does not agree.
         offline: use no network; by default as the environment says.
@@ -168,7 +173,7 @@ def pull(
     store = Store()
     target = Target.parse(framework)
     conversion.check_installed(target)
-    _, export, _ = _export(store, name, target, device, dtype, new_name, verify, offline, SILENT)
+    _, export, _ = _export(store, name, target, device, dtype, layout, new_name, verify, offline, SILENT)
     return load_package(conversion.view(store, export), device=conversion.native_device(target, device))
 
 
@@ -178,16 +183,18 @@ def _export(
     target: Target,
     device: str | None,
     dtype: str | None,
+    layout: str,
     new_name: str | None,
     verify: bool,
     offline: bool | None,
     progress: Progress,
 ) -> tuple[Digest, ExportRecord, bool]:
     """The version of a name and its export, each made where the store lacks it; the names are set last."""
+    check_layout(layout)
     native = conversion.native_device(target, device)
     digest, own = _find(store, name, offline, progress)
     export, reused = conversion.export_of(
-        store, digest, target, name=name, dtype=dtype, verify=verify, device=native, progress=progress
+        store, digest, target, name=name, dtype=dtype, layout=layout, verify=verify, device=native, progress=progress
     )
     for word in {word for word in (own, new_name) if word is not None}:
         if store.refs.tags(word).get("latest") != digest:
@@ -232,6 +239,11 @@ def _listed_name(name: str, id: str, kind: str) -> str | None:
     except IvyhubError:
         return None
     return word
+
+
+def _label(export: ExportRecord) -> str:
+    """An export among those of its version."""
+    return export.target + (", native layout" if export.options.get("layout") == "native" else "")
 
 
 def _certificate(store: Store, export: ExportRecord) -> dict[str, Any] | None:
@@ -290,7 +302,9 @@ def show(name: str, *, store: Store | None = None) -> Details:
         parameters=int(version.signature.get("parameters", 0)),
         signature=signature,
         config=None if version.config is None else msgspec.json.decode(store.read(version.config.digest)),
-        certificates={export.target: found for export in exports if (found := _certificate(store, export)) is not None},
+        certificates={
+            _label(export): found for export in exports if (found := _certificate(store, export)) is not None
+        },
         tree=graph.tree(),
         graph=str(graph),
         source="" if newest is None else store.read(newest.package["modeling.py"].digest).decode(),
@@ -375,7 +389,7 @@ def verify(export: str, *, progress: Progress = SILENT, store: Store | None = No
     for record in found:
         for file in record.package.values():
             store.verify(file.digest)
-        told[record.target] = _verify_folder(store, conversion.view(store, record), progress)
+        told[_label(record)] = _verify_folder(store, conversion.view(store, record), progress)
     if len(told) == 1:
         return next(iter(told.values()))
     rows = [{**row, "check": f"{name}: {row['check']}"} for name, one in told.items() for row in one["rows"]]
@@ -400,7 +414,9 @@ def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, 
     version = store.version(digest)
     original = conversion.original_of(store, version, record.dtype)
     model = conversion.model_in(store, version, record.dtype)
-    found = conversion.measure(model, emit(model.graph, target), original, folder, device=None, progress=progress)
+    last = record.channels_last
+    export = emit(turned(model.graph, last), target)
+    found = conversion.measure(model, export, original, folder, channels_last=last, device=None, progress=progress)
     return {**found, "reference": versions.reference(version)}
 
 
@@ -437,6 +453,7 @@ def transpile(
     dynamic: Dynamic | None = None,
     *,
     device: str | None = None,
+    layout: str = "source",
     verify: bool = False,
 ) -> Any:
     """A live module of one framework as a live, trainable module of another.
@@ -448,6 +465,7 @@ def transpile(
         kwargs: example inputs by name.
         dynamic: for an input by name, the name of each axis whose size varies: ``{"x": {0: "batch"}}``.
         device: where the weights go; the framework's default if None.
+        layout: of images, as `pull` takes it.
         verify: compare the two on random inputs, and refuse the result where they do not agree.
 
     Raises:
@@ -462,8 +480,11 @@ def transpile(
         'flax'
     """
     target = Target.parse(to)
+    check_layout(layout)
     conversion.check_installed(target)
-    return memory.transpile(module, target, args, kwargs or {}, dynamic or {}, device=device, verify=verify)
+    return memory.transpile(
+        module, target, args, kwargs or {}, dynamic or {}, device=device, layout=layout, verify=verify
+    )
 
 
 def push(

@@ -28,6 +28,7 @@ from ivyhub.registry.adapters.writing.export import Export
 from ivyhub.registry.divergence import first_difference
 from ivyhub.registry.export import RECORD, card, encode_record, load_package, record_of, write_source, write_weights
 from ivyhub.registry.files import Digest, digest_bytes, digest_hex, storage_errors
+from ivyhub.registry.layout import TurnedRunner, in_layout
 from ivyhub.registry.manifest import ExportRecord, Version, encode, now
 from ivyhub.registry.pipeline import Model, Recipe, cast, flat, floating_dtype, model_of
 from ivyhub.registry.progress import Progress
@@ -121,6 +122,7 @@ def export_of(
     *,
     name: str,
     dtype: str | None,
+    layout: str,
     verify: bool,
     device: Any,
     progress: Progress,
@@ -132,7 +134,7 @@ def export_of(
         NoLoweringError: with every operation that the target cannot express.
         FrameworkNotInstalledError, TargetVersionError: it is to be verified and cannot run here.
     """
-    options = {"dtype": dtype, "ivyhub": __version__}
+    options = {"dtype": dtype, "ivyhub": __version__} | ({} if layout == "source" else {"layout": layout})
     version = store.version(digest)
 
     def known() -> ExportRecord | None:
@@ -144,13 +146,14 @@ def export_of(
         return found, True
     if verify:
         check_installed(target)
-    with store.lock(f"export {digest} {target} {dtype}"):
+    with store.lock(f"export {digest} {target} {dtype} {layout}"):
         found = known()
         if found is not None:
             return found, True
         model = model_in(store, version, dtype)
+        graph, last = in_layout(model.graph, target, layout)
         with progress.stage("emit"):
-            export = emit(model.graph, target)
+            export = emit(graph, target)
         with store.scratch() as folder:
             package = folder / "package"
             package.mkdir()
@@ -161,13 +164,16 @@ def export_of(
             certificate = None
             if verify:
                 original = original_of(store, version, dtype)
-                certificate = measure(model, export, original, package, device=device, progress=progress)
+                certificate = measure(
+                    model, export, original, package, channels_last=last, device=device, progress=progress
+                )
                 certificate["reference"] = versions.reference(version)
                 refuse_missed(name, target, certificate)
             record = record_of(
                 export,
                 model.recipe,
-                signature=versions.signature(model.graph),
+                signature=versions.signature(graph),
+                channels_last=last,
                 version=digest,
                 graph=version.graph.digest,
                 origin=version.origin,
@@ -230,15 +236,31 @@ def measure(
     original: Callable[[], Original],
     package: Path,
     *,
+    channels_last: tuple[str, ...] = (),
     device: Any,
     progress: Progress,
 ) -> dict[str, Any]:
-    """The certificate of a package, and the first module that differs where it misses."""
+    """The certificate of a package, and the first module that differs where it misses.
+
+    Args:
+        model: what was exported, with its inputs as the source takes them.
+        export: how it was written.
+        original: opens what it is compared with.
+        package: its folder.
+        channels_last: the inputs that the package takes with their channels last.
+        device: where it runs.
+        progress: hears of each stage.
+    """
+
+    def opened() -> Runner:
+        runner = open_runner(export.target, load_package(package, device=device))
+        return TurnedRunner(runner, channels_last) if channels_last else runner
+
     trainable = any(parameter.trainable for _, parameter in model.graph.parameters())
     found = certificates.certify(
         model,
         original,
-        lambda: open_runner(export.target, load_package(package, device=device)),
+        opened,
         export.weights,
         trains=trainable and export.target.framework != "numpy",
         dtype=floating_dtype(model.graph),

@@ -50,6 +50,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         recipe: how the graph is fed, from the checkpoint's names on.
         weights: from the graph's parameters to the tensors of this package.
         dtype: the floating-point type that was asked for, or None.
+        channels_last: the inputs that come with their channels last, other than in the source.
         certificate: the measured agreement with the original; None where it was not measured.
     """
 
@@ -66,6 +67,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     recipe: Recipe
     weights: tuple[Entry, ...]
     dtype: str | None
+    channels_last: tuple[str, ...] = ()
     certificate: dict[str, Any] | None
 
 
@@ -78,6 +80,7 @@ def record_of(
     graph: str = "",
     origin: Origin | None = None,
     dtype: str | None = None,
+    channels_last: tuple[str, ...] = (),
     certificate: dict[str, Any] | None = None,
 ) -> Record:
     """What there is to say about an export."""
@@ -94,6 +97,7 @@ def record_of(
         recipe=recipe,
         weights=tuple(export.weights.entries),
         dtype=dtype,
+        channels_last=channels_last,
         certificate=certificate,
     )
 
@@ -280,6 +284,8 @@ def card(name: str, record: Record, licence: str | None) -> str:
         *(f"| `{_plain(name)}` | `{_plain(spec)}` |" for name, spec in record.signature["inputs"].items()),
         "",
     ]
+    if record.channels_last:
+        lines += [f"Other than in the source, the channels come last in {_plain(', '.join(record.channels_last))}.", ""]
     old = target.flavour == "flax.nnx" and "<0.12" in record.requires.get("flax", "")
     training = _TRAINING.get("flax.nnx before 0.12" if old else target.flavour)
     if training is not None:

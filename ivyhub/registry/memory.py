@@ -36,6 +36,7 @@ from ivyhub.registry.export import (
     write_weights,
 )
 from ivyhub.registry.files import Digest, digest_bytes
+from ivyhub.registry.layout import in_layout
 from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version
 from ivyhub.registry.pipeline import Model, Recipe, arrange, floating_dtype, input_specs, model_of, through
 from ivyhub.registry.progress import SILENT
@@ -87,19 +88,21 @@ def transpile(
     dynamic: Dynamic,
     *,
     device: str | None,
+    layout: str,
     verify: bool,
 ) -> Any:
     """See `ivyhub.transpile`."""
     model, arrays = _captured(module, args, kwargs, dynamic)
-    export = emit(model.graph, target)
+    graph, last = in_layout(model.graph, target, layout)
+    export = emit(graph, target)
     native = conversion.native_device(target, device)
-    record = record_of(export, model.recipe, signature=versions.signature(model.graph))
+    record = record_of(export, model.recipe, signature=versions.signature(graph), channels_last=last)
     with tempfile.TemporaryDirectory(prefix="ivyhub-") as name:
         folder = Path(name) / export.entry.lower()
         folder.mkdir()
         _write(folder, model, export, arrays)
         if verify:
-            found = _certified(module, model, export, folder, device=native)
+            found = _certified(module, model, export, folder, channels_last=last, device=native)
             record = msgspec.structs.replace(record, certificate=found)
         package = import_package(folder)
         vars(package)["__ivyhub__"] = record
@@ -224,9 +227,14 @@ def _write(folder: Path, model: Model, export: Export, arrays: Mapping[str, Any]
     write_weights(folder, export, model.tensors(_checkpoint(arrays), export.weights))
 
 
-def _certified(module: Any, model: Model, export: Export, folder: Path, *, device: Any) -> dict[str, Any]:
+def _certified(
+    module: Any, model: Model, export: Export, folder: Path, *, channels_last: tuple[str, ...] = (), device: Any
+) -> dict[str, Any]:
     """The certificate of an export against the live module. Raises `VerificationError` where they do not agree."""
-    found = conversion.measure(model, export, _original(module, model), folder, device=device, progress=SILENT)
+    original = _original(module, model)
+    found = conversion.measure(
+        model, export, original, folder, channels_last=channels_last, device=device, progress=SILENT
+    )
     conversion.refuse_missed(type(module).__name__, export.target, found)
     return {**found, "reference": f"the module {type(module).__name__} in memory"}
 

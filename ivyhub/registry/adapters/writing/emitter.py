@@ -95,9 +95,11 @@ class Emitter:
             for path, leaf in tree_leaves(tree, top)
             if isinstance(leaf, Value)
         ]
+        last = graph.meta.get("channels_last")
         return (
             f'"""{done.root.name} for {self.target}, written by ivyhub from {source}.\n\nInputs:\n\n'
             + "\n".join(inputs)
+            + (f"\n\nOther than in the source, the channels come last in {last}." if last else "")
             + '\n"""'
         )
 
