@@ -113,7 +113,7 @@ def check_lengths(x: Spec, count: int, **fields: Sequence[Any]) -> None:
     """Raise `ShapeError` where a field has not one value for each spatial axis."""
     for name, values in fields.items():
         if len(values) != count:
-            raise ShapeError(f"expected {count} {name} for {x}, received {tuple(values)}")
+            raise ShapeError(f"expected {name} for each of {count} spatial axes of {x}, received {tuple(values)}")
 
 
 def channels_last(n: SimpleNamespace) -> bool:

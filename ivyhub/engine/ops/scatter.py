@@ -252,6 +252,8 @@ def embedding_bag(
 
     Source: torch.nn.functional.embedding_bag, whose ``per_sample_weights`` are the scales.
     """
+    found = (None if each is None else spec_of(each) for each in (indices, weight, scales, offsets))
+    _bag_spec(*found, mode=mode)  # type: ignore[arg-type] bags of another rank would be added up along another axis
     rows = take(weight, indices, axis=0)
     lead = (_FULL,) * spec_of(indices).ndim
     if scales is not None:

@@ -25,6 +25,7 @@ Calls change buffers in place (running statistics, the keys of dropout), as the 
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -388,6 +389,7 @@ class Module:
         """The module as a `Graph`, from the specs of its inputs (or arrays like them).
 
         Example:
+            >>> from ivyhub.engine import Spec
             >>> from ivyhub.engine.nn import Linear
             >>> print(Linear(3, 2).trace(Spec(("batch", 3))))
             # batch >= 1
@@ -425,7 +427,12 @@ class Module:
 
     def _settings(self) -> str:
         """Its plain attributes, for `repr`."""
-        shown = {k: v for k, v in self.__dict__.items() if not k.startswith("_") and not dict(_members(k, v))}
+        hints = {k: str(hint) for kind in type(self).__mro__ for k, hint in inspect.get_annotations(kind).items()}
+        shown = {
+            k: v
+            for k, v in self.__dict__.items()
+            if not k.startswith("_") and not dict(_members(k, v)) and "Array" not in hints.get(k, "")
+        }
         return ", ".join(f"{name}={value!r}" for name, value in shown.items() if name != "training")
 
 

@@ -37,7 +37,8 @@ class Operation(Module):
         return self.op(*arrays, **self.settings)
 
     def _settings(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        own = {} if self.op is type(self).op else {"op": self.op}
+        return ", ".join(f"{name}={value!r}" for name, value in (self.settings | own).items())
 
 
 def operation(name: str, op: Op) -> type[Operation]:

@@ -37,7 +37,7 @@ class _Cell(Module):
     states: ClassVar[int] = 1
 
     def __init__(self, input_size: int, hidden_size: int, use_bias: bool = True) -> None:
-        self.hidden_size, self.settings = hidden_size, dict[str, Any]()
+        self.input_size, self.hidden_size, self.settings = input_size, hidden_size, dict[str, Any]()
         _declare(self, _GATES[self.op], input_size, hidden_size, use_bias)
 
     def forward(self, x: Array, state: tuple[Array, ...] | None = None) -> tuple[Array, ...]:
@@ -47,6 +47,9 @@ class _Cell(Module):
         weights = [getattr(self, name) for name in self.own_slots]
         found = getattr(ops, f"{self.op}_cell")(x, *state, *weights, **self.settings)
         return found if isinstance(found, tuple) else (found,)
+
+    def _settings(self) -> str:
+        return _shown(self, **self.settings)
 
 
 class RNNCell(_Cell):
@@ -88,7 +91,7 @@ class _Sequence(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
     ) -> None:
-        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.ways = ("", "_reverse") if bidirectional else ("",)
         self.settings: dict[str, Any] = {"use_bias": use_bias, "bidirectional": bidirectional}
         for layer in range(num_layers):
@@ -127,6 +130,9 @@ class _Sequence(Module):
             x, end = self._run(x, own, weights[layer * count : (layer + 1) * count], lengths, 1)
             last.append(end)
         return x, tuple(ops.concat(list(arrays), axis=0) for arrays in zip(*last, strict=True))
+
+    def _settings(self) -> str:
+        return _shown(self, num_layers=self.num_layers, **self.settings)
 
     def _run(self, x: Array, state: tuple[Array, ...], weights: list[Array], lengths: Array | None, layers: int) -> Any:
         run = getattr(ops, self.op)
@@ -169,6 +175,12 @@ class GRU(_Sequence):
     """`GRUCell` over a sequence; see `RNN` for the arguments. Source: torch.nn.GRU with batch_first."""
 
     op = "gru"
+
+
+def _shown(module: Any, **settings: Any) -> str:
+    return ", ".join(
+        [str(module.input_size), str(module.hidden_size), *(f"{name}={value!r}" for name, value in settings.items())]
+    )
 
 
 def _activation(word: str) -> str:

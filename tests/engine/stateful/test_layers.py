@@ -432,6 +432,15 @@ def test_settings_that_cannot_be() -> None:
         nn.Softmax(dim=1)
 
 
+def test_layers_show_their_settings() -> None:
+    assert repr(nn.GRUCell(3, 4)) == "GRUCell(3, 4)"
+    assert repr(nn.LSTM(3, 4, 2, bidirectional=True)).startswith(
+        "LSTM(3, 4, num_layers=2, use_bias=True, bidirectional=True"
+    )
+    assert "max_pool_with_indices" in repr(nn.MaxPool2d(2, return_indices=True))
+    assert "weight" not in repr(nn.InstanceNorm(3))
+
+
 def test_batch_statistics_need_more_than_one_number() -> None:
     module = nn.BatchNorm(3).init(random.key(0, "numpy"))
     with pytest.raises(EngineError, match="more than one number"):
