@@ -65,7 +65,8 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
                     f"jit expected arrays, and other arguments that have a hash: {error}",
                     hint="what is no array is a part of the signature; register containers with trees.register",
                 ) from error
-            if type(error).__name__ in _VALUES:
+            # TensorFlow's symbolic tensors have no __float__ or __int__, so that Python refuses them itself.
+            if type(error).__name__ in _VALUES or (isinstance(error, TypeError) and "SymbolicTensor" in str(error)):
                 name = getattr(function, "__name__", "function")
                 raise EngineError(
                     f"jit of {name}: its way depends on the value of an array ({type(error).__name__})",

@@ -251,8 +251,9 @@ def test_bad_input(trainer: str) -> None:
         jit(lambda x: np.ones(3))(x)
     with pytest.raises(EngineError, match="received no array"):
         jit(lambda x: x)(1.0)
-    with pytest.raises(EngineError, match="depends on the value of an array"):
-        jit(lambda x: x if ops.sum(x) > 0 else -x)(x)
+    for branch in (lambda x: ops.sum(x) > 0, lambda x: float(ops.sum(x)) > 0, lambda x: int(ops.sum(x)) > 0):
+        with pytest.raises(EngineError, match="depends on the value of an array"):
+            jit(lambda x, branch=branch: x if branch(x) else -x)(x)
     with pytest.raises(EngineError, match="argnums below 1"):
         grad(ops.sum, argnums=1)(x)
 
