@@ -231,7 +231,8 @@ def trace(function: Callable[..., Any], *specs: Tree, **named: Tree) -> Graph:
     values = [builder.input(names[i] if i < len(names) else f"arg_{i}", spec) for i, spec in enumerate(specs)]
     keywords = {name: builder.input(name, spec) for name, spec in named.items()}
     name = getattr(function, "__name__", "")
-    builder.graph.modules[""].cls = name if name.isidentifier() else "Function"  # a lambda has no name to write
+    words = [word[:1].upper() + word[1:] for word in name.split("_")] if name.isidentifier() else []
+    builder.graph.modules[""].cls = "".join(words) or "Function"  # a lambda has no name to write
     with builder.recording():
         found = function(*values, **keywords)
         outputs = tree_map(lambda leaf: builder.lift(leaf) if framework_of(leaf) else leaf, found)

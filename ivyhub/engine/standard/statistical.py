@@ -28,13 +28,18 @@ def accumulated(x: Array, dtype: Any) -> str:
     return name if name.endswith("64") else default
 
 
+def _plain(axes: tuple[int, ...]) -> int | tuple[int, ...]:
+    """Axes as they are written: one as a number."""
+    return axes[0] if len(axes) == 1 else axes
+
+
 def _total(op: Op, x: Array, axis: Axis, name: str, **options: Any) -> Array:
     """A sum or product over axes in a dtype; operations take them one after the other where they know one alone."""
     x = cast(x, name)
     axes = normalize_axes(axis, len(x.shape))
     if not axes:
         return same(x)
-    return cast(op(x, axis=None if len(axes) == len(x.shape) else axes, **options), name)
+    return cast(op(x, axis=None if len(axes) == len(x.shape) else _plain(axes), **options), name)
 
 
 def sum(x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
@@ -88,7 +93,7 @@ def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 def _extreme(op: Op, x: Array, axis: Axis, keepdims: bool) -> Array:
     axes = normalize_axes(axis, len(x.shape))
-    return op(x, axis=axes, keepdims=keepdims) if axes else same(x)
+    return op(x, axis=_plain(axes), keepdims=keepdims) if axes else same(x)
 
 
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -96,7 +101,7 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     if not is_inexact(dtype_of(x)):
         x = cast(x, default_dtype(owner_of(x), "float"))
     axes = normalize_axes(axis, len(x.shape))
-    return ops.mean(x, axis=axes, keepdims=keepdims) if axes else same(x)
+    return ops.mean(x, axis=_plain(axes), keepdims=keepdims) if axes else same(x)
 
 
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
@@ -105,7 +110,7 @@ def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
     if not axes:  # each element by itself
         return ops.divide(ops.subtract(x, x), 1.0 - correction)
     number = int(correction) if correction == int(correction) else correction
-    return ops.var(x, axis=axes, correction=number, keepdims=keepdims)
+    return ops.var(x, axis=_plain(axes), correction=number, keepdims=keepdims)
 
 
 def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
@@ -302,7 +307,7 @@ def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def _truth(op: Op, x: Array, axis: Axis, keepdims: bool) -> Array:
     axes = normalize_axes(axis, len(x.shape))
     truth = x if dtype_of(x) == "bool" else ops.not_equal(x, 0)
-    return op(truth, axis=axes, keepdims=keepdims) if axes else same(truth)
+    return op(truth, axis=_plain(axes), keepdims=keepdims) if axes else same(truth)
 
 
 def diff(
