@@ -122,6 +122,18 @@ OPTAX: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
 }
 KERAS: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
     "sgd-momentum": (optim.SGD(0.1, momentum=0.9), lambda o: o.SGD(0.1, momentum=0.9)),
+    "sgd-nesterov": (
+        optim.SGD(0.1, momentum=0.9, nesterov=True),
+        lambda o: o.SGD(0.1, momentum=0.9, nesterov=True),
+    ),
+    # Keras adds its epsilon elsewhere
+    "adam": (optim.Adam(0.01, eps=0.0), lambda o: o.Adam(0.01, epsilon=0.0)),
+    "adamw": (optim.AdamW(0.01, eps=0.0, weight_decay=0.1), lambda o: o.AdamW(0.01, 0.1, epsilon=0.0)),
+    "rmsprop": (
+        optim.RMSprop(0.01, rho=0.9, eps=0.0, momentum=0.5),
+        lambda o: o.RMSprop(0.01, momentum=0.5, epsilon=0.0),
+    ),
+    "lamb": (optim.LAMB(0.01, eps=0.0), lambda o: o.Lamb(0.01, epsilon=0.0)),
     "lion": (optim.Lion(0.01), lambda o: o.Lion(0.01)),
     "adagrad": (optim.Adagrad(0.1, initial=0.1, eps=0.0), lambda o: o.Adagrad(0.1, epsilon=0.0)),
 }
