@@ -20,6 +20,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..errors import EngineError
 from .dims import Dim
 
@@ -107,6 +109,8 @@ def _literal(value: Any) -> ast.expr | None:
             return ast.Constant(value)
         case _ if value is Ellipsis:
             return ast.Constant(value)
+        case np.generic():  # a size or number that NumPy computed
+            return _literal(value.item())
     raise EngineError(f"expected an attribute of plain values, received {value!r}")
 
 

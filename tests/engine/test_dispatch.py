@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from ivyhub import engine
 from ivyhub.engine import ops
 from ivyhub.engine.backends import dtype_name
 from ivyhub.engine.dims import Dim
@@ -73,3 +74,12 @@ def test_errors_name_the_operation_and_what_it_received(framework: str) -> None:
     other = "numpy" if framework != "numpy" else "torch"
     with pytest.raises(MixedFrameworksError, match=f"add expected arrays of {framework}"):
         ops.add(native(framework, np.ones(2)), native(other, np.ones(2)))
+
+
+def test_numbers_that_numpy_computed(framework: str) -> None:
+    """As SciPy passes them: sizes from np.cumsum, a number in an array without axes."""
+    x = native(framework, np.ones((1, 3), np.float32))
+    assert tuple(ops.broadcast_to(x, shape=(np.int64(2), 3)).shape) == (2, 3)
+    assert tuple(ops.sum(x, axis=np.int64(1)).shape) == (1,)
+    number = native(framework, np.array(2.5, np.float32))
+    np.testing.assert_array_equal(as_numpy(engine.full((2,), number, framework=framework)), [2.5, 2.5])

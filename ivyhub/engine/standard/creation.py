@@ -64,6 +64,8 @@ def _line(count: int, dtype: str) -> int:
 
 def full(framework: str, shape: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """An array of one number; its dtype is the default one of the number's kind unless it is given."""
+    if framework_of(fill_value) == framework:  # an array of one number
+        fill_value = native.module(framework).to_numpy(fill_value, None, None).item()
     name = named(framework, dtype, _kind(fill_value))
     shape = _shape(shape, name)
     whole = fill_value in (0, 1) and not name.startswith("float8")  # which TensorFlow makes of no integers
