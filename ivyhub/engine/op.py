@@ -51,7 +51,7 @@ from .promotion import result_dtype
 from .recording import RECORDER, TRACED
 from .refusals import checked, large, refused
 from .refusals import operand as operand_of
-from .signature import Look, key_of, watched
+from .signature import Look, Sized, has_unknown, key_of, named_sizes, unsized, watched
 from .spec import ONE_DTYPE, Spec
 from .template import Source, Template, literal
 
@@ -392,7 +392,7 @@ class Op:
 
         One that does not tells operands of several dtypes itself, where the key of kernels has no dtypes.
         """
-        specs = tuple(operand_of(arg, owner, self.name) for arg in args)
+        specs, sizes = named_sizes(self.operands, [operand_of(arg, owner, self.name) for arg in args])
         dtype = self._common_dtype(specs)
         if dtype is not None:
             specs = tuple(
@@ -405,7 +405,7 @@ class Op:
         row = self.row(owner, seen, attributes, version=framework(owner).installed)
         names: dict[str, Any] = dict(namespace(owner))
         if row is not None:
-            body = self._written(row, args[:given], seen, attributes, dtype)
+            body = Sized(sizes).visit(self._written(row, args[:given], seen, attributes, dtype))
         elif self.primitive:
             raise NoLoweringError(
                 f"{self.name} cannot be written in {owner} for {', '.join(map(repr, specs))} with {attributes}",
@@ -505,12 +505,16 @@ class Op:
 
     def _explained(self, error: Exception, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Exception:
         """The engine's error for what a framework refused, in the words of the rule where it refuses it too."""
-        if isinstance(error, EngineError):
-            return error
         owner = next((found for arg in _leaves(args) if (found := framework_of(arg))), "")
+        given = [*args, *self.defaults[len(args) :]]
+        if isinstance(error, EngineError) and not has_unknown(owner, args):
+            return error
         try:
-            operands = tuple(operand_of(arg, owner, self.name) for arg in (*args, *self.defaults[len(args) :]))
+            specs = [operand_of(arg, owner, self.name) for arg in given]
+            operands, sizes = named_sizes(self.operands, specs, shared=True)
             self.infer(operands, self.bind(attributes))
+            if sizes:
+                return unsized(self.name, args)
         except EngineError as found:
             if not found.message.startswith(self.name):
                 found.message = f"{self.name}: {found.message}"

@@ -7,10 +7,13 @@ an axis compiles once a dtype, not once a shape, and ``add`` once a framework.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from typing import Any
 
+from ..errors import ShapeError
+from .dims import Dim
 from .spec import Shape, Spec
 
 
@@ -63,6 +66,64 @@ def watched(specs: Iterable[Any], look: Callable[[Look], None]) -> tuple[Any, ..
     )
 
 
+def named_sizes(
+    operands: Iterable[str], specs: Iterable[Any], *, shared: bool = False
+) -> tuple[tuple[Any, ...], dict[str, ast.expr]]:
+    """Specs whose unknown sizes, None in a ``tf.function``, have names; and the expression that each name stands for.
+
+    Where names are ``shared``, the unknown sizes of one axis are taken for equal.
+
+    Example:
+        >>> specs, sizes = named_sizes(["x"], [Spec((None, 3))])
+        >>> specs[0], [ast.unparse(size) for size in sizes.values()]
+        (float32[size_of_x_0, 3], ['tf.shape(x)[0]'])
+    """
+    sizes: dict[str, ast.expr] = {}
+
+    def named(spec: Any, operand: str, word: str) -> Any:
+        if isinstance(spec, tuple):
+            return tuple(named(item, f"{operand}[{i}]", f"{word}_{i}") for i, item in enumerate(spec))
+        shape: list[Any] = list(spec.shape) if isinstance(spec, Spec) else []
+        if None not in shape:
+            return spec
+        for axis, size in enumerate(shape):
+            if size is None:
+                symbol = f"size_{axis}" if shared else f"size_of_{word}_{axis}"
+                shape[axis] = Dim.symbol(symbol)
+                sizes[symbol] = ast.parse(f"tf.shape({operand})[{axis}]", mode="eval").body
+        return spec.with_shape(*shape)
+
+    return tuple(named(spec, name, name) for name, spec in zip(operands, specs, strict=True)), sizes
+
+
+def has_unknown(owner: str, args: Iterable[Any]) -> bool:
+    """Whether a size of some array is not known while TensorFlow traces."""
+    if owner != "tensorflow":
+        return False
+    return any(
+        has_unknown(owner, arg) if isinstance(arg, tuple | list) else None in getattr(arg, "shape", ()) for arg in args
+    )
+
+
+def unsized(name: str, args: Iterable[Any]) -> ShapeError:
+    """What is said where an operation needs a size that TensorFlow does not know while it traces."""
+    shapes = ", ".join(str(tuple(arg.shape)) for arg in args if hasattr(arg, "shape"))
+    return ShapeError(
+        f"{name} expected sizes that are known when TensorFlow traces, received the shapes {shapes}",
+        hint="name the size in the input_signature, or leave the signature out: each shape is traced then",
+    )
+
+
+class Sized(ast.NodeTransformer):
+    """Puts the expressions of sizes where their names stand."""
+
+    def __init__(self, sizes: Mapping[str, ast.expr]) -> None:
+        self.sizes = sizes
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.sizes.get(node.id, node)
+
+
 def key_of(args: Iterable[Any], attributes: Mapping[str, Any], look: Look, values: bool) -> Any:
     """What the kernel of a call depends on.
 
@@ -93,4 +154,4 @@ def _signature(arg: Any, look: Look, values: bool) -> Any:
     return type(arg), dtype, len(arg.shape) if look == Look.RANKS else tuple(arg.shape)
 
 
-__all__ = ["Look", "Watched", "key_of", "watched"]
+__all__ = ["Look", "Sized", "Watched", "has_unknown", "key_of", "named_sizes", "unsized", "watched"]
