@@ -522,6 +522,15 @@ class Graph:
 
         return from_json(text)
 
+    def to(self, target: str) -> Any:
+        """The graph as a live, native object of a target, ``"jax"``: see ``ivyhub.transpile``.
+
+        A graph of a module has its arrays as long as the module lives in this process.
+        """
+        import ivyhub  # the public face finds what writes native source; the engine does not know the registry
+
+        return ivyhub.transpile(self, target)
+
     def emit(self, target: str) -> Any:
         """The graph as native source of a target, ``"jax"``: see ``ivyhub.transpile`` for live objects.
 

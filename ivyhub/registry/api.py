@@ -459,7 +459,7 @@ def transpile(
     """A live module of one framework as a live, trainable module of another.
 
     Args:
-        module: a ``torch.nn.Module``.
+        module: a ``torch.nn.Module``, a module of ``ivyhub.engine.nn``, or a graph, which has its inputs already.
         to: the target, as `pull` takes it.
         args: example inputs; shapes, dtypes and plain values count, not the numbers in arrays.
         kwargs: example inputs by name.

@@ -92,7 +92,13 @@ def transpile(
     verify: bool,
 ) -> Any:
     """See `ivyhub.transpile`."""
-    model, arrays = _captured(module, args, kwargs, dynamic)
+    if isinstance(module, Graph):
+        if args or kwargs or dynamic:
+            raise UsageError("a graph has its inputs already; expected no example inputs beside it")
+        model, module, arrays = _of_graph(module)
+        verify = verify and module is not None
+    else:
+        model, arrays = _captured(module, args, kwargs, dynamic)
     graph, last = in_layout(model.graph, target, layout)
     export = emit(graph, target)
     native = conversion.native_device(target, device)
@@ -130,9 +136,8 @@ def keep(
     if known is None and dtype is not None:
         raise UsageError("only an export is cast when it is pushed", hint="cast the module, or pull it with a dtype")
     if isinstance(model, Graph):
-        recipe = Recipe(input_specs(model, {}), {}, _identity(model))
-        module, arrays = _TRACED.get(model, (None, None))
-        return _keep_arrays(store, Model(model, recipe), arrays, name=name, module=module if verify else None)
+        found, module, arrays = _of_graph(model)
+        return _keep_arrays(store, found, arrays, name=name, module=module if verify else None)
     if known is not None:
         record = known[0]
         adapter = importlib.import_module(f"ivyhub.registry.adapters.{Target.parse(record.target).framework}.run")
@@ -205,6 +210,21 @@ def _examples(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> di
     }
 
 
+def _of_graph(graph: Graph) -> tuple[Model, Any, dict[str, Any]]:
+    """A graph as a model, the module that it was traced from, if that lives, and its arrays.
+
+    Raises `UsageError` where it has parameters, and nothing to take them from.
+    """
+    recipe = Recipe(input_specs(graph, {}), {}, _identity(graph))
+    module, arrays = _TRACED.get(graph, (None, None))
+    if arrays is None and recipe.weights:
+        raise UsageError(
+            f"the graph has {len(recipe.weights)} parameters and no weights",
+            hint="use the module, or the graph that ivyhub.trace returned for it in this process",
+        )
+    return Model(graph, recipe), module, arrays or {}
+
+
 def _identity(graph: Graph) -> tuple[Entry, ...]:
     """The recipe's weights where the checkpoint has the names of the graph."""
     return tuple(Entry((path,), (path,)) for path, parameter in graph.parameters() if parameter.alias is None)
@@ -253,28 +273,21 @@ def _original(module: Any, model: Model) -> Callable[[], Original]:
 # -- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def _keep_arrays(
-    store: Store, model: Model, arrays: Mapping[str, Any] | None, *, name: str, module: Any = None
-) -> Digest:
+def _keep_arrays(store: Store, model: Model, arrays: Mapping[str, Any], *, name: str, module: Any = None) -> Digest:
     """Keep a model that is not in the registry, its arrays under the names of its graph.
 
     Where the module is given that it was captured from, its PyTorch export is compared with that first: it is what
     the exports of the version are compared with when the module is gone.
     """
     wanted = WeightMap(model.recipe.weights)
-    if arrays is None and wanted.entries:
-        raise UsageError(
-            f"the graph has {len(wanted.entries)} parameters and no weights",
-            hint="push the module, or the graph that ivyhub.trace returned for it in this process",
-        )
     text = model.graph.to_json().encode()
     proof = None
     if module is not None:
         export = emit(model.graph, Target.parse("torch"))
         with store.scratch() as folder:
-            _write(folder, model, export, arrays or {})
+            _write(folder, model, export, arrays)
             proof = _certified(module, model, export, folder, device=None)
-    tensors = wanted.apply(_checkpoint(arrays or {}))
+    tensors = wanted.apply(_checkpoint(arrays))
     origin = Origin("memory", name, None, digest_bytes(text))
     return versions.put_tensors(store, model, tensors, origin=origin, proof=proof)
 

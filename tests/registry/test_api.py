@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 import ivyhub
+from ivyhub import engine
 from ivyhub.cli import run
 from ivyhub.engine import ops
 from ivyhub.engine.spec import Spec
@@ -309,3 +310,33 @@ def test_a_package_of_another_registry_is_verified_from_its_source(bert_folder: 
     folder = Path(pull(bert_folder, "torch", verify=False).path)
     shutil.rmtree(home)
     assert all(row["passed"] for row in api.verify(str(folder))["rows"])
+
+
+# -- graphs as live objects ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["torch", "jax", "tensorflow", "numpy"])
+def test_a_graph_of_a_function_becomes_a_native_object(target: str, rng: np.random.Generator) -> None:
+    def similar(x: Any, y: Any) -> dict[str, Any]:
+        return {"weights": engine.softmax(x @ engine.matrix_transpose(y)), "total": engine.sum(x)}
+
+    graph = ivyhub.trace(similar, Spec(("n", 4)), Spec(("n", 4)))
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    native = engine.to_framework(x, target)
+    found = graph.to(target)(native, native)
+    wanted = similar(x, x)
+    found = list(found.values()) if isinstance(found, dict) else found
+    for ours, theirs in zip(found, wanted.values(), strict=True):
+        np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-5, atol=1e-6)  # sums of four float32 products
+
+
+def test_a_graph_of_a_module_has_its_arrays_while_the_module_lives(rng: np.random.Generator) -> None:
+    module = engine.nn.Linear(4, 3).init(engine.random.key(0, "jax"))
+    graph = ivyhub.trace(module, Spec(("n", 4)))
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    found = graph.to("torch")(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(found, module(engine.to_framework(x, "jax")), rtol=1e-5, atol=1e-6)
+    with pytest.raises(UsageError, match="2 parameters and no weights"):
+        ivyhub.Graph.from_json(graph.to_json()).to("torch")
+    with pytest.raises(UsageError, match="a graph has its inputs already"):
+        ivyhub.transpile(graph, "torch", args=(torch.from_numpy(x),))
