@@ -97,8 +97,8 @@ def multilabel(d: Draw) -> list[Sample]:
     target = np.stack([d.rng.permutation(4) for _ in range(BATCH)])
     target[0, 2:] = -1, 3
     target[1, 0] = -1
-    x = d.apart(BATCH, 4) + 1 / 32  # twice that is no multiple of 1/8: no difference is a kink
-    return [((x * 1.01, target), each) for each in REDUCTIONS] + [((x[0], target[0]), {})]
+    x = d.apart(BATCH, 4) * 1.01  # no difference is 1, where the gradient has a kink
+    return [((x, target), each) for each in REDUCTIONS] + [((x[0], target[0]), {})]
 
 
 def multi_margin(d: Draw) -> list[Sample]:
@@ -154,7 +154,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(("hinge_loss", "squared_hinge_loss", "soft_margin_loss"), of_signs()),
     "hinge_embedding_loss": of_signs({"margin": 0.25}),
     "categorical_hinge_loss": lambda d: [
-        ((d.apart(BATCH, 4), np.eye(4)[d.i(BATCH, low=0, high=4)]), each) for each in REDUCTIONS
+        ((d.apart(BATCH, 4) * 1.01, np.eye(4)[d.i(BATCH, low=0, high=4)]), each) for each in REDUCTIONS
     ],
     "margin_ranking_loss": lambda d: [
         ((d.apart(BATCH), d.apart(BATCH) * 0.77, signs(d, BATCH)), each) for each in (*REDUCTIONS, {"margin": 0.3})

@@ -312,7 +312,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     # creation
     "full": lambda d: [
         ((), {"shape": (BATCH, 3), "fill_value": v, "dtype": t})
-        for v, t in ((0, "float32"), (1, "int64"), (2.5, "float32"), (True, "bool"))
+        for v, t in ((0, "float32"), (1, "int64"), (2.5, "float32"), (-0.0, "float32"), (True, "bool"))
     ],
     "arange": lambda d: [
         ((), {"stop": BATCH}),

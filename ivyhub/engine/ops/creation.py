@@ -50,7 +50,7 @@ full.lower("jax", "jnp.full({shape}, {fill_value}, dtype={dtype})")
 full.lower(
     "tensorflow",
     "-tf.zeros({shape}, dtype={dtype})",  # its cache of scalars takes -0.0 for 0.0
-    when=lambda n: isinstance(n.fill_value, float) and n.fill_value == 0 and str(n.fill_value)[0] == "-",
+    when=lambda n: repr(n.fill_value) == "-0.0",
 )
 full.lower("tensorflow", "tf.fill({shape}, tf.constant({fill_value}, dtype={dtype}))")
 full.lower("numpy", "np.full({shape}, {fill_value}, dtype={dtype})")
