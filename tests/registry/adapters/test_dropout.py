@@ -63,6 +63,27 @@ def test_masks_differ_between_layers_and_calls(target: str, rng: np.random.Gener
         assert not np.array_equal(one, other)
 
 
+class Channels(nn.Module):
+    """A layer that drops whole channels, called with numbers that lie in a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout2d(0.5)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [self.drop(x.reshape(8, SIZE // 32, 2, 2)).reshape(-1)]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_whole_channels_are_dropped(target: str, rng: np.random.Generator) -> None:
+    model = ivyhub.transpile(Channels(), target, (torch.ones(SIZE),))
+    (mask,) = draw(model, target, int(rng.integers(2**31)))
+    channels = mask.reshape(-1, 4)
+    assert set(np.unique(channels)) == {0.0, 2.0}
+    assert (channels == channels[:, :1]).all()
+    assert abs(channels[:, 0].mean() - 1) < 0.2  # six standard deviations of a mean of 1024
+
+
 def test_masks_of_nnx_follow_the_seed(tmp_path: Path, rng: np.random.Generator) -> None:
     folder = write_package(Example(Masks(), (torch.ones(SIZE),), {}), "jax", tmp_path / "masks")
     load = import_package(folder).load

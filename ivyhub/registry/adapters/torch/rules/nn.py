@@ -13,9 +13,19 @@ from .shape import pad, repeat_interleave, unsqueeze, view
 Ints = int | Sequence[int]
 
 
-@RULES("aten.dropout.default", "aten.feature_dropout.default")
+@RULES("aten.dropout.default")
 def dropout(x: Array, p: float, train: bool = True) -> Array:
     return ops.dropout(x, rate=float(p)) if train and p else x
+
+
+@RULES("aten.feature_dropout.default")
+def feature_dropout(x: Array, p: float, train: bool = True) -> Array:
+    """Whole channels are dropped: one number of a mask for each."""
+    if not train or not p:
+        return x
+    batch, channels, *rest = shape_of(x)
+    kept = ops.full(shape=(batch, channels, *(1,) * len(rest)), fill_value=1, dtype=dtype_of(x))
+    return x * ops.dropout(kept, rate=float(p))
 
 
 @RULES("aten.embedding.default")
