@@ -89,7 +89,8 @@ def serve(
 ) -> None:
     """Do the tasks named on standard input until it ends; answer with the CPU seconds of each.
 
-    Each task runs twice before, to compile it. ``counts`` are asked for in the same way and answer with their results.
+    Each task runs twice before, to compile it, and once before each measure: while others had their turn, the memory
+    of this process was put aside. ``counts`` are asked for in the same way and answer with their results.
     """
     counts = counts or {}
     answers = os.fdopen(os.dup(1), "w")
@@ -100,7 +101,9 @@ def serve(
     print(json.dumps(versions), file=answers, flush=True)
     for line in sys.stdin:
         name = line.strip()
-        print(json.dumps(counts[name]() if name in counts else cpu_seconds(tasks[name])), file=answers, flush=True)
+        if name in tasks:
+            tasks[name]()
+        print(json.dumps(cpu_seconds(tasks[name]) if name in tasks else counts[name]()), file=answers, flush=True)
 
 
 def ratios(times: Mapping[str, Sequence[float]], base: str) -> dict[str, tuple[float, float, float]]:

@@ -271,9 +271,10 @@ def compare(target: str, pythons: Mapping[str, str], folder: str, rounds: int) -
     for kind, python in pythons.items():
         contestants[kind] = Contestant([python, __file__, "--contend", library, folder])
     times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in contestants} for task in TASKS}
-    for _ in range(rounds):
+    for number in range(rounds):
+        turn = number % len(contestants)  # each of them is the first now and then
         for task, found in times.items():
-            for who, contestant in contestants.items():
+            for who, contestant in [*contestants.items()][turn:] + [*contestants.items()][:turn]:
                 found[who].append(contestant.ask(task))
     bytes_moved = {
         task: {who: contestant.ask(f"{task} bytes") for who, contestant in contestants.items()}
