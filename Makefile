@@ -18,7 +18,7 @@ help:
 	@echo "make versions exports for the oldest version of each framework, run there; installs some 3 GB, not part of make test"
 	@echo "make lint     ruff, import-linter and pyright"
 	@echo "make format   let ruff write the layout"
-	@echo "make docs     write docs/cli.md, docs/ops.md and docs/names.md again from what they tell of"
+	@echo "make docs     write docs/{cli,ops,names,layers}.md again from what they tell of"
 	@echo "make bench    the quick benchmarks: starting, converting a module, the step times of PyTorch"
 	@echo "make clean    remove the environment and everything generated"
 

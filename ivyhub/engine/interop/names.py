@@ -11,14 +11,19 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-EAGERPY = {
-    "T": "matrix_transpose",
+INVERSE = {
     "arccos": "acos",
     "arccosh": "acosh",
     "arcsin": "asin",
     "arcsinh": "asinh",
     "arctan": "atan",
     "arctanh": "atanh",
+}
+"""NumPy's older names of inverse functions, which both libraries keep."""
+
+EAGERPY = {
+    **INVERSE,
+    "T": "matrix_transpose",
     "astensor": "Array",
     "bool": "astype",
     "concatenate": "concat",
@@ -58,12 +63,7 @@ EAGERPY_SAME = _words(
 """EagerPy's methods whose function has the same name."""
 
 TENSORLY = {
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctanh": "atanh",
+    **INVERSE,
     "backend_name": "Array.framework",
     "check_random_state": "random.key",
     "complex128": "xp.numpy.complex128",

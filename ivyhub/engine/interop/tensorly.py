@@ -28,19 +28,15 @@ from tensorly.backend.core import Backend
 from .. import ops
 from ..array import Array
 from ..backends import FRAMEWORKS
+from .names import INVERSE
 
 _DTYPES = ("int32", "int64", "float32", "float64", "complex64", "complex128")
 _SAME = ("conj", "cos", "cosh", "exp", "log", "log2", "sign", "sin", "sinh", "sqrt", "tan", "tanh")
 _ELEMENTWISE = {
     # TensorLy's name: the standard's
     **{name: name for name in _SAME},
+    **INVERSE,
     "abs": "abs",
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctanh": "atanh",
     "maximum": "maximum",
     "minimum": "minimum",
     "matmul": "matmul",
