@@ -1,13 +1,16 @@
 """A forward pass and a training step of BERT-base: each export against the hand-written model of its framework.
 
     python benchmarks/steps.py [torch jax flax.linen tensorflow] [--rounds 5] [--legacy pinned current]
-                               [--attention-dropout 0.1]
+                               [--attention-dropout 0.1] [--tasks forward train] [--noise]
 
 float32, random weights, batch 8, length 128, one core, CPU seconds. The training step is the mean square of both
 outputs, its gradient and plain gradient descent, with dropout as configured. Every contestant is compiled as its
 framework recommends and lives in a process of its own; each round lets all of them run. Hand-written models:
 transformers' BERT for torch; FlaxBert and TFBert of transformers 4.x for the others, in the environments of
 `legacy_env.py`, with the frameworks of their time (``pinned``) and with those that the exports use (``current``).
+
+Two processes of one program differ too, by where their memory lies. ``--noise`` lets the export run in a second process
+against itself: what that row shows is the noise of this machine.
 
 Where XLA compiles, its own count of the bytes that a compiled step moves stands beside the times: it has no noise. It
 compares like with like where both contestants use one version of JAX.
@@ -25,7 +28,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -233,6 +236,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--attention-dropout", type=float, default=0.1, metavar="RATE")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--noise", action="store_true", help="compare the export with itself too")
     parser.add_argument("--legacy", nargs="*", choices=legacy_env.PACKAGES, default=["pinned", "current"])
     parser.add_argument("--folder", type=Path, help="of the environments; by default in the user's cache")
     parser.add_argument("--contend", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
@@ -260,17 +265,21 @@ def main() -> None:
         rows = []
         for target in targets:
             pythons = {"": sys.executable} if target == "torch" else environments
-            rows += compare(target, {kind: str(python) for kind, python in pythons.items()}, name, options.rounds)
+            rivals = {kind: (LIBRARY[target], str(python)) for kind, python in pythons.items()}
+            if options.noise:
+                rivals["itself"] = (target, sys.executable)
+            rows += compare(target, rivals, name, options.rounds, options.tasks)
     table(("export", "against", "task", "CPU s", "its CPU s", "ratio (min-max)", "bytes"), rows)
 
 
-def compare(target: str, pythons: Mapping[str, str], folder: str, rounds: int) -> list[tuple[str, ...]]:
-    """Rows of the table for one export against its library's model in several environments."""
-    library = LIBRARY[target]
+def compare(
+    target: str, rivals: Mapping[str, tuple[str, str]], folder: str, rounds: int, tasks: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Rows of the table for one export against several rivals, each a name to contend under and a Python."""
     contestants = {"export": Contestant([sys.executable, __file__, "--contend", target, folder])}
-    for kind, python in pythons.items():
+    for kind, (library, python) in rivals.items():
         contestants[kind] = Contestant([python, __file__, "--contend", library, folder])
-    times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in contestants} for task in TASKS}
+    times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in contestants} for task in tasks}
     for number in range(rounds):
         turn = number % len(contestants)  # each of them is the first now and then
         for task, found in times.items():
@@ -278,12 +287,12 @@ def compare(target: str, pythons: Mapping[str, str], folder: str, rounds: int) -
                 found[who].append(contestant.ask(task))
     bytes_moved = {
         task: {who: contestant.ask(f"{task} bytes") for who, contestant in contestants.items()}
-        for task in (TASKS if LIBRARY[target] == "FlaxBertModel" else ())
+        for task in (tasks if LIBRARY[target] == "FlaxBertModel" else ())
     }
     for contestant in contestants.values():
         contestant.close()
     rows = []
-    for kind in pythons:
+    for kind, (library, _) in rivals.items():
         for task, found in times.items():
             middle, least, most = ratios(found, kind)["export"]
             rows.append(
