@@ -529,7 +529,7 @@ class Graph:
         """
         import ivyhub  # the public face finds what writes native source; the engine does not know the registry
 
-        return ivyhub.transpile(self, target)
+        return ivyhub.transpile(self, to=target)
 
     def emit(self, target: str) -> Any:
         """The graph as native source of a target, ``"jax"``: see ``ivyhub.transpile`` for live objects.

@@ -446,12 +446,13 @@ def trace(module_or_function: Any, *args: Any, dynamic: Dynamic | None = None, *
 
 
 def transpile(
-    module: Any,
+    source: Any,
+    variables: Any = None,
+    *,
     to: str,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     dynamic: Dynamic | None = None,
-    *,
     device: str | None = None,
     layout: str = "source",
     verify: bool = False,
@@ -459,7 +460,8 @@ def transpile(
     """A live module of one framework as a live, trainable module of another.
 
     Args:
-        module: a ``torch.nn.Module``, a module of ``ivyhub.engine.nn``, or a graph, which has its inputs already.
+        source: a ``torch.nn.Module``, a module of ``ivyhub.engine.nn``, or a graph, which has its inputs already.
+        variables: of the module, where its framework keeps them apart.
         to: the target, as `pull` takes it.
         args: example inputs; shapes, dtypes and plain values count, not the numbers in arrays.
         kwargs: example inputs by name.
@@ -482,8 +484,9 @@ def transpile(
     target = Target.parse(to)
     check_layout(layout)
     conversion.check_installed(target)
+    source = source if variables is None else (source, variables)
     return memory.transpile(
-        module, target, args, kwargs or {}, dynamic or {}, device=device, layout=layout, verify=verify
+        source, target, args, kwargs or {}, dynamic or {}, device=device, layout=layout, verify=verify
     )
 
 

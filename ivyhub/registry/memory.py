@@ -6,7 +6,7 @@ import importlib
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ import numpy as np
 
 from ivyhub.engine import trace as tracing
 from ivyhub.engine.backends import framework_of
-from ivyhub.engine.graph import Graph, Value, tree_leaves
+from ivyhub.engine.graph import Graph
 from ivyhub.engine.passes import simplify
 from ivyhub.engine.spec import Spec, spec_of
-from ivyhub.engine.stateful.module import Module
-from ivyhub.errors import CaptureError, CheckpointError, TensorMismatchError, UnknownNameError, UsageError
+from ivyhub.errors import CheckpointError, TensorMismatchError, UnknownNameError, UsageError
 from ivyhub.registry import conversion, versions
-from ivyhub.registry.adapters import emit, modules
-from ivyhub.registry.adapters.running import Original
+from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters.source import KINDS, Live, capture_source, kind_of
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.adapters.writing.export import Export
 from ivyhub.registry.export import (
@@ -57,20 +56,20 @@ from ivyhub.registry.weights.dtypes import numpy_dtype
 
 Dynamic = Mapping[str, Mapping[int, str]]
 
-#: The modules that graphs were traced from and their arrays, for as long as the graph is alive.
-_TRACED: weakref.WeakKeyDictionary[Graph, tuple[Any, dict[str, Any]]] = weakref.WeakKeyDictionary()
+#: What graphs were traced from, for as long as the graph is alive.
+_TRACED: weakref.WeakKeyDictionary[Graph, Live] = weakref.WeakKeyDictionary()
 
 
 def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Graph:
     """See `ivyhub.trace`."""
-    if _is_torch(function) or isinstance(function, Module):
-        found = _capture(function, args, kwargs, dynamic)
+    if kind_of(function, args, kwargs) is not None:
+        found = capture_source(function, args, kwargs, dynamic)
         graph = simplify(found.graph)
-        _TRACED[graph] = function, found.tensors
+        _TRACED[graph] = found.live
         return graph
     if not callable(function):
         raise UsageError(
-            "expected a torch.nn.Module, a module of ivyhub.engine.nn or a function of ivyhub.engine.ops, received "
+            f"expected {', '.join(kind.name for kind in KINDS)} or a function of ivyhub.engine, received "
             f"{type(function).__name__}"
         )
     if dynamic:
@@ -81,7 +80,7 @@ def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic
 
 
 def transpile(
-    module: Any,
+    source: Any,
     target: Target,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
@@ -92,13 +91,12 @@ def transpile(
     verify: bool,
 ) -> Any:
     """See `ivyhub.transpile`."""
-    if isinstance(module, Graph):
+    if isinstance(source, Graph):
         if args or kwargs or dynamic:
             raise UsageError("a graph has its inputs already; expected no example inputs beside it")
-        model, module, arrays = _of_graph(module)
-        verify = verify and module is not None
+        model, found = _of_graph(source)
     else:
-        model, arrays = _captured(module, args, kwargs, dynamic)
+        model, found = _captured(source, args, kwargs, dynamic)
     graph, last = in_layout(model.graph, target, layout)
     export = emit(graph, target)
     native = conversion.native_device(target, device)
@@ -106,10 +104,10 @@ def transpile(
     with tempfile.TemporaryDirectory(prefix="ivyhub-") as name:
         folder = Path(name) / export.entry.lower()
         folder.mkdir()
-        _write(folder, model, export, arrays)
-        if verify:
-            found = _certified(module, model, export, folder, channels_last=last, device=native)
-            record = msgspec.structs.replace(record, certificate=found)
+        _write(folder, model, export, {} if found is None else found.tensors)
+        if verify and found is not None:
+            proof = _certified(found, model, export, folder, channels_last=last, device=native)
+            record = msgspec.structs.replace(record, certificate=proof)
         package = import_package(folder)
         vars(package)["__ivyhub__"] = record
         return call_load(package, device=native)
@@ -136,93 +134,45 @@ def keep(
     if known is None and dtype is not None:
         raise UsageError("only an export is cast when it is pushed", hint="cast the module, or pull it with a dtype")
     if isinstance(model, Graph):
-        found, module, arrays = _of_graph(model)
-        return _keep_arrays(store, found, arrays, name=name, module=module if verify else None)
+        return _keep_arrays(store, *_of_graph(model), name=name, verify=verify)
     if known is not None:
         record = known[0]
         adapter = importlib.import_module(f"ivyhub.registry.adapters.{Target.parse(record.target).framework}.run")
         arrays = adapter.tensors(model)
         return _keep_export(store, record, _checkpoint(arrays), name=name, dtype=dtype)
-    found, arrays = _captured(model, args, kwargs, dynamic)
-    return _keep_arrays(store, found, arrays, name=name, module=model if verify else None)
+    return _keep_arrays(store, *_captured(model, args, kwargs, dynamic), name=name, verify=verify)
 
 
 # -- capture ----------------------------------------------------------------------------------------------------------
 
 
-def _is_torch(module: Any) -> bool:
-    return any(
-        f"{kind.__module__}.{kind.__qualname__}" == "torch.nn.modules.module.Module" for kind in type(module).__mro__
-    )
+def _captured(source: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> tuple[Model, Live]:
+    """A live source as a model, with its arrays.
+
+    Raises `UsageError` where some of them have no numbers yet.
+    """
+    found = capture_source(source, args, kwargs, dynamic)
+    missing = [path for path, parameter in found.graph.parameters() if parameter.alias is None]
+    missing = [path for path in missing if path not in found.tensors]
+    if missing:
+        raise UsageError(f"{type(source).__name__} has no numbers yet for {', '.join(missing[:20])}", hint="call init")
+    recipe = Recipe(input_specs(found.graph, found.examples), {}, _identity(found.graph), tuple(found.notes))
+    return model_of(found.graph, recipe), found.live
 
 
-def _capture(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic) -> Any:
-    if isinstance(module, Module):
-        return modules.capture(module, args, kwargs, dynamic)
-    if not _is_torch(module):
-        raise UsageError(
-            f"expected a torch.nn.Module or a module of ivyhub.engine.nn, received {type(module).__name__}",
-            hint="models of other frameworks come from a checkpoint: ivyhub.pull",
-        )
-    from ivyhub.registry.adapters.torch import capture
-
-    found = capture.capture(module, args, kwargs, dynamic)
-    for name, axes in dynamic.items():
-        for _, value in tree_leaves(found.graph.inputs.get(name)):
-            for axis, size in axes.items():
-                if isinstance(value, Value) and isinstance(value.shape[axis], int):
-                    raise CaptureError(
-                        f"axis {axis} of {name!r} was named {size!r}, but the module only takes "
-                        f"{value.shape[axis]} there",
-                        hint="leave it out of dynamic; an export for another size needs another capture",
-                    )
-    return found
-
-
-def _captured(
-    module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Dynamic
-) -> tuple[Model, dict[str, Any]]:
-    """A live module as a model, and its arrays by the paths of the graph's parameters."""
-    found = _capture(module, args, kwargs, dynamic)
-    graph = found.graph
-    if isinstance(module, Module):
-        missing = [
-            path for path, parameter in graph.parameters() if parameter.alias is None and path not in found.tensors
-        ]
-        if missing:
-            raise UsageError(
-                f"{type(module).__name__} has no numbers yet for {', '.join(missing[:20])}", hint="call init"
-            )
-    examples = found.examples if isinstance(module, Module) else _examples(module, args, kwargs)
-    recipe = Recipe(input_specs(graph, examples), {}, _identity(graph), tuple(found.notes))
-    return model_of(graph, recipe), found.tensors
-
-
-def _examples(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The example arrays by path, for the range of their integers."""
-    from ivyhub.registry.adapters.torch.arguments import bind
-    from ivyhub.registry.adapters.torch.trees import to_numpy
-
-    return {
-        path: to_numpy(leaf)
-        for path, leaf in tree_leaves(bind(module, args, kwargs))
-        if framework_of(leaf) == "torch" and not leaf.is_meta
-    }
-
-
-def _of_graph(graph: Graph) -> tuple[Model, Any, dict[str, Any]]:
-    """A graph as a model, the module that it was traced from, if that lives, and its arrays.
+def _of_graph(graph: Graph) -> tuple[Model, Live | None]:
+    """A graph as a model, and what it was traced from, if that lives.
 
     Raises `UsageError` where it has parameters, and nothing to take them from.
     """
     recipe = Recipe(input_specs(graph, {}), {}, _identity(graph))
-    module, arrays = _TRACED.get(graph, (None, None))
-    if arrays is None and recipe.weights:
+    found = _TRACED.get(graph)
+    if found is None and recipe.weights:
         raise UsageError(
             f"the graph has {len(recipe.weights)} parameters and no weights",
             hint="use the module, or the graph that ivyhub.trace returned for it in this process",
         )
-    return Model(graph, recipe), module, arrays or {}
+    return Model(graph, recipe), found
 
 
 def _identity(graph: Graph) -> tuple[Entry, ...]:
@@ -248,45 +198,41 @@ def _write(folder: Path, model: Model, export: Export, arrays: Mapping[str, Any]
 
 
 def _certified(
-    module: Any, model: Model, export: Export, folder: Path, *, channels_last: tuple[str, ...] = (), device: Any
+    source: Live, model: Model, export: Export, folder: Path, *, channels_last: tuple[str, ...] = (), device: Any
 ) -> dict[str, Any]:
-    """The certificate of an export against the live module. Raises `VerificationError` where they do not agree."""
-    original = _original(module, model)
+    """The certificate of an export against the live source. Raises `VerificationError` where they do not agree."""
     found = conversion.measure(
-        model, export, original, folder, channels_last=channels_last, device=device, progress=SILENT
+        model,
+        export,
+        lambda: source.original(lambda arrays: arrange(model.graph, arrays)),
+        folder,
+        channels_last=channels_last,
+        device=device,
+        progress=SILENT,
     )
-    conversion.refuse_missed(type(module).__name__, export.target, found)
-    return {**found, "reference": f"the module {type(module).__name__} in memory"}
-
-
-def _original(module: Any, model: Model) -> Callable[[], Original]:
-    """Opens a copy of a live module: a certificate trains what it compares."""
-    import copy
-
-    from ivyhub.registry.adapters.torch.run import TorchRunner
-
-    if isinstance(module, Module):
-        return lambda: modules.ModuleRunner(module, lambda arrays: arrange(model.graph, arrays))
-    return lambda: TorchRunner(copy.deepcopy(module), arrange=lambda arrays: arrange(model.graph, arrays))
+    name = model.graph.modules[""].cls
+    conversion.refuse_missed(name, export.target, found)
+    return {**found, "reference": f"{name} in memory"}
 
 
 # -- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def _keep_arrays(store: Store, model: Model, arrays: Mapping[str, Any], *, name: str, module: Any = None) -> Digest:
+def _keep_arrays(store: Store, model: Model, source: Live | None, *, name: str, verify: bool) -> Digest:
     """Keep a model that is not in the registry, its arrays under the names of its graph.
 
-    Where the module is given that it was captured from, its PyTorch export is compared with that first: it is what
-    the exports of the version are compared with when the module is gone.
+    Where what it was captured from lives, its PyTorch export is compared with that first: it is what the exports of
+    the version are compared with when the source is gone.
     """
+    arrays = {} if source is None else source.tensors
     wanted = WeightMap(model.recipe.weights)
     text = model.graph.to_json().encode()
     proof = None
-    if module is not None:
+    if verify and source is not None:
         export = emit(model.graph, Target.parse("torch"))
         with store.scratch() as folder:
             _write(folder, model, export, arrays)
-            proof = _certified(module, model, export, folder, device=None)
+            proof = _certified(source, model, export, folder, device=None)
     tensors = wanted.apply(_checkpoint(arrays))
     origin = Origin("memory", name, None, digest_bytes(text))
     return versions.put_tensors(store, model, tensors, origin=origin, proof=proof)

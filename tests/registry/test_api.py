@@ -214,7 +214,7 @@ def test_a_module_in_memory(target: str, mixed: Any) -> None:
     module, x, rows = mixed
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     dynamic = {"x": {0: "batch"}, "rows": {0: "batch"}}
-    native = ivyhub.transpile(module, target, args=(x, rows), dynamic=dynamic, verify=True)
+    native = ivyhub.transpile(module, to=target, args=(x, rows), dynamic=dynamic, verify=True)
     assert module.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     module.eval()
@@ -291,10 +291,10 @@ def test_a_pushed_name_wins_over_nothing_else(bert_folder: Path, mixed: Any, pul
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        (lambda: ivyhub.transpile(object(), "jax"), UsageError),
+        (lambda: ivyhub.transpile(object(), to="jax"), UsageError),
         (lambda: ivyhub.trace(3), UsageError),
-        (lambda: ivyhub.transpile(nn.Linear(2, 2), "jax", args=(torch.ones(1), 2, 3)), CaptureError),
-        (lambda: ivyhub.transpile(nn.Tanh(), "jax", args=(torch.ones(1, 2),), device="tpu:9"), UnknownDeviceError),
+        (lambda: ivyhub.transpile(nn.Linear(2, 2), to="jax", args=(torch.ones(1), 2, 3)), CaptureError),
+        (lambda: ivyhub.transpile(nn.Tanh(), to="jax", args=(torch.ones(1, 2),), device="tpu:9"), UnknownDeviceError),
         (lambda: ivyhub.push(ivyhub.trace(nn.Linear(2, 2), torch.ones(1, 2)).copy(), "x"), UsageError),
         (lambda: ivyhub.show("nothing"), UnknownNameError),
         (lambda: ivyhub.verify("nothing"), UnknownNameError),
@@ -339,4 +339,4 @@ def test_a_graph_of_a_module_has_its_arrays_while_the_module_lives(rng: np.rando
     with pytest.raises(UsageError, match="2 parameters and no weights"):
         ivyhub.Graph.from_json(graph.to_json()).to("torch")
     with pytest.raises(UsageError, match="a graph has its inputs already"):
-        ivyhub.transpile(graph, "torch", args=(torch.from_numpy(x),))
+        ivyhub.transpile(graph, to="torch", args=(torch.from_numpy(x),))

@@ -60,7 +60,7 @@ def test_a_convolution_model_takes_the_native_layout(
 
 def test_a_live_module_takes_the_native_layout() -> None:
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())
-    native = ivyhub.transpile(module, "jax", (torch.randn(2, 3, 8, 8),), layout="native", verify=True)
+    native = ivyhub.transpile(module, to="jax", args=(torch.randn(2, 3, 8, 8),), layout="native", verify=True)
     images = torch.randn(2, 3, 8, 8)
     expected = module(images).detach().numpy()
     received = np.asarray(native(images.permute(0, 2, 3, 1).numpy()))
@@ -69,4 +69,4 @@ def test_a_live_module_takes_the_native_layout() -> None:
 
 def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(UsageError, match="expected a layout"):
-        ivyhub.transpile(torch.nn.Linear(2, 2), "jax", (torch.randn(1, 2),), layout="channels")
+        ivyhub.transpile(torch.nn.Linear(2, 2), to="jax", args=(torch.randn(1, 2),), layout="channels")

@@ -413,7 +413,7 @@ class Module:
         """
         import ivyhub  # the public face finds what writes native source; the engine does not know the registry
 
-        return ivyhub.transpile(self, target, args, kwargs)
+        return ivyhub.transpile(self, to=target, args=args, kwargs=kwargs)
 
     def summary(self, *specs: Any, **named: Any) -> str:
         """The tree as a table: classes, results (where specs of the inputs are given), parameters and bytes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,29 +12,13 @@ import numpy as np
 from ...engine import nn, ops
 from ...engine.backends import framework_of, is_floating
 from ...engine.dims import Dim
-from ...engine.graph import Graph, tree_leaves, tree_map
+from ...engine.graph import tree_leaves, tree_map
 from ...engine.spec import Spec, spec_of
 from ...engine.stateful.dropout import Drawing
 from ...engine.trees import is_array
 from ...errors import CaptureError
 from .running import Arrays, labelled, leaves
-
-
-@dataclass(frozen=True)
-class Capture:
-    """A module as it was captured.
-
-    Attributes:
-        graph: with the names of the module.
-        tensors: its arrays by the paths of the graph's parameters.
-        examples: the arrays among the inputs by path.
-        notes: what a reader of an export should know.
-    """
-
-    graph: Graph
-    tensors: dict[str, Any]
-    examples: dict[str, np.ndarray]
-    notes: tuple[str, ...] = ()
+from .source import Capture
 
 
 def capture(
@@ -71,7 +54,8 @@ def capture(
     graph = module.trace(*bound.args, **bound.kwargs)
     slots = module.slots()
     tensors = {path: slots[graph.owner(path)].value for path, _ in graph.parameters()}
-    return Capture(graph, {path: array for path, array in tensors.items() if array is not None}, examples)
+    arrays = {path: array for path, array in tensors.items() if array is not None}
+    return Capture(graph, arrays, lambda arrange: ModuleRunner(module, arrange), examples)
 
 
 def _named(leaf: Any, axes: Mapping[int, str]) -> Any:

@@ -55,7 +55,7 @@ def assert_same(
     Returns the native model.
     """
     kwargs = dict(kwargs or {})
-    native = ivyhub.transpile(module, to, args, kwargs, dynamic)
+    native = ivyhub.transpile(module, to=to, args=args, kwargs=kwargs, dynamic=dynamic)
     record = record_of_object(native)
     assert record is not None
     home = WeightMap(record[0].weights).inverse()

@@ -52,7 +52,7 @@ def draw(model: Any, framework: str, seed: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_masks_differ_between_layers_and_calls(target: str, rng: np.random.Generator) -> None:
-    model = ivyhub.transpile(Masks(), target, (torch.ones(SIZE),))
+    model = ivyhub.transpile(Masks(), to=target, args=(torch.ones(SIZE),))
     seeds = rng.choice(2**31, size=2, replace=False)
     masks = [mask for seed in seeds for mask in draw(model, target, int(seed))]
     assert len(masks) == 6
@@ -76,7 +76,7 @@ class Channels(nn.Module):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_whole_channels_are_dropped(target: str, rng: np.random.Generator) -> None:
-    model = ivyhub.transpile(Channels(), target, (torch.ones(SIZE),))
+    model = ivyhub.transpile(Channels(), to=target, args=(torch.ones(SIZE),))
     (mask,) = draw(model, target, int(rng.integers(2**31)))
     channels = mask.reshape(-1, 4)
     assert set(np.unique(channels)) == {0.0, 2.0}

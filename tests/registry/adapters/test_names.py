@@ -176,7 +176,7 @@ def test_a_module_of_numbers_and_odd_names_is_the_same_everywhere(
 ) -> None:
     if name == "counts" and target in ("tensorflow", "numpy"):
         with pytest.raises(NoLoweringError):  # they keep nothing that a call changes
-            ivyhub.transpile(Counts(), target, (torch.randn(2, 4),))
+            ivyhub.transpile(Counts(), to=target, args=(torch.randn(2, 4),))
         return
     torch.manual_seed(int(rng.integers(2**31)))
     module = MODULES[name]()
@@ -190,6 +190,6 @@ def test_a_sequential_reads_as_a_list() -> None:
     source = ivyhub.trace(module, torch.randn(2, 4)).emit("torch").source
     assert "class Sequential(nn.ModuleList):" in source
     assert "for block in self:" in source
-    assert [path for path, _ in tree_leaves(ivyhub.transpile(module, "numpy", (torch.randn(2, 4),)).params)] == [
-        *module.state_dict()
-    ]
+    assert [
+        path for path, _ in tree_leaves(ivyhub.transpile(module, to="numpy", args=(torch.randn(2, 4),)).params)
+    ] == [*module.state_dict()]

@@ -9,21 +9,24 @@ capture. Sizes are made dynamic with ``Dim.AUTO`` and named afterwards, so one t
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import inspect
 import operator
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ....engine.backends import FRAMEWORKS, dtype_name, load
 from ....engine.dims import Dim, Size
-from ....engine.graph import Call, Graph, ModuleInfo, Parameter, Scope, Value
+from ....engine.graph import Call, ModuleInfo, Parameter, Scope, Value, tree_leaves
 from ....engine.lines import assigned_name, keep_last_hint, short_path
 from ....engine.spec import Spec
 from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
+from ..running import Original
+from ..source import Arrange, Capture
 from .arguments import bind, flattened, named_arguments, unbind
 from .attention import STANDS_FOR, whole_attention
 from .functional import Storage, is_projection, mutated_buffers
@@ -36,15 +39,6 @@ from .training import Watch
 from .trees import pytree_of_torch, to_numpy, unflatten
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
-
-
-@dataclass
-class Capture:
-    """What a capture gives: the graph, and the arrays of the live module by their owners' full paths."""
-
-    graph: Graph
-    tensors: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
 
 
 def capture(
@@ -78,6 +72,12 @@ def capture(
         return _Reader(module, arguments, dynamic or {}).read()
     finally:
         attributes.restore()
+
+
+def _original(module: Any, arrange: Arrange) -> Original:
+    from .run import TorchRunner  # which loads Hugging Face folders, and so captures
+
+    return TorchRunner(copy.deepcopy(module), arrange=arrange)
 
 
 class _Reader:
@@ -145,7 +145,12 @@ class _Reader:
             "class": graph.modules[""].cls,
             "module": type(self.module).__module__,
         }
-        return Capture(graph, self._tensors(), self.notes)
+        examples = {
+            path: to_numpy(leaf)
+            for path, leaf in tree_leaves(self.arguments)
+            if isinstance(leaf, self.torch.Tensor) and not leaf.is_meta
+        }
+        return Capture(graph, self._tensors(), functools.partial(_original, self.module), examples, self.notes)
 
     def _export(self, names: Sequence[str], examples: Mapping[str, Any]) -> Any:
         torch = self.torch

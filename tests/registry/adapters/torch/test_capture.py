@@ -63,7 +63,7 @@ def test_modules_without_data(rng):
 
 def test_frozen_parameters_stay_frozen():
     made = MODULES["Frozen"]()
-    native = ivyhub.transpile(made.module, "torch", made.args, dynamic=made.dynamic)
+    native = ivyhub.transpile(made.module, to="torch", args=made.args, dynamic=made.dynamic)
     gradients = {name: p.requires_grad for name, p in native.named_parameters()}
     assert [name for name, learns in gradients.items() if learns] == ["second.weight"]
 
@@ -270,7 +270,7 @@ def test_baked_values_and_fixed_sizes_are_reported():
 def test_targets_that_cannot_keep_changed_buffers_say_so(target):
     made = MODULES["ChangedBuffers"]()
     with pytest.raises(NoLoweringError, match=r"last.*first\.count|first\.count.*last") as caught:
-        ivyhub.transpile(made.module, target, made.args, dynamic=made.dynamic)
+        ivyhub.transpile(made.module, to=target, args=made.args, dynamic=made.dynamic)
     assert ("update of last", "", "") in caught.value.missing
 
 
@@ -309,5 +309,5 @@ def test_an_axis_that_the_module_fixes_cannot_be_dynamic():
         def forward(self, x):
             return x + torch.arange(4.0)
 
-    with pytest.raises(CaptureError, match="axis 1 of 'x' was named 'width', but the module only takes 4 there"):
+    with pytest.raises(CaptureError, match="axis 1 of 'x' was named 'width', but the model only takes 4 there"):
         ivyhub.transpile(Fixed(), to="torch", args=(torch.randn(2, 4),), dynamic={"x": {0: "batch", 1: "width"}})
