@@ -1,17 +1,19 @@
 """Dropout and its kin. Each holds a key as a buffer, which every call in training splits.
 
-In a graph `Dropout` is a leaf layer, whole in training and evaluation; the others are traced as in evaluation, where
-they are the identity.
+In a graph `Dropout` is a leaf layer, and the layers that drop whole channels or examples, or at the limit of selu, are
+made of the operation `dropout`: all of them draw in training and are the identity in evaluation. Those that draw normal
+numbers are traced as in evaluation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...errors import EngineError
+from ...errors import EngineError, GraphError
 from .. import ops, random
 from ..dims import Size
 from ..op import Array
+from ..recording import RECORDER
 from ..spec import spec_of
 from . import layers
 from .leaves import Leaf
@@ -36,6 +38,43 @@ class Drawing(Module):
     def kept(self, x: Array, rate: float, shape: Sequence[Size] | None = None) -> Array:
         """Which elements stay: true with probability 1 - rate, of x's shape or one that broadcasts to it."""
         return random.bernoulli(self.next_key(), 1 - rate, tuple(spec_of(x).shape if shape is None else shape))
+
+
+def dropped(x: Array, rate: float, shape: Sequence[Size]) -> Array:
+    """A traced array with a mask of that shape over it, which training draws: 0 at the rate, else x / (1 - rate).
+
+    Raises `GraphError` in a branch or loop, whose graph has no training.
+    """
+    return ops.multiply(x, _noise(x, rate, shape))
+
+
+def alpha_dropped(x: Array, rate: float, shape: Sequence[Size]) -> Array:
+    """The same as `AlphaDropout` has it."""
+    noise = _noise(x, rate, shape)
+    dropped = _at_limit(x, ops.greater(noise, 0), rate)
+    return ops.where(ops.equal(noise, 1), x, dropped)  # 1 is what evaluation gives; training gives 0 or more than 1
+
+
+def _noise(x: Array, rate: float, shape: Sequence[Size]) -> Array:
+    recorder = RECORDER.get()
+    if recorder is not None and recorder.nested:
+        raise GraphError(
+            "a layer that drops behaves differently in training, so it cannot stand in a branch or loop",
+            hint="call it before or after",
+        )
+    ones = ops.created(ops.full, x, shape=tuple(shape), fill_value=1, dtype=spec_of(x).dtype)
+    return ops.dropout(ones, rate=rate)
+
+
+def _at_limit(x: Array, kept: Array, rate: float) -> Array:
+    """x with the limit of selu where it is not kept, moved to its old mean and variance."""
+    low = -1.7580993408473766  # -scale · alpha
+    a = ((1 - rate) * (1 + rate * low**2)) ** -0.5
+    return ops.where(kept, x, low) * a - a * low * rate
+
+
+def _is_traced(x: Array) -> bool:
+    return getattr(x, "__traced__", False) is True
 
 
 def _own_key(key: Array, shape: tuple[int, ...], dtype: str) -> Array:
@@ -70,6 +109,14 @@ class _WithRate(Drawing):
         self.rate = _checked(rate)
         self.keep_key()
 
+    def masked(self, x: Array, shape: Sequence[Size]) -> Array:
+        """x with a mask of that shape over it in training."""
+        if self.rate and _is_traced(x):
+            return dropped(x, self.rate, shape)
+        if not self.training or not self.rate:
+            return x
+        return ops.where(self.kept(x, self.rate, shape), x / (1 - self.rate), 0)
+
 
 class FeatureDropout(_WithRate):
     """Dropout of whole channels: x is (batch, channels, ...) or, with ``channel_axis=-1``, (batch, ..., channels).
@@ -82,23 +129,20 @@ class FeatureDropout(_WithRate):
         self.channel_axis = channel_axis
 
     def forward(self, x: Array) -> Array:
-        if not self.training or not self.rate:
-            return x
-        mask = self.kept(x, self.rate, _of_channels(x, self.channel_axis))
-        return ops.where(mask, x / (1 - self.rate), 0)
+        return self.masked(x, _of_channels(x, self.channel_axis))
 
 
 class AlphaDropout(_WithRate):
     """Dropout that keeps mean and variance of what `selu` gives. Source: Klambauer et al. 2017, arXiv:1706.02515."""
 
     def forward(self, x: Array) -> Array:
-        return self.lowered(x, spec_of(x).shape) if self.training and self.rate else x
+        return self.lowered(x, spec_of(x).shape)
 
     def lowered(self, x: Array, shape: Sequence[Size]) -> Array:
-        """x with what a mask of that shape takes out at the limit of selu, moved to its old mean and variance."""
-        low = -1.7580993408473766  # the limit of selu: -scale · alpha
-        a = ((1 - self.rate) * (1 + self.rate * low**2)) ** -0.5
-        return ops.where(self.kept(x, self.rate, shape), x, low) * a - a * low * self.rate
+        """x with what a mask of that shape takes out at the limit of selu, in training."""
+        if self.rate and _is_traced(x):
+            return alpha_dropped(x, self.rate, shape)
+        return _at_limit(x, self.kept(x, self.rate, shape), self.rate) if self.training and self.rate else x
 
 
 class FeatureAlphaDropout(AlphaDropout):
@@ -109,7 +153,7 @@ class FeatureAlphaDropout(AlphaDropout):
         self.channel_axis = channel_axis
 
     def forward(self, x: Array) -> Array:
-        return self.lowered(x, _of_channels(x, self.channel_axis)) if self.training and self.rate else x
+        return self.lowered(x, _of_channels(x, self.channel_axis))
 
 
 def _of_channels(x: Array, channel_axis: int) -> list[Size]:
@@ -152,11 +196,8 @@ class DropPath(_WithRate):
     """Dropout of whole examples: the first axis. Source: Huang et al. 2016, arXiv:1603.09382 (stochastic depth)."""
 
     def forward(self, x: Array) -> Array:
-        if not self.training or not self.rate:
-            return x
         spec = spec_of(x)
-        mask = self.kept(x, self.rate, (spec.shape[0], *(1,) * (spec.ndim - 1)))
-        return ops.where(mask, x / (1 - self.rate), 0)
+        return self.masked(x, (spec.shape[0], *(1,) * (spec.ndim - 1)))
 
 
 __all__ = [

@@ -80,8 +80,8 @@ class Tracing:
 def trace(module: Module, *specs: Any, **named: Any) -> Graph:
     """A module as a graph; see `Module.trace`.
 
-    What differs in training is kept in leaf layers (dropout, batch normalisation), which are whole in the graph; other
-    modules are traced as they run in evaluation.
+    What differs in training is kept in leaf layers (dropout, batch normalisation), which are whole in the graph, and in
+    the operation ``dropout``; other modules are traced as they run in evaluation.
     """
     tracing = Tracing(module)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .....engine import ops
 from .....engine.dims import Dim, Size
+from .....engine.stateful.dropout import alpha_dropped, dropped
 from .....errors import ShapeError
 from .common import RULES, Array, dtype_of, shape_of, spread
 from .shape import pad, repeat_interleave, unsqueeze, view
@@ -21,11 +22,22 @@ def dropout(x: Array, p: float, train: bool = True) -> Array:
 @RULES("aten.feature_dropout.default")
 def feature_dropout(x: Array, p: float, train: bool = True) -> Array:
     """Whole channels are dropped: one number of a mask for each."""
-    if not train or not p:
-        return x
+    return dropped(x, float(p), _of_channels(x)) if train and p else x
+
+
+@RULES("aten.alpha_dropout.default")
+def alpha_dropout(x: Array, p: float, train: bool = True) -> Array:
+    return alpha_dropped(x, float(p), shape_of(x)) if train and p else x
+
+
+@RULES("aten.feature_alpha_dropout.default")
+def feature_alpha_dropout(x: Array, p: float, train: bool = True) -> Array:
+    return alpha_dropped(x, float(p), _of_channels(x)) if train and p else x
+
+
+def _of_channels(x: Array) -> tuple[Size, ...]:
     batch, channels, *rest = shape_of(x)
-    kept = ops.full(shape=(batch, channels, *(1,) * len(rest)), fill_value=1, dtype=dtype_of(x))
-    return x * ops.dropout(kept, rate=float(p))
+    return (batch, channels, *(1,) * len(rest))
 
 
 @RULES("aten.embedding.default")
