@@ -113,3 +113,22 @@ def test_complex_powers_of_zero(framework: str) -> None:
     x = xp.asarray([0j, 0j, 0j, 2j, complex("inf"), complex("nan")])
     found = np.asarray(x ** xp.asarray([0j, 2 + 0j, 1 + 1j, 0j, 0j, 0j]))
     np.testing.assert_array_equal(found, [1, 0, 0, 1, 1, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_factors_of_the_largest_and_the_smallest_matrices(dtype: str, framework: str, rng: np.random.Generator) -> None:
+    """Squares of lengths overflow or vanish in a kernel that does not scale (https://netlib.org/lapack, dlarfg)."""
+    if framework == "jax" and dtype in ("float64", "complex128"):
+        dtype = {"float64": "float32", "complex128": "complex64"}[dtype]  # those of its x64 mode
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    limits = np.finfo(dtype)
+    near = rng.uniform(-0.2, 0.2, (3, 4, 3)) + 2 * np.eye(4, 3)  # far from a singular one
+    near = (near * (0.5 + 0.5j) if "complex" in dtype else near).astype(dtype)
+    powers = np.array([float(limits.tiny) * 2**50, 1, float(limits.max) / 2**10], limits.dtype).reshape(3, 1, 1)
+    powers = 2 ** np.floor(np.log2(powers))  # parts of 2**-24 of the smallest are no subnormal numbers yet
+    for mode, inner in (("reduced", 3), ("complete", 4)):
+        q, r = (np.asarray(each) for each in xp.linalg.qr(xp.asarray(near * powers), mode=mode))
+        tolerance = 1e3 * float(limits.eps)  # sums of a dozen products of numbers near 1
+        identity = np.broadcast_to(np.eye(inner), (3, inner, inner))
+        np.testing.assert_allclose(q.conj().mT @ q, identity, atol=tolerance)
+        np.testing.assert_allclose(q @ (r / powers), near, atol=tolerance)

@@ -79,7 +79,7 @@ def qr(x: Array, /, *, mode: str = "reduced") -> tuple[Array, Array]:  # pyright
 _lower(qr, "{x}, mode={mode:'reduced'}", tensorflow=None)
 qr.lower(
     "tensorflow",
-    "tuple(tf.linalg.qr({x}, full_matrices={complete:False}))",
+    "support.qr({x}, full_matrices={complete:False})",
     derive=lambda n: {"complete": n.mode == "complete"},
 )
 

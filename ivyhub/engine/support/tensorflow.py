@@ -223,6 +223,16 @@ def svd(x: tf.Tensor, full_matrices: bool = True) -> tuple[tf.Tensor, tf.Tensor,
     return u, s, tf.linalg.adjoint(v)
 
 
+def qr(x: tf.Tensor, full_matrices: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+    """Q and R; a power of two brings each matrix near 1, since the kernel's squares overflow, or vanish."""
+    sizes = tf.stop_gradient(tf.maximum(tf.abs(tf.math.real(x)), tf.abs(tf.math.imag(x))))
+    limit = float(sizes.dtype.max) / 4
+    largest = tf.clip_by_value(tf.reduce_max(sizes, axis=(-2, -1), keepdims=True), 1 / limit, limit)
+    scale = 2.0 ** tf.floor(tf.math.log(largest) / math.log(2))
+    q, r = tf.linalg.qr(x * tf.cast(1 / scale, x.dtype), full_matrices=full_matrices)
+    return q, r * tf.cast(scale, x.dtype)
+
+
 def eigh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Eigenvalues, which are real, and eigenvectors of Hermitian matrices."""
     values, vectors = tf.linalg.eigh(_hermitian(x))
