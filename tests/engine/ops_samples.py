@@ -16,6 +16,7 @@ from tests.engine import (
     recurrent_samples,
     scatter_samples,
     signal_samples,
+    special_samples,
     standard_samples,
 )
 from tests.engine.draw import BATCH, FULL, Draw, Sample
@@ -354,6 +355,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **signal_samples.SAMPLES,
     **recurrent_samples.SAMPLES,
     **random_samples.SAMPLES,
+    **special_samples.SAMPLES,
 }
 
 _BINARY = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "pow": "power"}
@@ -475,5 +477,6 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **signal_samples.ORACLES,
     **recurrent_samples.ORACLES,
     **random_samples.ORACLES,
+    **special_samples.ORACLES,
 }
 """What a primitive is compared with, in float64; other operations are compared with their decomposition."""

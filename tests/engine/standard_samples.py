@@ -105,6 +105,16 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "rfftn": signals,
     "irfftn": halved_spectra,
     **dict.fromkeys(("fftshift", "ifftshift"), lambda d: [((d.f(BATCH, 4, 3),), a) for a in ({}, {"axes": (1, 2)})]),
+    "kron": lambda d: [
+        ((d.f(BATCH, 3), d.f(2, 4)), {}),
+        ((d.f(BATCH), d.f(2, 3)), {}),
+        ((d.i(BATCH, 3), d.i(2, dtype="int64")), {}),
+    ],
+    "lstsq": lambda d: [
+        ((tall(d, 4, 3), d.f(4, BATCH)), {}),
+        ((tall(d, 3, 4), d.f(3)), {}),
+        ((tall(d, BATCH, 4, 3), d.f(4, 2)), {"rtol": 0.01}),
+    ],
     "outer": lambda d: [((d.f(BATCH), d.f(3)), {})],
     "vecdot": lambda d: [
         ((d.f(BATCH, 3), d.f(3)), {}),
@@ -161,6 +171,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "diagonal": lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
     **{name: _matrices(name) for name in ("cholesky", "qr", "svd", "svdvals", "eigh", "eigvalsh", "eig", "eigvals")},
     **{name: _matrices(name) for name in ("inv", "det", "slogdet", "matrix_power", "pinv")},
+    "kron": np.kron,
     "solve": lambda x1, x2: np.linalg.solve(x1, x2[:, None])[..., 0] if x2.ndim == 1 else np.linalg.solve(x1, x2),
     "searchsorted": np.searchsorted,
 }

@@ -83,7 +83,6 @@ TENSORLY = {
     "int32": "xp.numpy.int32",
     "int64": "xp.numpy.int64",
     "is_tensor": "Array",
-    "lstsq": "pinv",
     "nan": "xp.numpy.nan",
     "ndim": "Array.ndim",
     "norm": "vector_norm",
@@ -98,16 +97,17 @@ TENSORLY = {
 
 TENSORLY_SAME = _words(
     """
-    abs acos acosh all any arange argmax argmin argsort asin asinh atan atanh clip conj cos cosh count_nonzero eigh
-    einsum exp eye finfo flip log log2 logsumexp matmul max maximum mean min minimum moveaxis ones prod qr reshape
-    sign sin sinh solve sort sqrt stack sum svd tan tanh tensordot trace where zeros zeros_like
+    abs acos acosh all any arange argmax argmin argsort asin asinh atan atanh clip conj cos cosh count_nonzero
+    digamma eigh einsum exp eye finfo flip kron log log2 logsumexp lstsq matmul max maximum mean min minimum
+    moveaxis ones prod qr reshape sign sin sinh solve sort sqrt stack sum svd tan tanh tensordot trace where zeros
+    zeros_like
     """
 )
 """Those that have the same."""
 
 TENSORLY_MISSING = _words(
     """
-    diag digamma index kr kron partial_svd
+    diag index kr partial_svd
     """
 )
 """Those that have no counterpart; the backend of `interop.tensorly` builds some of other functions."""
@@ -256,20 +256,20 @@ IVY_SAME = _words(
     atanh batch_norm binary_cross_entropy bitwise_and bitwise_invert bitwise_left_shift bitwise_or
     bitwise_right_shift bitwise_xor blackman_window broadcast_arrays broadcast_shapes broadcast_to can_cast ceil
     celu cholesky clip complex concat cond conj conv copysign cos cosh count_nonzero cross cross_entropy
-    default_device default_dtype det diagonal diff divide dropout eig eigh eigvals eigvalsh einsum elu embedding
-    empty empty_like equal erf erfinv exp exp2 expand_dims expm1 eye fft finfo flip floor floor_divide fold
-    from_dlpack full full_like gelu grad greater greater_equal group_norm hamming_window hann_window hardshrink
+    default_device default_dtype det diagonal diff digamma divide dropout eig eigh eigvals eigvalsh einsum elu
+    embedding empty empty_like equal erf erfinv exp exp2 expand_dims expm1 eye fft finfo flip floor floor_divide
+    fold from_dlpack full full_like gelu grad greater greater_equal group_norm hamming_window hann_window hardshrink
     hardswish hardtanh hinge_embedding_loss huber_loss hypot ifft ifftn iinfo imag instance_norm interpolate inv
-    isfinite isin isinf isnan jvp kaiser_window kl_div l1_loss layer_norm leaky_relu less less_equal linear linspace
-    local_response_norm log log10 log1p log2 log_softmax logaddexp logical_and logical_not logical_or logical_xor
-    lstm map matmul matrix_norm matrix_power matrix_transpose max maximum mean meshgrid min minimum mish moveaxis
-    multiply negative nextafter nonzero not_equal one_hot ones ones_like outer pad permute_dims pinv
-    poisson_nll_loss positive pow prelu prod qr random_uniform real reciprocal relu relu6 remainder repeat reshape
-    result_type rfft rfftn rnn roll round searchsorted selu sigmoid sign signbit silu sin sinh slogdet
-    smooth_l1_loss soft_margin_loss softmax softplus softshrink softsign solve sort split sqrt square squeeze stack
-    std stft stop_gradient subtract sum svd svdvals take take_along_axis tan tanh tanhshrink tensordot threshold
-    tile to_device trace tril triu trunc unfold unique_all unique_counts unique_inverse unique_values unstack
-    value_and_grad var vecdot vector_norm vjp vmap where while_loop zeros zeros_like
+    isfinite isin isinf isnan jvp kaiser_window kl_div kron l1_loss layer_norm leaky_relu less less_equal lgamma
+    linear linspace local_response_norm log log10 log1p log2 log_softmax logaddexp logical_and logical_not
+    logical_or logical_xor lstm map matmul matrix_norm matrix_power matrix_transpose max maximum mean meshgrid min
+    minimum mish moveaxis multiply negative nextafter nonzero not_equal one_hot ones ones_like outer pad
+    permute_dims pinv poisson_nll_loss positive pow prelu prod qr random_uniform real reciprocal relu relu6
+    remainder repeat reshape result_type rfft rfftn rnn roll round searchsorted selu sigmoid sign signbit silu sin
+    sinh slogdet smooth_l1_loss soft_margin_loss softmax softplus softshrink softsign solve sort split sqrt square
+    squeeze stack std stft stop_gradient subtract sum svd svdvals take take_along_axis tan tanh tanhshrink tensordot
+    threshold tile to_device trace tril triu trunc unfold unique_all unique_counts unique_inverse unique_values
+    unstack value_and_grad var vecdot vector_norm vjp vmap where while_loop zeros zeros_like
     """
 )
 """Ivy's functions that have the same name; signatures are the standard's where it has the function."""
@@ -280,8 +280,8 @@ IVY_MISSING = _words(
     as_strided assert_supports_inplace batched_outer binarizer bincount cache_fn check_float check_scalar choose
     clear_cached_mem_on_dev clip_matrix_norm closest_valid_dtype cmp_is cmp_isnot container_types copy_nest corrcoef
     cov cummax cummin dct default default_complex_dtype default_int_dtype default_uint_dtype deg2rad dev_util diag
-    diagflat digamma dtype_bits duplicate_array_index_chains eigh_tridiagonal einops_rearrange einops_reduce
-    einops_repeat erfc exists fill_diagonal float_power fmax fmin fmod fomaml_step fourier_encode frexp frombuffer
+    diagflat dtype_bits duplicate_array_index_chains eigh_tridiagonal einops_rearrange einops_reduce einops_repeat
+    erfc exists fill_diagonal float_power fmax fmin fmod fomaml_step fourier_encode frexp frombuffer
     function_supported_devices function_supported_devices_and_dtypes function_supported_dtypes
     function_unsupported_devices function_unsupported_devices_and_dtypes function_unsupported_dtypes gcd
     general_inner_product generate_einsum_equation get_all_arrays_in_memory get_all_ivy_arrays_on_dev
@@ -290,10 +290,10 @@ IVY_MISSING = _words(
     inner inplace_arrays_supported inplace_variables_supported insert_into_nest_at_index insert_into_nest_at_indices
     interp invalid_dtype is_array is_hashable_dtype is_ivy_container is_ivy_nested_array is_ivy_sparse_array
     is_native_array is_native_dtype is_native_sparse_array isclose isreal isscalar itemsize jac
-    kaiser_bessel_derived_window khatri_rao kron kronecker lars_update lcm ldexp lerp lexsort lgamma load logaddexp2
-    logit logspace lu_factor lu_solve make_svd_non_negative maml_step map_nest_at_index map_nest_at_indices
-    match_kwargs matricize matrix_exp median mel_weight_matrix mode_dot modf multi_dot multi_index_nest
-    multi_mode_dot multiprocessing nan_to_num nanmean nanmedian nanmin nanprod nansum native_sparse_array
+    kaiser_bessel_derived_window khatri_rao kronecker lars_update lcm ldexp lerp lexsort load logaddexp2 logit
+    logspace lu_factor lu_solve make_svd_non_negative maml_step map_nest_at_index map_nest_at_indices match_kwargs
+    matricize matrix_exp median mel_weight_matrix mode_dot modf multi_dot multi_index_nest multi_mode_dot
+    multiprocessing nan_to_num nanmean nanmedian nanmin nanprod nansum native_sparse_array
     native_sparse_array_to_indices_values_and_shape ndenumerate ndindex nested_any nested_argwhere nested_multi_map
     nms num_arrays_in_memory num_cpu_cores num_gpus num_ivy_arrays_on_dev optional_get_element pad_sequence
     partial_fold partial_tensor_to_vec partial_tucker partial_unfold partial_vec_to_tensor percent_used_mem_on_dev

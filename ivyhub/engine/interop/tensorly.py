@@ -191,6 +191,9 @@ class _Arrays:
     def logsumexp(self, tensor: Array, axis: Any = 0) -> Array:
         return Array(ops.logsumexp(tensor.native, axis=axis))
 
+    def digamma(self, x: Any) -> Array:
+        return Array(ops.digamma(self._array(x).native))
+
     # -- linear algebra ----------------------------------------------------------------------------------------------
 
     def dot(self, a: Any, b: Any) -> Array:
@@ -208,11 +211,7 @@ class _Arrays:
         return Array(ops.einsum([each.native for each in operands], equation=_explicit(subscripts)))
 
     def kron(self, a: Array, b: Array) -> Array:
-        ndim = max(a.ndim, b.ndim)
-        a, b = (self.xp.reshape(x, (1,) * (ndim - x.ndim) + x.shape) for x in (a, b))
-        pairs = [self.xp.expand_dims(a, axis=tuple(range(1, 2 * ndim, 2)))]
-        pairs.append(self.xp.expand_dims(b, axis=tuple(range(0, 2 * ndim, 2))))
-        return self.xp.reshape(pairs[0] * pairs[1], tuple(m * n for m, n in zip(a.shape, b.shape, strict=True)))
+        return Array(ops.kron(a.native, b.native))
 
     def trace(self, tensor: Array) -> Array:
         return self.xp.linalg.trace(tensor)
@@ -221,7 +220,7 @@ class _Arrays:
         return self.xp.linalg.solve(a, b)
 
     def lstsq(self, a: Array, b: Array, rcond: Any = None) -> tuple[Array, Array]:
-        x = self.xp.matmul(self.xp.linalg.pinv(a, rtol=rcond), b)
+        x = Array(ops.lstsq(a.native, b.native, rtol=rcond))
         rows, columns = a.shape
         whole = rows > columns and int(self.xp.linalg.matrix_rank(a, rtol=rcond)) == columns
         error = self.xp.matmul(a, x) - b

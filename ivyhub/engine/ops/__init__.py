@@ -37,6 +37,7 @@ from .resizing import *
 from .scatter import *
 from .shape import *
 from .signal import *
+from .special import *
 from .trigonometry import *
 
 __all__ = list(OPS)  # pyright: ignore[reportUnsupportedDunderAll] the table of operations is the list

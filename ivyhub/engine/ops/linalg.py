@@ -127,6 +127,24 @@ outer.lower("torch", "torch.outer({x1}, {x2})")
 
 
 @op(promotes=("x1", "x2"))
+def kron(x1: Array, x2: Array, /) -> Array:
+    """The Kronecker product: a block of x2 for each element of x1, times it; missing axes are put in front.
+
+    Source: ``numpy.kron``.
+    """
+    first, second = spec_of(x1).shape, spec_of(x2).shape
+    ndim = max(len(first), len(second))
+    first, second = ((1,) * (ndim - len(shape)) + tuple(shape) for shape in (first, second))
+    outer = [size for m in first for size in (m, 1)]
+    inner = [size for n in second for size in (1, n)]
+    product = reshape(x1, shape=tuple(outer)) * reshape(x2, shape=tuple(inner))
+    return reshape(product, shape=tuple(m * n for m, n in zip(first, second, strict=True)))
+
+
+kron.lower("numpy", "np.kron({x1}, {x2})").lower("jax", "jnp.kron({x1}, {x2})").lower("torch", "torch.kron({x1}, {x2})")
+
+
+@op(promotes=("x1", "x2"))
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Σ conj(x1) · x2 over an axis, counted from the end; the others broadcast."""
     dtype = spec_of(x1).dtype

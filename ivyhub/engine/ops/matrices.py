@@ -222,6 +222,24 @@ def pinv(x: Array, /, *, rtol: float | None = None) -> Array:
     return matmul(scaled, adjoint(u))
 
 
+@op(promotes=("x1", "x2"))
+def lstsq(x1: Array, x2: Array, /, *, rtol: float | None = None) -> Array:
+    """The shortest y among those that bring x1 y closest to x2, a vector or the columns of matrices.
+
+    Singular values of x1 up to ``rtol`` times the largest count as zero, as for `pinv`. Source: ``numpy.linalg.lstsq``,
+    of whose results this is the first.
+    """
+    return matmul(pinv(x1, rtol=rtol), x2)
+
+
+def _plain(n: Any) -> bool:
+    return n.rtol is None and n.x1.ndim == 2 and n.x2.ndim < 3
+
+
+lstsq.lower("numpy", "np.linalg.lstsq({x1}, {x2})[0]", when=_plain)
+lstsq.lower("jax", "jnp.linalg.lstsq({x1}, {x2})[0]", when=_plain)
+
+
 def rank_tolerance(x: Spec) -> float:
     """The relative size below which a singular value counts as zero: the larger side times the spacing of 1."""
     rows, columns = x.shape[-2:]
