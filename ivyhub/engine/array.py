@@ -27,6 +27,7 @@ class Array(Methods):
     Arithmetic, comparison and indexing follow the standard on every framework; the native array is always at hand.
     ``x[key] = value`` and ``x += y`` change the wrapper on every framework: where arrays are immutable, it takes a new
     one. Functions of the standard are methods, too, under the names that EagerPy gives them (`methods.Methods`).
+    Functions of NumPy take an `Array` for what ``x.numpy()`` is, and give arrays of NumPy.
 
     Attributes:
         native: the array of NumPy, PyTorch, JAX or TensorFlow.
@@ -42,7 +43,6 @@ class Array(Methods):
     """
 
     __slots__ = ("native",)
-    __array_ufunc__ = None  # NumPy's operators leave the work to ours
     __hash__ = None  # pyright: ignore[reportAssignmentType] equality is elementwise
     native: Any
 
@@ -136,6 +136,20 @@ class Array(Methods):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return native.module(self.framework).to_numpy(self.native, dtype, copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, /, *inputs: Any, **kwargs: Any) -> Any:
+        names = _OF_UFUNC.get(ufunc)
+        if names and method == "__call__" and not kwargs:  # array + x, of NumPy's array and ours: the work is ours
+            first, second = inputs
+            if isinstance(first, Array):
+                return getattr(first, names[0])(second)
+            return getattr(second, names[1])(first)
+        return getattr(ufunc, method)(*_hosted(inputs), **_hosted(kwargs))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any, /) -> Any:
+        if not all(issubclass(each, Array | np.ndarray) for each in types):
+            return NotImplemented
+        return function(*_hosted(args), **_hosted(kwargs))
 
     # -- indexing ----------------------------------------------------------------------------------------------------
 
@@ -237,6 +251,20 @@ def _operand(other: Any, x: Any) -> Any:
     return NotImplemented if framework_of(other) is None else other
 
 
+def _hosted(value: Any) -> Any:
+    """Arguments of a function of NumPy with arrays of NumPy for ours. Raises `DTypeError` where a gradient is lost."""
+    if isinstance(value, Array):
+        if getattr(value.native, "requires_grad", False):
+            raise DTypeError(
+                "functions of NumPy expected an array without a gradient, received one that PyTorch follows",
+                hint="take the function of x.__array_namespace__(), or x.numpy() where no gradient is needed",
+            )
+        return value.numpy()
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(map(_hosted, value))
+    return {key: _hosted(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
 def _unary(function: Callable[[Any], Any]) -> Any:
     def method(self: Array, /) -> Array:
         return wrap(function(self.native))
@@ -313,6 +341,32 @@ _BINARY = {
     "truediv": elementwise.divide,
     "xor": elementwise.bitwise_xor,
 }
+
+_UFUNCS = {
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "mul": "multiply",
+    "pow": "power",
+    "sub": "subtract",
+    "truediv": "divide",
+    "lshift": "left_shift",
+    "rshift": "right_shift",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "eq": "equal",
+    "ge": "greater_equal",
+    "gt": "greater",
+    "le": "less_equal",
+    "lt": "less",
+    "ne": "not_equal",
+}
+_SWAPPED = {"eq": "eq", "ne": "ne", "lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
+_OF_UFUNC = {
+    getattr(np, _UFUNCS.get(name, name)): (f"__{name}__", f"__{_SWAPPED.get(name, 'r' + name)}__")
+    for name in (*_COMPARISONS, *_BINARY)
+}
+"""The operators behind ufuncs of NumPy: the one of an `Array` on the left, and of one on the right."""
 
 
 def _install() -> None:
