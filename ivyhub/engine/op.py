@@ -62,9 +62,11 @@ CONTEXT = frozenset({"dropout", "training", "device"})  # placeholders that the 
 OPS: dict[str, Op] = {}
 """Every operation by name."""
 
-
 INFER: list[Callable[[Op, Sequence[Any], Mapping[str, Any]], Any]] = []
 """How the result of an operation without a rule is inferred; the tracer, which stands above, enters itself."""
+
+UNSIZED: list[Callable[[Op, Sequence[Any], Mapping[str, Any]], Any]] = []
+"""What computes a call that failed over sizes that TensorFlow does not know, or gives None; `unsized` enters itself."""
 
 
 @dataclass(frozen=True)
@@ -210,10 +212,10 @@ class Op:
         try:
             return kernel(*args)
         except Exception as error:
-            wide = self._widened(args, attributes)
-            if wide is None:
-                raise self._explained(error, args, attributes) from error
-            return wide
+            for way in (Op._widened, *UNSIZED):
+                if (result := way(self, args, attributes)) is not None:
+                    return result
+            raise self._explained(error, args, attributes) from error
 
     def _found(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
         """The kernel of a call, compiled where its signature is new."""

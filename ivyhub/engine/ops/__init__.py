@@ -11,6 +11,7 @@ has the function. An array of any framework may be given, or a traced one.
 from __future__ import annotations
 
 from .. import trace as _trace  # pyright: ignore[reportUnusedImport] operations without a rule are inferred by tracing
+from .. import unsized as _unsized  # pyright: ignore[reportUnusedImport] and run over sizes that are not known
 from ..op import OPS
 from .activation import *
 from .attention import *

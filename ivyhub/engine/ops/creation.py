@@ -52,6 +52,14 @@ full.lower(
     "-tf.zeros({shape}, dtype={dtype})",  # its cache of scalars takes -0.0 for 0.0
     when=lambda n: repr(n.fill_value) == "-0.0",
 )
+full.lower(  # a size may be a tensor
+    "tensorflow",
+    "tf.cast({fill_value}, {dtype})",
+    when=lambda n: isinstance(n.fill_value, Dim) and n.shape == (),
+)
+full.lower(
+    "tensorflow", "tf.fill({shape}, tf.cast({fill_value}, {dtype}))", when=lambda n: isinstance(n.fill_value, Dim)
+)
 full.lower("tensorflow", "tf.fill({shape}, tf.constant({fill_value}, dtype={dtype}))")
 full.lower("numpy", "np.full({shape}, {fill_value}, dtype={dtype})")
 

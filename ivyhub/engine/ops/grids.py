@@ -12,7 +12,7 @@ from ..dims import Size, product
 from ..op import Array, op
 from ..spec import Spec, spec_of
 from .creation import arange, created, scalar
-from .elementwise import abs, astype, clip, floor, minimum, round, where
+from .elementwise import abs, astype, clip, equal, floor, minimum, round, where
 from .indexing import getitem, index
 from .linalg import matmul
 from .resizing import cubic
@@ -124,7 +124,7 @@ def _inside(at: Array, length: Any, padding_mode: str, align_corners: bool) -> A
             return at * 0
         turns = floor(distance / span)
         extra = distance - turns * span
-        at = where(turns % 2 == 0, extra + low, span - extra + low)
+        at = where(equal(turns % 2, 0), extra + low, span - extra + low)
     return _clipped(at, length)
 
 

@@ -11,7 +11,7 @@ from ..dims import Size
 from ..op import Array, op
 from ..spec import Spec, broadcast_shapes, broadcast_specs, normalize_axis, spec_of
 from .creation import arange, created, full
-from .elementwise import astype, divide, equal, maximum, multiply, where
+from .elementwise import astype, divide, equal, maximum, multiply, not_equal, where
 from .indexing import add_along_axis, at_add, getitem, line_grid, put_spec, searchsorted, take
 from .nn import stop_gradient
 from .reduction import max, mean, prod, sum
@@ -265,7 +265,7 @@ def embedding_bag(
     if padding_idx is None:
         member = equal(indices, indices)
     else:
-        member = indices != (padding_idx % size if isinstance(size, int) else padding_idx)
+        member = not_equal(indices, padding_idx % size if isinstance(size, int) else padding_idx)
     kept = getitem(member, key=(*lead, None))
     dtype = spec_of(weight).dtype
     count = combined("sum", astype(kept, dtype=dtype))
