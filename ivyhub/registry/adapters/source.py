@@ -87,7 +87,18 @@ class Kind:
 
 KINDS: tuple[Kind, ...] = (
     Kind("a torch.nn.Module", ".torch.capture", ("torch.nn.modules.module.Module",)),
+    Kind("an onnx.ModelProto or the path of an .onnx file", ".onnx.capture", ("onnx.onnx_ml_pb2.ModelProto",), None, (".onnx",)),
     Kind("a module of ivyhub.engine.nn", ".modules", ("ivyhub.engine.stateful.module.Module",)),
+    Kind("a function of JAX", ".jax.capture", arrays="jax"),
+    Kind(
+        "a function or module of TensorFlow",
+        ".tensorflow.capture",
+        (
+            "tensorflow.python.module.module.Module",
+            "tensorflow.python.eager.polymorphic_function.polymorphic_function.Function",
+        ),
+        arrays="tensorflow",
+    ),
 )
 
 
@@ -111,7 +122,8 @@ def kind_of(source: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | N
     found = next((kind for kind in KINDS if names.intersection(kind.classes)), None)
     if found is not None or not callable(head):
         return found
-    frameworks = {framework_of(leaf) for _, leaf in tree_leaves((tuple(args), dict(kwargs or {})))}
+    inputs = (tuple(args), dict(kwargs or {}), source[1] if head is not source else None)
+    frameworks = {framework_of(leaf) for _, leaf in tree_leaves(inputs)}
     return next((kind for kind in KINDS if kind.arrays in frameworks - {None}), None)
 
 

@@ -1,0 +1,376 @@
+"""Jaxprs -> nodes: one primitive after the other, by the rules of `rules`.
+
+Calls of other programs are written out where they stand. What is computed from numbers that the program itself holds
+is computed while reading, with JAX: it is how shapes, positions and bounds come to be plain numbers again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....engine import control_flow, ops
+from ....engine.graph import ROOT, Scope, Value
+from ....engine.lines import assigned_name, short_path
+from ....engine.recording import RECORDER
+from ....engine.spec import spec_of
+from ....errors import CaptureError, EngineError
+from .rules import NUMBERS, RULES
+from .rules.indexing import KNOWN
+from .sizes import is_key, sizes_of, spec_of_aval
+
+#: Where a call of a module begins and ends is told by `jax.named_scope`, which is part of each equation.
+SCOPE = re.compile(r"ivyhub@(\d+)")
+
+_CALLS = {
+    "pjit": "jaxpr",
+    "jit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "remat": "jaxpr",
+    "remat2": "jaxpr",
+    "checkpoint": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+}
+
+#: Parameters that say where or how exactly a device computes: nothing else than None is known.
+_NEUTRAL = ("sharding", "out_sharding", "accuracy", "tiled_layout")
+
+_LARGEST = 4096  # numbers that are known while reading; larger ones are computed by the graph
+
+
+@dataclass(eq=False)
+class Known:
+    """An array that is known while reading, and how the graph would make it."""
+
+    array: np.ndarray
+    make: Callable[[], Any]
+    plain: bool = False  # one number, which adopts the dtype of the array beside it
+    counting: bool = False  # positions: a graph says them better as a range
+
+    def value(self) -> Any:
+        return self.make()
+
+
+@dataclass
+class Reader:
+    """Reads jaxprs into whatever builder records.
+
+    Attributes:
+        whole: the functions that are kept whole, by the name of the call that stands for them (see `whole`).
+        calls: how many calls of modules there are, at least the root's.
+        missing: operations without a rule: name, module, line.
+        notes: what a reader of an export should know.
+        module: the path of the module of a call.
+    """
+
+    whole: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    missing: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    notes: list[str] = field(default_factory=list[str])
+    module: Callable[[int], str] = lambda call: ""
+    places: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    _frames: dict[int, tuple[Any, tuple[str, int]]] = field(default_factory=dict[int, tuple[Any, tuple[str, int]]])
+
+    def read(self, closed: Any, arguments: Sequence[Any], scope: Scope = ROOT) -> list[Any]:
+        """The results of a closed jaxpr for values, or what is known."""
+        jaxpr = closed.jaxpr
+        env: dict[Any, Any] = dict(zip(jaxpr.constvars, map(self._constant, closed.consts), strict=True))
+        env.update(zip(jaxpr.invars, arguments, strict=True))
+
+        def found(atom: Any) -> Any:
+            return self._literal(atom) if hasattr(atom, "val") else env[atom]
+
+        for eqn in jaxpr.eqns:
+            here = self._scope(eqn, scope)
+            RECORDER.get().scope = replace(here, call=0) if RECORDER.get().nested else here
+            results = self._equation(eqn, [found(atom) for atom in eqn.invars], here)
+            for var, result in zip(eqn.outvars, results, strict=True):
+                env[var] = result
+                if type(var).__name__ != "DropVar":
+                    self.places[var] = result
+        RECORDER.get().scope = replace(scope, call=0) if RECORDER.get().nested else scope
+        return [found(atom) for atom in jaxpr.outvars]
+
+    def lifted(self, found: Any) -> Any:
+        """A result as a value of the graph."""
+        return found.value() if isinstance(found, Known) else found
+
+    # -- one equation --------------------------------------------------------------------------------------------
+
+    def _equation(self, eqn: Any, arguments: list[Any], scope: Scope) -> Sequence[Any]:
+        name, params = eqn.primitive.name, dict(eqn.params)
+        if name in _CALLS:
+            return self._call(eqn, params, arguments, scope)
+        if name in ("cond", "while", "scan", "custom_linear_solve"):
+            return getattr(self, f"_{name}")(params, arguments, scope)
+        if name == "ivyhub_leaf":
+            return (RECORDER.get().call(params["path"], [self.lifted(arguments[0])]),)
+        for word in _NEUTRAL:
+            if params.pop(word, None) is not None:
+                raise self._refused(eqn, f"{name} has a {word}", "compute without one")
+        known = self._computed(eqn, name, params, arguments)
+        if known is not None:
+            return known
+        if name not in RULES:
+            self.missing.append((name, self.module(scope.call), _line(scope)))
+            return [RECORDER.get().value(spec_of_aval(var.aval)) for var in eqn.outvars]
+        return self._ruled(eqn, name, params, arguments)
+
+    def _ruled(self, eqn: Any, name: str, params: dict[str, Any], arguments: Sequence[Any]) -> Sequence[Any]:
+        beside = any(not isinstance(argument, Known) for argument in arguments)
+        values: list[Any] = []
+        for argument in arguments:
+            if isinstance(argument, Known) and argument.plain and beside and name in NUMBERS:
+                values.append(argument.array.item())
+            elif isinstance(argument, Known) and name in KNOWN and argument is not arguments[0]:
+                values.append(argument.array)
+            else:
+                values.append(self.lifted(argument))
+        try:
+            found = self._applied(eqn, name, values, params)
+        except (EngineError, CaptureError) as error:
+            raise self._placed(eqn, error) from error
+        except TypeError as error:
+            if "keyword argument" not in str(error):
+                raise
+            raise self._refused(eqn, f"{name} has parameters that are not known: {error}", "") from error
+        results = list(found) if isinstance(found, tuple | list) else [found]
+        for var, result in zip(eqn.outvars, results, strict=True):
+            expected = spec_of_aval(var.aval)
+            if spec_of(result) != expected:
+                raise CaptureError(
+                    f"the rule for {name} gave {spec_of(result)} where JAX gives {expected}",
+                    hint="this is a defect of the rule; please report it",
+                )
+        return results
+
+    def _applied(self, eqn: Any, name: str, values: list[Any], params: dict[str, Any]) -> Any:
+        """What a rule gives; one that moves random keys moves both numbers of each."""
+        keys = [is_key(var.aval.dtype) for var in eqn.invars]
+        if name.startswith("random_") or not any(keys):
+            return RULES[name](*values, **params)
+
+        def lane(number: int) -> Any:
+            last = (None, None, None)
+            part = [
+                ops.getitem(value, key=(*(last,) * (len(value.shape) - 1), number)) if key else value
+                for key, value in zip(keys, values, strict=True)
+            ]
+            return RULES[name](*part, **params)
+
+        first, second = lane(0), lane(1)
+        if isinstance(first, tuple):
+            return tuple(ops.stack(pair, axis=-1) for pair in zip(first, second, strict=True))
+        return ops.stack([first, second], axis=-1)
+
+    def _computed(self, eqn: Any, name: str, params: dict[str, Any], arguments: Sequence[Any]) -> Any:
+        """The results of a primitive of known arrays, computed by JAX; None where one is not known."""
+        if not all(isinstance(argument, Known) for argument in arguments) or eqn.effects:
+            return None
+        avals = [var.aval for var in (*eqn.invars, *eqn.outvars)]
+        if any(is_key(aval.dtype) or not all(isinstance(size, int) for size in aval.shape) for aval in avals):
+            return None
+        if any(np.prod(aval.shape, dtype=np.int64) > _LARGEST for aval in avals):
+            return None
+        if any(hasattr(size, "scope") for each in params.values() if isinstance(each, tuple) for size in each):
+            return None
+        if name in ("random_bits", "rng_bit_generator", "dim_as_value", "rng_uniform"):
+            return None
+        import jax
+
+        with jax.ensure_compile_time_eval():
+            found = eqn.primitive.bind(*(argument.array for argument in arguments), **eqn.params)
+        results = list(found) if eqn.primitive.multiple_results else [found]
+        counting = name == "iota" or any(argument.counting for argument in arguments)
+        made: list[Any] = []
+
+        def make(index: int) -> Any:
+            if not made:
+                made.extend(self._ruled(eqn, name, params, arguments))
+            return made[index]
+
+        out: list[Any] = []
+        for index, result in enumerate(results):
+            array = np.asarray(result)
+            plain = array.ndim == 0
+            known = self._constant(array)
+            if counting and name in RULES and array.size > 1:
+                known = Known(array, lambda index=index: make(index), plain=plain, counting=True)
+            out.append(known)
+        return out
+
+    # -- programs ------------------------------------------------------------------------------------------------
+
+    def _call(self, eqn: Any, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
+        name, closed = eqn.primitive.name, params[_CALLS[eqn.primitive.name]]
+        closed = _closed(closed)
+        kept = self.whole.get(str(params.get("name")))
+        if kept is not None and kept.text == str(closed):
+            found = kept.read([self.lifted(argument) for argument in arguments])
+            if found is not None:
+                results = list(found) if isinstance(found, tuple) else [found]
+                for var, result in zip(eqn.outvars, results, strict=True):
+                    if spec_of(result) != spec_of_aval(var.aval):
+                        raise CaptureError(f"{kept.name} gave {spec_of(result)} where JAX gives {var.aval}")
+                return results
+        if name.startswith("custom_"):
+            debug = getattr(closed.jaxpr, "debug_info", None)
+            source = str(getattr(debug, "func_src_info", "") or "")
+            if source and not _is_library(source.rpartition(" at ")[2]):
+                self.notes.append(
+                    f"{source.partition(' at ')[0]} has a gradient of its own, which is not carried over: "
+                    "an export differentiates its formula"
+                )
+        return self.read(closed, arguments, scope)
+
+    def _cond(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
+        index, *operands = arguments
+        branches = params["branches"]
+        if isinstance(index, Known):
+            number = min(max(int(index.array), 0), len(branches) - 1)
+            return self.read(branches[number], operands, scope)
+        operands = [self.lifted(operand) for operand in operands]
+
+        def branch(closed: Any) -> Callable[..., Any]:
+            return lambda *values: tuple(self._nested(closed, values, scope))
+
+        if len(branches) == 2:
+            which = _truth(index)
+            return control_flow.cond(which, branch(branches[1]), branch(branches[0]), *operands)
+        return control_flow.switch(index, [branch(closed) for closed in branches], *operands)
+
+    def _while(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
+        first, second = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+        test_consts, body_consts, init = arguments[:first], arguments[first:second], arguments[second:]
+        return control_flow.while_loop(
+            lambda carry: self._nested(params["cond_jaxpr"], [*test_consts, *carry], scope)[0],
+            lambda carry: tuple(self._nested(params["body_jaxpr"], [*body_consts, *carry], scope)),
+            tuple(self.lifted(each) for each in init),
+        )
+
+    def _scan(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
+        first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
+        consts, init = arguments[:first], tuple(self.lifted(each) for each in arguments[first:second])
+        xs = tuple(self.lifted(each) for each in arguments[second:])
+
+        def body(carry: Any, x: Any) -> Any:
+            found = self._nested(params["jaxpr"], [*consts, *carry, *x], scope)
+            return tuple(found[: len(init)]), tuple(found[len(init) :])
+
+        (length,) = sizes_of((params["length"],))
+        last, stacked = control_flow.scan(body, init, xs, length=length, reverse=params["reverse"])  # type: ignore[arg-type]
+        return [*last, *stacked]
+
+    def _custom_linear_solve(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
+        """The solution as the program itself finds it."""
+        counts = params["const_lengths"]
+        start = counts.matvec + counts.vecmat
+        rest = start + counts.solve + counts.transpose_solve
+        consts = arguments[start : start + counts.solve]
+        return self.read(params["jaxprs"].solve, [*consts, *arguments[rest:]], scope)
+
+    def _nested(self, closed: Any, values: Sequence[Any], scope: Scope) -> list[Any]:
+        return [self.lifted(found) for found in self.read(_closed(closed), list(values), scope)]
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _constant(self, array: Any) -> Any:
+        if isinstance(array, Value):
+            return array
+        if is_key(array.dtype):
+            import jax
+
+            array = jax.random.key_data(array)
+        numbers = np.asarray(array)
+
+        def make() -> Any:
+            if numbers.ndim == 0 and numbers.dtype.kind in "biufc":
+                return ops.full(shape=(), fill_value=numbers.item(), dtype=spec_of(numbers).dtype)
+            if numbers.size and numbers.dtype.kind in "biuf" and (numbers == numbers.flat[0]).all():
+                return ops.full(shape=numbers.shape, fill_value=numbers.flat[0].item(), dtype=spec_of(numbers).dtype)
+            return RECORDER.get().constant(numbers)
+
+        return Known(numbers, make, plain=numbers.ndim == 0)
+
+    def _literal(self, literal: Any) -> Any:
+        return self._constant(np.asarray(literal.val, dtype=literal.aval.dtype))
+
+    def _scope(self, eqn: Any, around: Scope) -> Scope:
+        info = eqn.source_info
+        file, line = self._frame(info.traceback)
+        plain = str(info.name_stack).partition("(")[0]
+        calls = SCOPE.findall(plain)
+        call = int(calls[-1]) if calls else around.call
+        if not file:
+            return replace(around, call=call)
+        return Scope(call, short_path(file), line, assigned_name(file, line))
+
+    def _frame(self, traceback: Any) -> tuple[str, int]:
+        """The innermost line outside of libraries."""
+        if traceback is None:
+            return "", 0
+        key = id(traceback)
+        if key not in self._frames:
+            place = ("", 0)
+            for frame in traceback.frames:
+                if not _is_library(frame.file_name):
+                    place = (frame.file_name, frame.line_num)
+                    break
+            self._frames[key] = (traceback, place)  # kept: an id is one object's only while that lives
+        return self._frames[key][1]
+
+    def _refused(self, eqn: Any, message: str, hint: str) -> CaptureError:
+        error = CaptureError(message, hint=hint or "write it otherwise")
+        return self._placed(eqn, error)
+
+    def _placed(self, eqn: Any, error: Any) -> Any:
+        if "while reading" not in error.message:
+            scope = RECORDER.get().scope
+            path = self.module(scope.call)
+            error.message += f"\n  while reading {eqn.primitive.name} in {path or '(root)'} at {_line(scope)}"
+            error.args = (error.message,)
+        return error
+
+
+def _closed(jaxpr: Any) -> Any:
+    if hasattr(jaxpr, "consts"):
+        return jaxpr
+    from jax.extend.core import ClosedJaxpr
+
+    return ClosedJaxpr(jaxpr, ())
+
+
+def _truth(index: Any) -> Any:
+    """The truth value that was made a number of a branch."""
+    node = index.node
+    if node is not None and node.op == "astype" and node.args[0].dtype == "bool":
+        return node.args[0]
+    return ops.greater(index, 0)
+
+
+def _line(scope: Scope) -> str:
+    return f"{scope.file}:{scope.line}" if scope.file else ""
+
+
+_OWN = str(Path(__file__).parents[3])
+
+
+def _is_library(file: str) -> bool:
+    """Whether a file belongs to JAX, to Flax, to this package, or to none."""
+    file = file.rpartition(":")[0] if re.search(r":\d+$", file) else file
+    parts = Path(file).parts
+    return (
+        file.startswith(("<", _OWN))
+        or any(name in parts for name in ("jax", "jaxlib", "flax", "optax"))
+        or parts[-1:] in (("contextlib.py",), ("functools.py",))
+    )
+
+
+__all__ = ["SCOPE", "Known", "Reader"]

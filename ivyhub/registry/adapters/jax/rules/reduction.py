@@ -1,0 +1,221 @@
+"""Primitives that reduce, accumulate and rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .....engine import ops
+from .common import (
+    RULES,
+    Array,
+    cast,
+    counted,
+    cut,
+    dtype_name,
+    dtype_of,
+    is_complex,
+    is_floating,
+    refuse,
+    reshaped,
+    shape_of,
+    spread,
+)
+
+
+@RULES("reduce_sum")
+def reduce_sum(x: Array, *, axes: Sequence[int]) -> Array:
+    return cast(ops.sum(x, axis=tuple(axes)), dtype_of(x)) if axes else x
+
+
+@RULES("reduce_prod")
+def reduce_prod(x: Array, *, axes: Sequence[int]) -> Array:
+    dtype = dtype_of(x)
+    for axis in sorted(axes, reverse=True):
+        x = ops.prod(x, axis=axis)
+    return cast(x, dtype)
+
+
+def _extreme(x: Array, axes: Sequence[int], *, largest: bool) -> Array:
+    dtype = dtype_of(x)
+    if is_complex(dtype):
+        raise refuse("the order of complex numbers")
+    if not axes:
+        return x
+    if dtype == "bool":
+        return (ops.any if largest else ops.all)(x, axis=tuple(axes))
+    return (ops.max if largest else ops.min)(x, axis=tuple(axes))
+
+
+@RULES("reduce_max")
+def reduce_max(x: Array, *, axes: Sequence[int]) -> Array:
+    return _extreme(x, axes, largest=True)
+
+
+@RULES("reduce_min")
+def reduce_min(x: Array, *, axes: Sequence[int]) -> Array:
+    return _extreme(x, axes, largest=False)
+
+
+def _bitwise(x: Array, axes: Sequence[int], op: Any) -> Array:
+    """Integers combined bit by bit, halves with halves."""
+    for axis in sorted(axes, reverse=True):
+        while (size := int(shape_of(x)[axis])) > 1:
+            half = size // 2
+            both = op(cut(x, axis, (None, half, None)), cut(x, axis, (half, 2 * half, None)))
+            x = ops.concat([both, cut(x, axis, (2 * half, None, None))], axis=axis) if size % 2 else both
+        x = reshaped(x, [n for i, n in enumerate(shape_of(x)) if i != axis])
+    return x
+
+
+@RULES("reduce_and")
+def reduce_and(x: Array, *, axes: Sequence[int]) -> Array:
+    return ops.all(x, axis=tuple(axes)) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_and)
+
+
+@RULES("reduce_or")
+def reduce_or(x: Array, *, axes: Sequence[int]) -> Array:
+    return ops.any(x, axis=tuple(axes)) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_or)
+
+
+@RULES("reduce_xor")
+def reduce_xor(x: Array, *, axes: Sequence[int]) -> Array:
+    if dtype_of(x) != "bool":
+        return _bitwise(x, axes, ops.bitwise_xor)
+    count = ops.sum(cast(x, "int32"), axis=tuple(axes))
+    return ops.equal(ops.remainder(count, 2), 1)
+
+
+def _place(x: Array, axes: Sequence[int], index_dtype: Any, *, largest: bool) -> Array:
+    (axis,) = axes
+    if dtype_of(x) == "bool":
+        x = cast(x, "int32")
+    if is_floating(dtype_of(x)):  # the first nan wins
+        plain = ops.where(ops.isnan(x), float("inf") if largest else -float("inf"), x)
+        first = (ops.argmax if largest else ops.argmin)(plain, axis=axis)
+        absent = cast(ops.isnan(x), "int32")
+        return cast(
+            ops.where(ops.any(ops.isnan(x), axis=axis), ops.argmax(absent, axis=axis), first), dtype_name(index_dtype)
+        )
+    return cast((ops.argmax if largest else ops.argmin)(x, axis=axis), dtype_name(index_dtype))
+
+
+@RULES("argmax")
+def argmax(x: Array, *, axes: Sequence[int], index_dtype: Any) -> Array:
+    return _place(x, axes, index_dtype, largest=True)
+
+
+@RULES("argmin")
+def argmin(x: Array, *, axes: Sequence[int], index_dtype: Any) -> Array:
+    return _place(x, axes, index_dtype, largest=False)
+
+
+# -- cumulative ------------------------------------------------------------------------------------------------------
+
+
+def _cumulative(x: Array, axis: int, reverse: bool, op: Any) -> Array:
+    dtype = dtype_of(x)
+    x = ops.flip(x, axis=axis) if reverse else x
+    x = cast(op(x, axis=axis), dtype)
+    return ops.flip(x, axis=axis) if reverse else x
+
+
+@RULES("cumsum")
+def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
+    return _cumulative(x, axis, reverse, ops.cumulative_sum)
+
+
+@RULES("cumprod")
+def cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
+    return _cumulative(x, axis, reverse, ops.cumulative_prod)
+
+
+def _doubled(op: Any) -> Any:
+    """Prefixes of an associative operation: each step looks twice as far back."""
+
+    def run(x: Array, *, axis: int) -> Array:
+        size, reach = int(shape_of(x)[axis]), 1
+        while reach < size:
+            moved = op(cut(x, axis, (reach, None, None)), cut(x, axis, (None, size - reach, None)))
+            x = ops.concat([cut(x, axis, (None, reach, None)), moved], axis=axis)
+            reach *= 2
+        return x
+
+    return run
+
+
+@RULES("cummax")
+def cummax(x: Array, *, axis: int, reverse: bool) -> Array:
+    return _cumulative(x, axis, reverse, _doubled(ops.maximum))
+
+
+@RULES("cummin")
+def cummin(x: Array, *, axis: int, reverse: bool) -> Array:
+    return _cumulative(x, axis, reverse, _doubled(ops.minimum))
+
+
+@RULES("cumlogsumexp")
+def cumlogsumexp(x: Array, *, axis: int, reverse: bool) -> Array:
+    return _cumulative(x, axis, reverse, _doubled(ops.logaddexp))
+
+
+# -- rank ------------------------------------------------------------------------------------------------------------
+
+
+def _ordered(x: Array) -> Array:
+    """Numbers whose order is that in which JAX sorts: nan last, False before True."""
+    if is_complex(dtype_of(x)):
+        raise refuse("the order of complex numbers")
+    return cast(x, "int32") if dtype_of(x) == "bool" else x
+
+
+@RULES("sort")
+def sort(*operands: Array, dimension: int, is_stable: bool, num_keys: int) -> tuple[Array, ...]:
+    """Several arrays in the order of the first ones, of one in its own."""
+    if len(operands) == 1 and dtype_of(operands[0]) != "bool":
+        _ordered(operands[0])
+        return (ops.sort(operands[0], axis=dimension),)
+    order: Any = None  # by the last key first: each sort keeps the order of equals
+    for key in reversed(operands[:num_keys]):
+        key = _ordered(key)
+        if is_floating(dtype_of(key)):
+            key = ops.add(key, 0.0)  # -0.0 and 0.0 are one number
+        here = key if order is None else ops.take_along_axis(key, order, axis=dimension)
+        step = ops.argsort(here, axis=dimension)
+        order = step if order is None else ops.take_along_axis(order, step, axis=dimension)
+    if len(operands) == 2 and num_keys == 1 and _is_places(operands[1], dimension):
+        return ops.take_along_axis(operands[0], order, axis=dimension), cast(order, dtype_of(operands[1]))
+    return tuple(ops.take_along_axis(x, order, axis=dimension) for x in operands)
+
+
+def _is_places(x: Array, axis: int) -> bool:
+    """Whether an array is known to hold each element's place along an axis."""
+    node = getattr(x, "node", None)
+    while node is not None and node.op in ("broadcast_to", "reshape"):
+        before = node.args[0]
+        lone = [size for size in shape_of(before) if size != 1]
+        if lone and (len(lone) > 1 or shape_of(node.output)[axis] != lone[0]):
+            return False
+        if node.op == "reshape" and any(s != 1 for i, s in enumerate(shape_of(node.output)) if i != axis):
+            return False
+        node = before.node
+    return node is not None and node.op == "arange" and node.attributes.get("start", 0) == 0
+
+
+@RULES("top_k")
+def top_k(x: Array, *, k: Any, axis: int = -1) -> tuple[Array, Array]:
+    axis %= len(shape_of(x))
+    if not is_floating(dtype_of(x)):
+        order = ops.flip(ops.argsort(ops.flip(_ordered(x), axis=axis), axis=axis), axis=axis)
+        places = cut(ops.subtract(int(shape_of(x)[axis]) - 1, order), axis, (None, k, None))
+    else:
+        places = cut(ops.argsort(ops.negative(x), axis=axis), axis, (None, k, None))
+        places_nan = ops.any(ops.isnan(x))
+        del places_nan
+    return ops.take_along_axis(x, places, axis=axis), cast(places, "int32")
+
+
+def first_places(x: Array, axis: int) -> Array:
+    """0, 1, 2, ... along an axis."""
+    shape = shape_of(x)
+    return spread(reshaped(counted(x, shape[axis]), [n if i == axis else 1 for i, n in enumerate(shape)]), shape)

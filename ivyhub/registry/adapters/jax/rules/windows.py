@@ -1,0 +1,143 @@
+"""Reductions over windows, and by functions that are given as programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .....engine import ops
+from .....engine.spec import FULL
+from .common import RULES, Array, cast, dtype_of, filled, is_floating, refuse, shape_of
+from .reduction import reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_sum, reduce_xor
+from .shape import pad
+
+_COMBINE = {"add": ops.add, "mul": ops.multiply, "max": ops.maximum, "min": ops.minimum}
+
+
+def _neutral(kind: str, dtype: str) -> Any:
+    if kind in ("add", "mul"):
+        return 0 if kind == "add" else 1
+    if is_floating(dtype):
+        return -float("inf") if kind == "max" else float("inf")
+    return int(np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max)
+
+
+def _windowed(
+    kind: str,
+    x: Array,
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    base_dilation: Sequence[int],
+    window_dilation: Sequence[int],
+) -> Array:
+    dtype = dtype_of(x)
+    if dtype == "bool":
+        if kind not in ("max", "min"):
+            raise refuse(f"windows of truth values combined by {kind}")
+        return cast(
+            _windowed(
+                kind, cast(x, "int32"), window_dimensions, window_strides, padding, base_dilation, window_dilation
+            ),
+            "bool",
+        )
+    pooled = _pool(kind, x, window_dimensions, window_strides, padding, base_dilation, window_dilation)
+    if pooled is not None:
+        return pooled
+    config = [(before, after, step - 1) for (before, after), step in zip(padding, base_dilation, strict=True)]
+    if any(each != (0, 0, 0) for each in config):
+        x = pad(x, filled(x, (), _neutral(kind, dtype), dtype), padding_config=config)
+    for axis, (size, stride, apart) in enumerate(zip(window_dimensions, window_strides, window_dilation, strict=True)):
+        length = shape_of(x)[axis]
+        count = (length - (size - 1) * apart - 1) // stride + 1
+        if isinstance(count, int):
+            count = max(count, 0)
+        result: Any = None
+        for offset in range(size):
+            start = offset * apart
+            item = (start, start + (count - 1) * stride + 1 if count != 0 else start, stride)
+            part = ops.getitem(x, key=(*(FULL,) * axis, item)) if (size, stride) != (1, 1) else x
+            result = part if result is None else _COMBINE[kind](result, part)
+        x = result
+    return x
+
+
+def _pool(kind: str, x: Array, window: Any, strides: Any, padding: Any, base: Any, apart: Any) -> Any:
+    """A pooling of images or sequences with one axis of channels, or None."""
+    rank = len(window) - 2
+    if not 1 <= rank <= 3 or kind not in ("max", "add") or any(step != 1 for step in base):
+        return None
+    if not is_floating(dtype_of(x)) or all(size == 1 for size in window):
+        return None
+    if any(before < 0 or after < 0 for before, after in padding):
+        return None
+    still = [i for i in range(len(window)) if window[i] == strides[i] == 1 and tuple(padding[i]) == (0, 0)]
+    if 0 not in still or (len(window) - 1 not in still and 1 not in still):
+        return None
+    last = len(window) - 1 in still
+    part = slice(1, -1) if last else slice(2, None)
+    options: dict[str, Any] = {
+        "kernel": tuple(window[part]),
+        "strides": tuple(strides[part]),
+        "padding": tuple(map(tuple, padding[part])),
+        "channel_axis": -1 if last else 1,
+    }
+    if kind == "max":
+        return ops.max_pool(x, dilation=tuple(apart[part]), **options)
+    if any(step != 1 for step in apart):
+        return None
+    return ops.avg_pool(x, divisor=1, **options)
+
+
+@RULES("reduce_window_max")
+def reduce_window_max(x: Array, **options: Any) -> Array:
+    return _windowed("max", x, **options)
+
+
+@RULES("reduce_window_min")
+def reduce_window_min(x: Array, **options: Any) -> Array:
+    return _windowed("min", x, **options)
+
+
+@RULES("reduce_window_sum")
+def reduce_window_sum(x: Array, **options: Any) -> Array:
+    return _windowed("add", x, **options)
+
+
+def monoid(jaxpr: Any) -> str | None:
+    """The name of the primitive that a program of two arrays consists of, or None."""
+    program = getattr(jaxpr, "jaxpr", jaxpr)
+    if len(program.eqns) != 1 or len(program.invars) != 2 or list(program.eqns[0].invars) != list(program.invars):
+        return None
+    return program.eqns[0].primitive.name if list(program.eqns[0].outvars) == list(program.outvars) else None
+
+
+@RULES("reduce_window")
+def reduce_window(*operands: Array, jaxpr: Any, consts: Any, **options: Any) -> tuple[Array, ...]:
+    kind = monoid(jaxpr)
+    if len(operands) != 2 or kind not in _COMBINE:
+        raise refuse("windows combined by a function of one's own")
+    x, start = operands
+    return (_COMBINE[kind](_windowed(kind, x, **options), start),)
+
+
+_REDUCTIONS: dict[str, Any] = {
+    "add": reduce_sum,
+    "mul": reduce_prod,
+    "max": reduce_max,
+    "min": reduce_min,
+    "and": reduce_and,
+    "or": reduce_or,
+    "xor": reduce_xor,
+}
+
+
+@RULES("reduce")
+def reduce(*operands: Array, jaxpr: Any, dimensions: Sequence[int]) -> tuple[Array, ...]:
+    kind = monoid(jaxpr)
+    if len(operands) != 2 or kind not in _REDUCTIONS:
+        raise refuse("a reduction by a function of one's own")
+    x, start = operands
+    return (RULES[kind](_REDUCTIONS[kind](x, axes=tuple(dimensions)), start),)

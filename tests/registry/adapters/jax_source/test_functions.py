@@ -1,0 +1,151 @@
+"""Functions of JAX in PyTorch, TensorFlow and NumPy: results and gradients are those of the function itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ivyhub
+from ivyhub.errors import CaptureError, UnsupportedOpsError
+from tests.registry.adapters.jax_source.judging import agree_with_jax
+
+
+def _attention(q: Any, k: Any, v: Any) -> Any:
+    scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) / jnp.sqrt(q.shape[-1])
+    mask = jnp.tril(jnp.ones((q.shape[1], k.shape[1]), bool))
+    weights = jax.nn.softmax(jnp.where(mask, scores, -1e9), axis=-1)
+    return jnp.einsum("bhqk,bkhd->bqhd", weights, v)
+
+
+def _recurrent(x: Any, w: Any) -> Any:
+    def step(h: Any, row: Any) -> Any:
+        h = jnp.tanh(row + h @ w)
+        return h, h
+
+    last, every = jax.lax.scan(step, jnp.zeros((x.shape[1], w.shape[0])), x)
+    return {"last": last, "every": (every, jax.lax.cond(last.sum() > 0, lambda: last * 2, lambda: -last))}
+
+
+def _places(x: Any, i: Any) -> Any:
+    rows = x[i]
+    put = x.at[i].add(rows * 2).at[0, 1].set(3.0)
+    along = jnp.take_along_axis(x, jnp.argsort(x, axis=1), axis=1)
+    window = jax.lax.dynamic_slice(x, (i[0], 0), (2, 3))
+    return rows, put, along, window, x[::2, ::-1], jnp.roll(x, 1, axis=0), x[:, i, None]
+
+
+def _layers(x: Any, kernel: Any) -> Any:
+    y = jax.lax.conv_general_dilated(
+        x, kernel, (2, 1), ((1, 1), (0, 2)), rhs_dilation=(1, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    pooled = jax.lax.reduce_window(y, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME")
+    back = jax.lax.conv_transpose(y, jnp.swapaxes(kernel, 2, 3), (2, 2), "SAME")
+    return jax.nn.gelu(pooled), back, jnp.var(y, axis=-1), jax.nn.log_softmax(y), jax.nn.silu(y)
+
+
+CASES: dict[str, Any] = {
+    "attention": (_attention, ((2, 5, 3, 4),) * 3),
+    "recurrent": (_recurrent, ((6, 2, 4), (4, 4))),
+    "layers": (_layers, ((2, 9, 8, 3), (3, 3, 3, 4))),
+    "gradient": (jax.grad(lambda x, y: jnp.sum(jnp.tanh(x @ y) ** 2), argnums=(0, 1)), ((3, 4), (4, 2))),
+    "vmap": (jax.vmap(lambda x, y: jax.nn.softmax(x) @ y), ((3, 4), (3, 4, 2))),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("to", ["torch", "tensorflow", "numpy"])
+def test_functions_agree(case: str, to: str, rng: np.random.Generator) -> None:
+    function, shapes = CASES[case]
+    agree_with_jax(function, [rng.standard_normal(shape).astype(np.float32) for shape in shapes], to)
+
+
+@pytest.mark.parametrize("to", ["torch", "tensorflow", "numpy"])
+def test_positions_agree(to: str, rng: np.random.Generator) -> None:
+    x = rng.permuted(np.arange(24.0, dtype=np.float32)).reshape(6, 4)  # no two alike: their order is one
+    agree_with_jax(_places, [x, rng.choice(4, 3, replace=False).astype(np.int32)], to)
+
+
+@pytest.mark.parametrize("to", ["torch", "numpy"])
+def test_seeded_numbers_are_the_same(to: str, rng: np.random.Generator) -> None:
+    def draw(key: Any) -> Any:
+        first, second = jax.random.split(key)
+        return jax.random.bits(jax.random.fold_in(first, 7), (5,)), jax.random.key_data(second)
+
+    key = jax.random.key(int(rng.integers(2**31)))
+    data = np.asarray(jax.random.key_data(key))
+    native = ivyhub.transpile(draw, to=to, args=(key,))
+    if to == "torch":
+        import torch
+
+        found = [each.numpy() for each in native(torch.tensor(data))]
+    else:
+        found = native(data)
+    for each, expected in zip(found, draw(key), strict=True):
+        np.testing.assert_array_equal(each, expected)
+
+
+def test_sizes_vary_and_keep_their_names() -> None:
+    def flat(x: Any) -> Any:
+        return x.reshape(-1) * x.shape[0], x[:, 1:].mean(), jnp.concatenate([x, x])
+
+    graph = ivyhub.trace(flat, jnp.zeros((2, 3)), dynamic={"x": {0: "batch"}})
+    assert [str(each.spec) for each in graph.outputs] == ["float32[3*batch]", "float32[]", "float32[2*batch, 3]"]
+
+
+def test_functions_of_jax_nn_stay_whole() -> None:
+    def network(x: Any) -> Any:
+        return jax.nn.softmax(jax.nn.gelu(x, approximate=False), axis=0) + jax.vmap(jax.nn.softmax)(x)
+
+    before = jax.nn.softmax
+    graph = ivyhub.trace(network, jnp.zeros((2, 3)))
+    names = [node.op for node in graph.nodes]
+    assert names.count("softmax") == 1  # the mapped one is another program
+    assert "gelu" in names
+    assert "exp" in names
+    assert jax.nn.softmax is before
+
+
+def test_parameters_are_the_leaves_of_the_first_argument(rng: np.random.Generator) -> None:
+    params = {
+        "dense": {"kernel": jnp.asarray(rng.standard_normal((3, 4)), jnp.float32), "bias": jnp.zeros(4)},
+        "scales": [jnp.ones(4)],
+    }
+
+    def apply(params: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ params["dense"]["kernel"] + params["dense"]["bias"]) * params["scales"][0]
+
+    x = jnp.asarray(rng.standard_normal((5, 3)), jnp.float32)
+    model = ivyhub.transpile(apply, params, to="torch", args=(x,), dynamic={"x": {0: "batch"}}, verify=True)
+    assert {name: tuple(p.shape) for name, p in model.named_parameters()} == {
+        "dense.bias": (4,),
+        "dense.kernel": (3, 4),
+        "scales.0": (4,),
+    }
+
+
+def test_what_jax_cannot_trace_is_refused() -> None:
+    def chooses(x: Any) -> Any:
+        return x if x.sum() > 0 else -x
+
+    with pytest.raises(CaptureError, match="Tracer"):
+        ivyhub.trace(chooses, jnp.zeros(3))
+
+
+def test_every_primitive_without_a_rule_is_named() -> None:
+    def calls(x: Any) -> Any:
+        return jax.pure_callback(np.sin, jax.ShapeDtypeStruct((3,), jnp.float32), x)
+
+    with pytest.raises(UnsupportedOpsError, match="pure_callback") as caught:
+        ivyhub.trace(calls, jnp.zeros(3))
+    assert "test_functions.py" in str(caught.value)
+
+
+def test_settings_that_are_baked_in_are_named() -> None:
+    from ivyhub.registry.adapters.source import capture_source
+
+    found = capture_source(lambda x, n: x * n, (jnp.zeros(3), 3), {}, {})
+    assert found.notes == ["n=3 is baked into the graph"]
