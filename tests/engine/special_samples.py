@@ -22,6 +22,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "lgamma": between_poles,
     "digamma": between_poles,
     "polygamma": lambda d: [((d.f(BATCH, 3, low=0.5, high=9),), {"n": n}) for n in (1, 2, 3)],
+    "erfc": lambda d: [((d.f(BATCH, 3, low=-4, high=6),), {})],
 }
 
 

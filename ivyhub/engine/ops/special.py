@@ -1,4 +1,4 @@
-"""Functions of the gamma function."""
+"""The gamma function and its derivatives, and the complement of the error function."""
 
 from __future__ import annotations
 
@@ -49,3 +49,14 @@ def polygamma(x: Array, /, *, n: int) -> Array:
 polygamma.lower("torch", "torch.polygamma({n}, {x})").lower("jax", "jax.scipy.special.polygamma({n}, {x})")
 polygamma.lower("tensorflow", "tf.math.polygamma({order}, {x})", derive=lambda n: {"order": float(n.n)})
 polygamma.lower("numpy", "support.polygamma({n}, {x})")
+
+
+@op(rule=floating_specs, primitive=True)
+def erfc(x: Array, /) -> Array:
+    """1 - erf(x), exact also where that is small.
+
+    Source: ``torch.special.erfc``.
+    """
+
+
+lower_alike(erfc, numpy="support.erfc({x})", jax="lax.erfc({x})", tensorflow="tf.math.erfc({x})")

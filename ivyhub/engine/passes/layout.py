@@ -254,7 +254,20 @@ def channels_last(graph: Graph, *, inputs: Collection[str] = ()) -> bool:
 
     for name in inputs:
         _turn_input(graph, name)
-    changed = (table | SHAPES | SINKING).apply(graph) or bool(inputs)
+    return _sunk(graph, table) or bool(inputs)
+
+
+def sink(graph: Graph) -> bool:
+    """Push transposes towards their readers until they meet and vanish.
+
+    Requires: nothing. Ensures: what was read between two inverse transposes, such as channels first in a model that
+    has them last, runs without them wherever the order of axes does not matter.
+    """
+    return _sunk(graph, Rewrites())
+
+
+def _sunk(graph: Graph, table: Rewrites) -> bool:
+    changed = (table | SHAPES | SINKING).apply(graph)
     dead(graph)
     _settle(graph)
     (SETTLED | SHAPES).apply(graph)

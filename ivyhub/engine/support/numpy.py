@@ -319,6 +319,11 @@ def erfinv(x: np.ndarray) -> np.ndarray:
     return y.astype(x.dtype)
 
 
+def erfc(x: np.ndarray) -> np.ndarray:
+    """1 - erf(x), exact also where that is small, to the precision of x's dtype."""
+    return np.vectorize(math.erfc, otypes=[np.float64])(x).astype(x.dtype)
+
+
 def lgamma(x: np.ndarray) -> np.ndarray:
     """log |Γ(x)|, to the precision of x's dtype; infinite at 0 and the negative integers."""
     wide = np.asarray(x, np.float64)
