@@ -132,7 +132,7 @@ def _measure(model: Model, runner: Runner, rng: np.random.Generator, *, trains: 
     found = _Reference(cases, [], [], {}, {}, [], 0.0)
     inputs, outputs = next(iter(cases.values()))
     count = sum(array.size for array in outputs if _is_floating(array))
-    if not trains or not count:
+    if not trains or not runner.trains or not count:
         return found
     scale = 1 / np.sqrt(count)
     found.weights = [

@@ -66,8 +66,8 @@ def labelled(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         >>> list(labelled({"hidden": (7j, None, 8j)}))
         [('hidden.0', 7j), ('hidden.2', 8j)]
     """
-    if tree is None or isinstance(tree, bool | int | float | str):
-        return
+    if tree is None or (isinstance(tree, bool | int | float | str) and not isinstance(tree, np.generic)):
+        return  # float64 numbers of NumPy are floats, and results
     if isinstance(tree, Mapping):
         children: Any = tree.items()
     elif isinstance(tree, tuple | list):

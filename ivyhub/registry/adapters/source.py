@@ -87,7 +87,12 @@ class Kind:
 
 KINDS: tuple[Kind, ...] = (
     Kind("a torch.nn.Module", ".torch.capture", ("torch.nn.modules.module.Module",)),
-    Kind("an onnx.ModelProto or the path of an .onnx file", ".onnx.capture", ("onnx.onnx_ml_pb2.ModelProto",), None, (".onnx",)),
+    Kind(
+        "an onnx.ModelProto or the path of an .onnx file",
+        ".onnx.capture",
+        ("onnx.onnx_ml_pb2.ModelProto",),
+        suffixes=(".onnx",),
+    ),
     Kind("a module of ivyhub.engine.nn", ".modules", ("ivyhub.engine.stateful.module.Module",)),
     Kind("a function of JAX", ".jax.capture", arrays="jax"),
     Kind(

@@ -1,0 +1,123 @@
+"""ivyhub as a backend of ``onnx.backend.test``: a model is captured with the inputs of a case, exported and run.
+
+What an export does by design and a case cannot know is allowed for here, and nowhere else: NumPy's exports compute
+bfloat16 in float32, JAX has no 64 bits, and numbers of types that no framework has are given and compared in the type
+in which they are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+from onnx.backend.test.loader import load_model_tests
+from onnx.backend.test.runner import Runner
+
+import ivyhub
+from ivyhub.engine.graph import tree_leaves
+from ivyhub.errors import IvyhubError
+from ivyhub.registry.adapters.onnx.capture import input_names
+from ivyhub.registry.adapters.onnx.rules.narrow import widened
+from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.conversion import open_runner
+
+KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "real")
+_NARROW_JAX = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
+
+
+def cases(*kinds: str) -> list[Any]:
+    """The cases of some kinds, by name."""
+    return sorted((case for kind in kinds for case in load_model_tests(kind=kind)), key=lambda case: case.name)
+
+
+def verdict(case: Any, target: str) -> tuple[str, str]:
+    """``pass``, ``refused`` or ``wrong``, and why."""
+    try:
+        for model, inputs, expected in _data(case):
+            received = run(model, inputs, target)
+            wanted = [widened(array) for array in _leaves(expected)]
+            assert len(received) == len(wanted), f"{len(received)} results for {len(wanted)}"
+            for ours, theirs in zip(received, wanted, strict=True):
+                _compare(ours, theirs, case, target)
+    except IvyhubError as error:
+        return "refused", " ".join(error.message.split())
+    except AssertionError as error:
+        return "wrong", " ".join(str(error).split())
+    return "pass", ""
+
+
+def run(model: Any, inputs: Sequence[Any], target: str) -> list[np.ndarray]:
+    """The results of a model's export for some inputs."""
+    graph = ivyhub.trace(model, *inputs)
+    runner = open_runner(Target.parse(target), ivyhub.transpile(graph, to=target))
+    feeds: dict[str, np.ndarray] = {}
+    for name, value in zip(input_names(model), inputs, strict=False):
+        if name in graph.inputs:
+            for path, leaf in tree_leaves(value, name):
+                if leaf is not None:
+                    feeds[path.replace(".", "_")] = _fed(widened(np.asarray(leaf)), target)
+    return runner.outputs(feeds)
+
+
+def _fed(array: np.ndarray, target: str) -> np.ndarray:
+    return array.astype(np.float32) if target == "numpy" and array.dtype == ml_dtypes.bfloat16 else array
+
+
+def _compare(ours: np.ndarray, theirs: np.ndarray, case: Any, target: str) -> None:
+    if target == "numpy" and theirs.dtype == ml_dtypes.bfloat16:
+        assert ours.dtype == np.float32
+        ours = ours.astype(theirs.dtype)
+    if target == "jax" and theirs.dtype.name in _NARROW_JAX:
+        assert ours.dtype.name == _NARROW_JAX[theirs.dtype.name]
+        ours = ours.astype(theirs.dtype)
+    Runner.assert_similar_outputs([theirs], [ours], rtol=case.rtol, atol=case.atol)
+
+
+# -- what the cases hold ----------------------------------------------------------------------------------------------
+
+
+def _data(case: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
+    """Models with their inputs and results."""
+    if case.model is not None:
+        for inputs, outputs in case.data_sets:
+            yield case.model, _arrays(inputs), _arrays(outputs)
+        return
+    if case.url is not None and "/light/" in case.url:
+        path = Path(onnx.__file__).parent.parent / case.url
+        model = onnx.load(path)
+        given = {tensor.name for tensor in model.graph.initializer}
+        inputs = [
+            Runner.generate_dummy_data(value, seed=0, name=case.model_name, random=False)
+            for value in model.graph.input
+            if value.name not in given
+        ]
+        found = onnx.TensorProto()
+        found.ParseFromString(path.with_name(f"{path.stem}_output_0.pb").read_bytes())
+        yield model, inputs, [onnx.numpy_helper.to_array(found)]
+        return
+    folder = Path(case.model_dir)
+    model = onnx.load(folder / "model.onnx")
+    for data in sorted(folder.glob("test_data_set*")):
+        read: dict[str, list[Any]] = {"input": [], "output": []}
+        for word, values in (("input", model.graph.input), ("output", model.graph.output)):
+            for i in range(len(list(data.glob(f"{word}_*.pb")))):
+                Runner._load_proto(str(data / f"{word}_{i}.pb"), read[word], values[i].type)
+        yield model, _arrays(read["input"]), _arrays(read["output"])
+
+
+def _arrays(values: Any) -> Any:
+    if isinstance(values, list | tuple):
+        return [_arrays(value) for value in values]
+    return onnx.numpy_helper.to_array(values) if isinstance(values, onnx.TensorProto) else values
+
+
+def _leaves(values: Any) -> Iterator[np.ndarray]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        elif value is not None:
+            yield np.asarray(value)
