@@ -22,10 +22,10 @@ from ....engine.graph import Graph, ModuleInfo, Parameter, Value, tree_leaves, t
 from ....engine.lines import keep_last_hint
 from ....engine.spec import Spec
 from ....engine.trace import Builder
-from ....errors import CaptureError, UnsupportedOpsError
+from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import Original
 from ..source import Arrange, Capture
-from .loading import dtype_of_type, load_model
+from .loading import dtype_of_type, load_model, usual
 from .reader import Reader
 from .rules.common import NUMBERS, Sizes, UnknownError, values_of
 from .rules.narrow import Narrow, kind_of, storage, widened
@@ -45,7 +45,8 @@ def capture(
 
     Args:
         source: an ``onnx.ModelProto``, or the path of a file; its external data lies in the same folder.
-        args: example inputs, needed only where their values decide about shapes or the model does not say their sizes.
+        args: example inputs, needed only where their values decide about shapes, or the model does not say their sizes.
+            Where an operator cannot be read for any size, those of the examples are baked in, and a note says so.
         kwargs: example inputs by name.
         dynamic: names for sizes that the model leaves open: ``{"x": {0: "batch"}}``.
 
@@ -65,15 +66,19 @@ def capture(
     model, folder = load_model(source)
     examples = _examples(model, args, kwargs or {})
     baked: set[str] = set()
+    fixed = ""
     while True:
-        reading = _Reading(model, folder, examples, dynamic or {}, baked)
+        reading = _Reading(model, folder, examples, dynamic or {}, baked, fixed)
         try:
             return reading.read()
-        except UnknownError as error:
-            needed = reading.behind(error.value)
-            if not needed:
+        except UnsupportedOpsError:
+            raise
+        except (CaptureError, EngineError) as error:
+            needed = reading.behind(error.value) if isinstance(error, UnknownError) else set()
+            if not needed and (fixed or not reading.open_sizes):
                 raise
             baked |= needed
+            fixed = fixed or ("" if needed else error.message.splitlines()[0])
 
 
 class _Reading:
@@ -86,12 +91,15 @@ class _Reading:
         examples: Mapping[str, Any],
         dynamic: Mapping[str, Mapping[int, str]],
         baked: set[str],
+        fixed: str,
     ) -> None:
         self.model = model
         self.folder = folder
         self.examples = examples
         self.dynamic = dynamic
         self.baked = frozenset(baked)
+        self.fixed = fixed
+        self.open_sizes = False  # whether there are sizes that an example could fix
         self.builder = Builder()
         self.graph = self.builder.graph
         self.tensors: dict[str, np.ndarray] = {}
@@ -104,6 +112,8 @@ class _Reading:
         ]
 
     def read(self) -> Capture:
+        if self.fixed:
+            self.notes.append(f"the sizes of the example inputs are baked in: {self.fixed}")
         token = NUMBERS.set(self._numbers)
         try:
             with self.builder.recording():
@@ -208,7 +218,8 @@ class _Reading:
                 sizes.append(dim.dim_value)
             elif word is not None:
                 sizes.append(Dim.symbol(word))
-            elif dim.dim_param:
+            elif dim.dim_param and not (self.fixed and example is not None):
+                self.open_sizes |= example is not None
                 sizes.append(Dim.symbol(self.symbols[dim.dim_param]))
             elif example is not None:
                 sizes.append(np.shape(example)[axis])
@@ -336,7 +347,7 @@ def _example(value: Any) -> Any:
         return None
     if isinstance(value, list | tuple):
         return [_example(item) for item in value]
-    return widened(np.asarray(value.detach().cpu() if hasattr(value, "detach") else value))
+    return usual(widened(np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)))
 
 
 def _symbols(model: Any) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import CaptureError, CorruptFileError, FrameworkNotInstalledError, UnsafeError, UsageError
+from ...weights.dtypes import numpy_dtype
 
 #: protobuf itself holds no message of more.
 _LARGEST = 2**31
@@ -117,6 +118,11 @@ def array_of(tensor: Any, folder: Path | None = None) -> np.ndarray:
         raise CorruptFileError(f"{tensor.name!r} does not hold what it says: {error}") from error
 
 
+def usual(array: np.ndarray) -> np.ndarray:
+    """An array with NumPy's own object for its dtype, by which operations of the engine know it."""
+    return array.view(numpy_dtype(array.dtype.name)) if array.dtype.isnative else array
+
+
 def dtype_of_type(number: int) -> str | None:
     """The name of an element type of ONNX, None where the engine has none for it.
 
@@ -153,4 +159,4 @@ def _tensors(graph: Any) -> Iterator[Any]:
                 yield from _tensors(inner)
 
 
-__all__ = ["array_of", "dtype_of_type", "external_file", "load_model", "load_onnx", "type_of_dtype"]
+__all__ = ["array_of", "dtype_of_type", "external_file", "load_model", "load_onnx", "type_of_dtype", "usual"]

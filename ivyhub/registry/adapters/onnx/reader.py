@@ -19,7 +19,7 @@ from ....engine.dims import Dim
 from ....engine.graph import Value
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError
-from .loading import array_of, dtype_of_type, load_onnx, type_of_dtype
+from .loading import array_of, dtype_of_type, load_onnx, type_of_dtype, usual
 from .rules import SIZE_RULES, TAKES_SIZES, rule_of
 from .rules.common import Sizes, shape_of, values_of
 from .rules.narrow import MOVES, TAKES_NARROW, Narrow, storage, widened
@@ -71,7 +71,7 @@ class Reader:
     def array(self, tensor: Any) -> Any:
         """A tensor of the model."""
         if dtype_of_type(tensor.data_type) is not None:
-            return array_of(tensor, self.folder)
+            return usual(array_of(tensor, self.folder))
         name = self.onnx.TensorProto.DataType.Name(tensor.data_type)
         if storage(name) is None:
             raise CaptureError(f"{tensor.name or 'a constant'!r} is of {name}, which is no dtype of the engine")

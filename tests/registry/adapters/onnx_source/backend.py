@@ -105,8 +105,18 @@ def _data(case: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
         read: dict[str, list[Any]] = {"input": [], "output": []}
         for word, values in (("input", model.graph.input), ("output", model.graph.output)):
             for i in range(len(list(data.glob(f"{word}_*.pb")))):
-                Runner._load_proto(str(data / f"{word}_{i}.pb"), read[word], values[i].type)
+                read[word].append(_read(data / f"{word}_{i}.pb", values[i].type))
         yield model, _arrays(read["input"]), _arrays(read["output"])
+
+
+def _read(path: Path, kind: Any) -> Any:
+    if kind.HasField("sequence_type"):
+        sequence = onnx.SequenceProto()
+        sequence.ParseFromString(path.read_bytes())
+        return onnx.numpy_helper.to_list(sequence)
+    tensor = onnx.TensorProto()
+    tensor.ParseFromString(path.read_bytes())
+    return onnx.numpy_helper.to_array(tensor)
 
 
 def _arrays(values: Any) -> Any:

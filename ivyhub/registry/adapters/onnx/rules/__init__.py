@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from . import control, creation, elementwise, indexing, linalg, nn, quantised, recurrent, reduction, resizing, shape
+from . import (
+    control,
+    creation,
+    elementwise,
+    indexing,
+    linalg,
+    nn,
+    quantised,
+    recurrent,
+    reduction,
+    regions,
+    resizing,
+    shape,
+    training,
+)
 from .common import RULES, rule_of
 from .sizes import SIZE_RULES, TAKES_SIZES
 
@@ -19,7 +33,9 @@ __all__ = [
     "quantised",
     "recurrent",
     "reduction",
+    "regions",
     "resizing",
     "rule_of",
     "shape",
+    "training",
 ]

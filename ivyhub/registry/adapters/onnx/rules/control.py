@@ -41,7 +41,10 @@ def _traced(value: Any) -> Any:
 
 @RULES("If")
 def if_(condition: Array, *, then_branch: Any, else_branch: Any) -> Any:
+    kinds = [value.type.WhichOneof("value") for value in then_branch.graph.output]
     truth = known(condition)
+    if truth is None and set(kinds) - {"tensor_type", None}:
+        truth = static(condition, "cond")
     if truth is not None:
         return tuple((then_branch if bool(truth.reshape(())) else else_branch)())
     predicate = condition if not shape_of(condition) else ops.reshape(condition, shape=())
@@ -61,11 +64,11 @@ def loop(count: Any = None, condition: Any = None, *state: Any, body: Any) -> An
         found = _unrolled(None if trips is None else int(trips.reshape(())), list(state), body)
         if found is not None:
             return found
-    if len(body.graph.output) - 1 > carried:
-        raise CaptureError(
-            "the number of steps of a Loop that collects results is not known",
-            hint="pass the example of an input that decides about it",
-        )
+    if len(body.graph.output) - 1 > carried or any(value is None or isinstance(value, list) for value in state):
+        for value, name in ((count, "M"), (condition, "cond")):
+            if value is not None:
+                static(value, name)
+        raise CaptureError("the number of steps of a Loop that collects results depends on what it computes")
     return _while(count, condition, state, body)
 
 
@@ -122,6 +125,21 @@ def _while(count: Any, condition: Any, state: tuple[Any, ...], body: Any) -> Any
 
     _, _, values = control_flow.while_loop(test, advance, (start, first, tuple(_traced(x) for x in state)))
     return tuple(values)
+
+
+@RULES("Scan")
+def scan_of_batch(
+    lengths: Any, *arrays: Array, body: Any, num_scan_inputs: int, directions: tuple[int, ...] | None = None
+) -> Any:
+    """As it was in opset 8: every array has a batch first, and each of its items is scanned alone."""
+    if lengths is not None:
+        raise CaptureError("no rule reads Scan of opset 8 with sequence_lens")
+    size = shape_of(arrays[0])[0]
+    if isinstance(size, Dim):
+        raise CaptureError("Scan of opset 8 expected a batch of known size")
+    items = [[ops.getitem(_traced(x), key=(i,)) for x in arrays] for i in range(size)]
+    rows = [scan(*row, body=body, num_scan_inputs=num_scan_inputs, scan_input_directions=directions) for row in items]
+    return tuple(ops.stack(list(results), axis=0) for results in zip(*rows, strict=True))
 
 
 @RULES("Scan-9")

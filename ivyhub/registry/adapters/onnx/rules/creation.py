@@ -92,9 +92,10 @@ def one_hot(indices: Array, depth: Any, values: Array, *, axis: int = -1) -> Arr
     count = static_int(depth, "depth")
     places = cast(indices, "int64")
     places = ops.where(ops.less(places, 0), ops.add(places, count), places)
-    found = ops.one_hot(places, num_classes=count, dtype="int32")
+    places = ops.reshape(places, shape=(*shape_of(places), 1))
+    found = ops.equal(places, np.arange(count))  # a position beyond the depth is nowhere
     off, on = (ops.getitem(values, key=(place,)) for place in (0, 1))
-    return moved(ops.where(ops.equal(found, 1), on, off), -1, axis % (rank_of(indices) + 1))
+    return moved(ops.where(found, on, off), -1, axis % (rank_of(indices) + 1))
 
 
 @RULES("Cast")

@@ -129,6 +129,15 @@ def swish(x: Array, *, alpha: float = 1.0) -> Array:
     return ops.silu(x) if alpha == 1.0 else ops.multiply(x, ops.sigmoid(ops.multiply(x, alpha)))
 
 
+@RULES("SwiGLU")
+def swiglu(a: Array, b: Array, *, alpha: float = 1.0) -> Array:
+    """Numbers of 16 bits are computed with in 32."""
+    dtype = dtype_of(a)
+    if dtype in ("float16", "bfloat16"):
+        return cast(swiglu(cast(a, "float32"), cast(b, "float32"), alpha=alpha), dtype)
+    return ops.multiply(swish(a, alpha=alpha), b)
+
+
 @RULES("Shrink")
 def shrink(x: Array, *, bias: float = 0.0, lambd: float = 0.5) -> Array:
     dtype = dtype_of(x)
@@ -210,9 +219,6 @@ def _flattened(x: Array, axis: int, function: Any) -> Array:
 # -- of two arrays ---------------------------------------------------------------------------------------------------
 
 for _name, _op in {
-    "Add": ops.add,
-    "Sub": ops.subtract,
-    "Mul": ops.multiply,
     "And": ops.logical_and,
     "Or": ops.logical_or,
     "Xor": ops.logical_xor,
@@ -228,7 +234,35 @@ for _name, _op in {
     RULES(_name)(functools.partial(lambda op, a, b: op(a, b), _op))
 
 
+def _aligned(a: Array, b: Array, axis: int | None, broadcast: int) -> Array:
+    """The second operand as it was aligned before opset 7: from an axis of the first on, where it is to broadcast."""
+    if not broadcast or axis is None:
+        return b
+    sizes = shape_of(b)
+    return ops.reshape(b, shape=(*sizes, *(1,) * (rank_of(a) - len(sizes) - axis % rank_of(a))))
+
+
+@RULES("Add")
+def add(a: Array, b: Array, *, axis: int | None = None, broadcast: int = 0) -> Array:
+    return ops.add(a, _aligned(a, b, axis, broadcast))
+
+
+@RULES("Sub")
+def subtract(a: Array, b: Array, *, axis: int | None = None, broadcast: int = 0) -> Array:
+    return ops.subtract(a, _aligned(a, b, axis, broadcast))
+
+
+@RULES("Mul")
+def multiply(a: Array, b: Array, *, axis: int | None = None, broadcast: int = 0) -> Array:
+    return ops.multiply(a, _aligned(a, b, axis, broadcast))
+
+
 @RULES("Div")
+def divide_aligned(a: Array, b: Array, *, axis: int | None = None, broadcast: int = 0) -> Array:
+    return divide(a, _aligned(a, b, axis, broadcast))
+
+
+@RULES("Div-7")
 def divide(a: Array, b: Array) -> Array:
     """Of integers it cuts off towards zero."""
     dtype = dtype_of(a)
@@ -245,8 +279,6 @@ def divide(a: Array, b: Array) -> Array:
 @RULES("Mod")
 def mod(a: Array, b: Array, *, fmod: int = 0) -> Array:
     if not fmod:
-        if is_floating(dtype_of(a)):
-            raise CaptureError("Mod of floating-point numbers needs fmod=1, as the standard says")
         return ops.remainder(a, b)
     if dtype_of(a).startswith("uint"):
         return ops.remainder(a, b)

@@ -35,6 +35,7 @@ def gemm(
     *,
     alpha: float = 1.0,
     beta: float = 1.0,
+    broadcast: int = 1,
     transA: int = 0,  # noqa: N803 - the standard's name
     transB: int = 0,  # noqa: N803 - the standard's name
 ) -> Array:

@@ -163,10 +163,8 @@ def converted(x: Any, number: int, saturate: int = 1) -> Any:
     if dtype is None:
         raise CaptureError(f"{kind} is no dtype of the engine")
     array = x.array if isinstance(x, Narrow) else x
-    if kind in _FLOATS and saturate and dtype_of(array) != dtype:
-        if not is_floating(dtype_of(array)):
-            array = cast(array, "float32")
-        array = rounded(array, kind)
+    if kind in _FLOATS and dtype_of(array) != dtype:
+        array = rounded(array if is_floating(dtype_of(array)) else cast(array, "float32"), kind, saturate)
     return cast(array, dtype)
 
 

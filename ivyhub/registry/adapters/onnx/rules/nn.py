@@ -309,6 +309,7 @@ def batch_normalization(
     var: Array,
     *,
     epsilon: float = 1e-5,
+    is_test: int = 1,
     momentum: float = 0.9,
     spatial: int = 1,
     training_mode: int = 0,
@@ -316,6 +317,8 @@ def batch_normalization(
 ) -> Any:
     if not spatial:
         raise CaptureError("no rule reads BatchNormalization with spatial=0")
+    if not is_test:
+        raise CaptureError("no rule reads BatchNormalization with is_test=0", hint="export for evaluation")
     dtype = dtype_of(x)
     vectors = [cast(each, dtype) for each in (mean, var, scale, b)]
     if rank_of(x) == 1:  # a batch of single channels
