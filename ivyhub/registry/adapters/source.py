@@ -94,7 +94,9 @@ KINDS: tuple[Kind, ...] = (
         suffixes=(".onnx",),
     ),
     Kind("a module of ivyhub.engine.nn", ".modules", ("ivyhub.engine.stateful.module.Module",)),
+    Kind("a module of Flax", ".jax.capture", ("flax.nnx.module.Module", "flax.linen.module.Module")),
     Kind("a function of JAX", ".jax.capture", arrays="jax"),
+    Kind("a Keras model or layer", ".tensorflow.keras_capture", ("keras.src.layers.layer.Layer",)),
     Kind(
         "a function or module of TensorFlow",
         ".tensorflow.capture",

@@ -1,28 +1,30 @@
-"""JAX -> Graph: functions, and functions of parameters, through jaxprs.
+"""JAX -> Graph: functions, functions of parameters, and modules of Flax, through jaxprs.
 
 A function is traced once with `jax.make_jaxpr`; sizes that vary are symbolic (`jax.export.symbolic_shape`).
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import keyword
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ....engine.backends import FRAMEWORKS, framework_of, load
-from ....engine.graph import Graph, ModuleInfo, Parameter, Record, Tree, Value, tree_leaves, tree_map
+from ....engine.graph import Graph, ModuleInfo, Parameter, Record, Tree, Value, call_chain, tree_leaves, tree_map
 from ....engine.lines import keep_last_hint
+from ....engine.recording import RECORDER
 from ....engine.spec import Spec
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..source import Capture
-from .reader import Reader
-from .runner import Place, SourceRunner
+from .program import Place, Program, path_of, unbound
+from .reader import Pending, Reader
+from .runner import SourceRunner
 from .sizes import is_key, spec_of_aval
 from .whole import keeping
 
@@ -33,11 +35,11 @@ def capture(
     kwargs: Mapping[str, Any] | None = None,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
 ) -> Capture:
-    """Capture a function, or a pair of a function and its parameters.
+    """Capture a function, a pair of a function and its parameters, or a module of Flax.
 
     Args:
-        source: a function of arrays; or the pair of one and a pytree that it takes first, whose arrays become
-            parameters by their paths.
+        source: a function of arrays; the pair of one and a pytree that it takes first, whose arrays become
+            parameters by their paths; a ``flax.nnx.Module``; the pair of a ``flax.linen.Module`` and its variables.
         args: example inputs, pytrees of arrays or ``jax.ShapeDtypeStruct``; what is no array is part of the program.
         kwargs: example inputs by name.
         dynamic: for an input by name, the name of the symbolic size of each dynamic axis.
@@ -53,35 +55,17 @@ def capture(
     """
     load("jax")
     head, variables = source if isinstance(source, tuple) else (source, None)
-    program = _function(head, variables)
+    kinds = {f"{base.__module__}.{base.__qualname__}" for base in type(head).__mro__}
+    if "flax.nnx.module.Module" in kinds or "flax.linen.module.Module" in kinds:
+        from .flax_source import linen_program, nnx_program
+
+        if "flax.nnx.module.Module" in kinds:
+            program = nnx_program(head)
+        else:
+            program = linen_program(head, variables)
+    else:
+        program = _function(head, variables)
     return _captured(program, args, kwargs or {}, dynamic or {})
-
-
-@dataclass
-class Program:
-    """What is captured, in one form.
-
-    Attributes:
-        name: of the class that an export gets.
-        run: the results for native tensors by name, the arguments, and whether it trains; and the tensors it changed.
-        signature: of its arguments.
-        tensors: native arrays by name.
-        places: for each parameter of the graph, the native array that it is.
-        trainable: the names of the tensors that gradients reach.
-        modules: the module table.
-        tracing: entered while it is traced, with the graph; see `flax_source`.
-        module: where its class comes from.
-    """
-
-    name: str
-    run: Callable[..., Any]
-    signature: inspect.Signature
-    tensors: dict[str, Any] = field(default_factory=dict[str, Any])
-    places: dict[str, Place] = field(default_factory=dict[str, Place])
-    trainable: frozenset[str] = frozenset()
-    modules: dict[str, ModuleInfo] = field(default_factory=dict[str, ModuleInfo])
-    tracing: Callable[[Graph], Any] | None = None
-    module: str = ""
 
 
 def _function(function: Any, variables: Any) -> Program:
@@ -132,12 +116,6 @@ def _function(function: Any, variables: Any) -> Program:
     return Program(name, run, signature.replace(parameters=others), kept, places, frozenset(trainable), modules)
 
 
-def path_of(keys: Sequence[Any]) -> str:
-    """The path of a leaf of a pytree, its parts identifiers or numbers."""
-    words = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in keys]
-    return ".".join(re.sub(r"\W", "_", word) for word in words)
-
-
 def _class_name(word: str) -> str:
     name = "".join(part[:1].upper() + part[1:] for part in word.split("_"))
     return name if name.isidentifier() and not keyword.iskeyword(name) else "Group"
@@ -149,7 +127,7 @@ def _class_name(word: str) -> str:
 def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic: Any) -> Capture:
     import jax
 
-    arguments = _bound(program, args, kwargs)
+    arguments = _bound(program, args, {name: each for name, each in kwargs.items() if name not in program.modes})
     unknown = set(dynamic) - set(arguments)
     if unknown:
         raise CaptureError(
@@ -192,33 +170,42 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
 
     functions: dict[str, Any] = {}
     try:
-        with keeping(functions, program), _entered(program, graph):
+        with keeping(functions, program), _entered(program, graph) as calls:
             closed, (shapes, changed) = jax.make_jaxpr(flat, return_shape=True)(tensors, dynamic_leaves)
     except (EngineError, CaptureError):
         raise
     except Exception as error:  # JAX raises many kinds; each means that it refused the function
         raise _refusal(program, error) from error
+    if program.table is not None:
+        program.modules, program.places = program.table(calls)
+        graph.modules.clear()
+        graph.modules.update(program.modules)
     reader = Reader(whole=functions, notes=notes, module=lambda call: graph.calls[call].module)
     values = _inputs(builder, forms, structs)
     with builder.recording():
-        state = {path: _view(builder, path, place, graph) for path, place in program.places.items()}
+        state = {path: Pending(functools.partial(_view, path, place)) for path, place in program.places.items()}
         natives = {place.name: state[path] for path, place in program.places.items()}
         ordered = [natives[name] for name in sorted(tensors)]
-        found = [reader.lifted(each) for each in reader.read(closed, [*ordered, *values])]
+        found = reader.read(closed, [*ordered, *values])
     if reader.missing:
         raise UnsupportedOpsError(
             list(dict.fromkeys(reader.missing)),
             hint="add a rule for each (CONTRIBUTING.md, 'A reading rule'), or rewrite the lines that use them",
         )
     leaves, structure = jax.tree.flatten(shapes)
-    outputs = as_tree(jax.tree.unflatten(structure, found[: len(leaves)]))
+    with builder.recording():
+        outputs = as_tree(jax.tree.unflatten(structure, [reader.lifted(each) for each in found[: len(leaves)]]))
     names = {place.name: path for path, place in program.places.items()}
     rest = jax.tree_util.tree_flatten_with_path(changed)[0]
     for (keys, _), value in zip(rest, found[len(leaves) :], strict=True):
         native = str(keys[0].key)
         if value is not natives[native]:
-            graph.updates[names[native]] = program.places[names[native]].of_graph(value)
+            with builder.recording():
+                graph.updates[names[native]] = program.places[names[native]].of_graph(reader.lifted(value))
     builder.finish(outputs)
+    if calls is not None:
+        _name_calls(graph, calls, reader)
+    _drop_calls(graph)
     keep_last_hint(graph)
     graph.meta = {
         "framework": "jax",
@@ -242,10 +229,31 @@ def _entered(program: Program, graph: Graph) -> Any:
     return program.tracing(graph) if program.tracing is not None else contextlib.nullcontext()
 
 
-def _view(builder: Builder, path: str, place: Place, graph: Graph) -> Any:
-    """A parameter as the source holds it, read where it is used; those of leaf layers stay theirs."""
-    module = graph.modules[path.rpartition(".")[0]]
-    return None if module.layer is not None else place.of_source(builder.parameter(path))
+def _name_calls(graph: Graph, calls: Any, reader: Reader) -> None:
+    """Fill the call table's arguments and results."""
+    for index, arguments in calls.arguments.items():
+        values = {name: reader.places.get(var) for name, var in arguments.items()}
+        graph.calls[index].arguments = {
+            name: value if isinstance(value, Value) else None for name, value in values.items()
+        }
+        result = reader.places.get(calls.results.get(index))
+        graph.calls[index].result = {"": result} if isinstance(result, Value) else {}
+
+
+def _drop_calls(graph: Graph) -> None:
+    """Without the calls in which nothing is computed."""
+    used = {above for node in graph.nodes for above in call_chain(graph, node.scope.call)} | {0}
+    numbers = {old: new for new, old in enumerate(sorted(used))}
+    for node in graph.nodes:
+        node.scope = replace(node.scope, call=numbers[node.scope.call])
+    graph.calls = [graph.calls[old] for old in sorted(used)]
+    for call in graph.calls:
+        call.parent = None if call.parent is None else numbers[call.parent]
+
+
+def _view(path: str, place: Place) -> Any:
+    """A parameter as the source holds it, read where it is used; what leaf layers hold is seldom read."""
+    return place.of_source(RECORDER.get().parameter(path))
 
 
 def _bound(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,19 +268,6 @@ def _bound(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         if parameter.kind is parameter.VAR_KEYWORD:
             arguments.update(arguments.pop(parameter.name, {}))
     return arguments
-
-
-def unbound(signature: inspect.Signature, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Arguments by name as a call takes them."""
-    args: list[Any] = []
-    kwargs = dict(arguments)
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            args += kwargs.pop(parameter.name, ())
-        if parameter.kind > parameter.POSITIONAL_OR_KEYWORD or parameter.name not in kwargs:
-            break  # one that was left out ends what may stand by its place
-        args.append(kwargs.pop(parameter.name))
-    return args, kwargs
 
 
 def _symbols(dynamic: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
@@ -351,4 +346,4 @@ def _refusal(program: Program, error: Exception) -> CaptureError:
     return CaptureError(f"JAX refused {program.name}: {kind}: {text}", hint=hint)
 
 
-__all__ = ["Program", "as_tree", "capture", "path_of", "unbound"]
+__all__ = ["as_tree", "capture"]

@@ -78,10 +78,14 @@ NNX.row(
     when=lambda c: c.channel_axis == -1,
     derive=conv_settings,
 )
-for _kind, _since in (("BatchNorm", "0.7.1"), ("OldBatchNorm", "0")):  # Flax 0.12 came with JAX 0.7.1
+for _kind, _since, _unbiased in (
+    ("support.BatchNorm", "0.7.1", True),  # Flax 0.12 came with JAX 0.7.1
+    ("support.OldBatchNorm", "0", True),
+    ("nnx.BatchNorm", "0", False),
+):
     NNX.row(
         "BatchNorm",
-        f"support.{_kind}({{num_features}}, momentum={{decay:0.99}}, epsilon={{eps:1e-05}}, "
+        f"{_kind}({{num_features}}, momentum={{decay:0.99}}, epsilon={{eps:1e-05}}, "
         "use_scale={affine:True}, use_bias={affine:True}, rngs=rngs, **dtypes)",
         weights={
             "weight": ("scale", ()),
@@ -89,7 +93,9 @@ for _kind, _since in (("BatchNorm", "0.7.1"), ("OldBatchNorm", "0")):  # Flax 0.
             "running_mean": ("mean", ()),
             "running_var": ("var", ()),
         },
-        when=lambda c: c.channel_axis == -1 and c.track_running_stats and c.momentum is not None,
+        when=lambda c, unbiased=_unbiased: (
+            c.channel_axis == -1 and c.track_running_stats and c.momentum is not None and c.unbiased is unbiased
+        ),
         derive=lambda c: {"decay": round(1 - c.momentum, 12)},
         since=_since,
     )

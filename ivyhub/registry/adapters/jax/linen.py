@@ -62,20 +62,23 @@ LINEN.row(
     when=lambda c: c.channel_axis == -1,
     derive=conv_settings,
 )
-LINEN.row(
-    "BatchNorm",
-    "support.BatchNorm(momentum={decay:0.99}, epsilon={eps:1e-05}, use_scale={affine:True}, use_bias={affine:True}, "
-    f"{_DTYPES})",
-    call="{self}({x}, use_running_average={training})",
-    weights={
-        "weight": ("scale", ()),
-        "bias": ("bias", ()),
-        "running_mean": ("mean", ()),
-        "running_var": ("var", ()),
-    },
-    when=lambda c: c.channel_axis == -1 and c.track_running_stats and c.momentum is not None,
-    derive=lambda c: {"decay": round(1 - c.momentum, 12)},
-)
+for _home, _unbiased in (("support", True), ("nn", False)):
+    LINEN.row(
+        "BatchNorm",
+        f"{_home}.BatchNorm(momentum={{decay:0.99}}, epsilon={{eps:1e-05}}, use_scale={{affine:True}}, "
+        f"use_bias={{affine:True}}, {_DTYPES})",
+        call="{self}({x}, use_running_average={training})",
+        weights={
+            "weight": ("scale", ()),
+            "bias": ("bias", ()),
+            "running_mean": ("mean", ()),
+            "running_var": ("var", ()),
+        },
+        when=lambda c, unbiased=_unbiased: (
+            c.channel_axis == -1 and c.track_running_stats and c.momentum is not None and c.unbiased is unbiased
+        ),
+        derive=lambda c: {"decay": round(1 - c.momentum, 12)},
+    )
 
 # dir(flax.linen.Module) of Flax 0.12 with its dataclass fields, kept as a table so that writing needs no Flax
 _RESERVED = """

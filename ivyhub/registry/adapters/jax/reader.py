@@ -59,6 +59,17 @@ class Known:
         return self.make()
 
 
+class Pending:
+    """A parameter that is read where it is used.
+
+    Attributes:
+        value: makes the node that reads it.
+    """
+
+    def __init__(self, value: Callable[[], Any]) -> None:
+        self.value = value
+
+
 @dataclass
 class Reader:
     """Reads jaxprs into whatever builder records.
@@ -83,6 +94,7 @@ class Reader:
         jaxpr = closed.jaxpr
         env: dict[Any, Any] = dict(zip(jaxpr.constvars, map(self._constant, closed.consts), strict=True))
         env.update(zip(jaxpr.invars, arguments, strict=True))
+        self.places.update(zip(jaxpr.invars, arguments, strict=True))
 
         def found(atom: Any) -> Any:
             return self._literal(atom) if hasattr(atom, "val") else env[atom]
@@ -100,7 +112,7 @@ class Reader:
 
     def lifted(self, found: Any) -> Any:
         """A result as a value of the graph."""
-        return found.value() if isinstance(found, Known) else found
+        return found.value() if isinstance(found, Known | Pending) else found
 
     # -- one equation --------------------------------------------------------------------------------------------
 
@@ -111,7 +123,7 @@ class Reader:
         if name in ("cond", "while", "scan", "custom_linear_solve"):
             return getattr(self, f"_{name}")(params, arguments, scope)
         if name == "ivyhub_leaf":
-            return (RECORDER.get().call(params["path"], [self.lifted(arguments[0])]),)
+            return (_leaf(params["path"], self.lifted(arguments[0]), params["last"]),)
         for word in _NEUTRAL:
             if params.pop(word, None) is not None:
                 raise self._refused(eqn, f"{name} has a {word}", "compute without one")
@@ -236,7 +248,7 @@ class Reader:
         if isinstance(index, Known):
             number = min(max(int(index.array), 0), len(branches) - 1)
             return self.read(branches[number], operands, scope)
-        operands = [self.lifted(operand) for operand in operands]
+        index, operands = self.lifted(index), [self.lifted(operand) for operand in operands]
 
         def branch(closed: Any) -> Callable[..., Any]:
             return lambda *values: tuple(self._nested(closed, values, scope))
@@ -339,6 +351,15 @@ class Reader:
         return error
 
 
+def _leaf(path: str, x: Any, last: bool) -> Any:
+    """A call of a leaf layer; one of channels takes them second, as graphs have it where nothing else is asked."""
+    if not last:
+        return RECORDER.get().call(path, [x])
+    ndim = len(x.shape)
+    y = RECORDER.get().call(path, [ops.transpose(x, axes=(0, ndim - 1, *range(1, ndim - 1)))])
+    return ops.transpose(y, axes=(0, *range(2, ndim), 1))
+
+
 def _closed(jaxpr: Any) -> Any:
     if hasattr(jaxpr, "consts"):
         return jaxpr
@@ -373,4 +394,4 @@ def _is_library(file: str) -> bool:
     )
 
 
-__all__ = ["SCOPE", "Known", "Reader"]
+__all__ = ["SCOPE", "Known", "Pending", "Reader"]

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ....engine import ops
 from ....engine.graph import Record
 from ..running import Arrays
+from .program import unbound
 from .programs import projection
 from .sizes import is_key
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the source holds a parameter of the graph: a name, and the order of its axes in the graph."""
-
-    name: str
-    axes: tuple[int, ...] | None = None
-
-    def view(self, array: Any) -> Any:
-        """An array of the source in the graph's layout."""
-        return array if self.axes is None else array.transpose(self.axes)
-
-    def of_source(self, value: Any) -> Any:
-        """A value in the source's layout, from one in the graph's."""
-        if self.axes is None:
-            return value
-        return ops.transpose(value, axes=tuple(np.argsort(self.axes).tolist()))
-
-    def of_graph(self, value: Any) -> Any:
-        """A value in the graph's layout, from one in the source's."""
-        return value if self.axes is None else ops.transpose(value, axes=self.axes)
 
 
 class SourceRunner:
@@ -106,8 +83,6 @@ class SourceRunner:
     def _results(self, tensors: Mapping[str, Any], inputs: Arrays, train: bool) -> tuple[list[Any], dict[str, Any]]:
         import jax
         import jax.numpy as jnp
-
-        from .capture import unbound
 
         arranged = self.arrange(dict(inputs))
         filled: dict[str, Any] = {}

@@ -23,6 +23,8 @@ def size_of(size: Any) -> Size:
         >>> size_of(size), size_of(3)
         (2*batch + (n//2), 3)
     """
+    if isinstance(size, Dim):
+        return size
     if isinstance(size, int) or not hasattr(size, "scope"):
         return int(size)
     return _read(ast.parse(str(size).replace("^", "**"), mode="eval").body, size)

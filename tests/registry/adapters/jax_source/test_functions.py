@@ -56,14 +56,17 @@ CASES: dict[str, Any] = {
 }
 
 
+_SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("to", ["torch", "tensorflow", "numpy"])
+@pytest.mark.parametrize("to", ["torch", pytest.param("tensorflow", marks=_SLOW), pytest.param("numpy", marks=_SLOW)])
 def test_functions_agree(case: str, to: str, rng: np.random.Generator) -> None:
     function, shapes = CASES[case]
     agree_with_jax(function, [rng.standard_normal(shape).astype(np.float32) for shape in shapes], to)
 
 
-@pytest.mark.parametrize("to", ["torch", "tensorflow", "numpy"])
+@pytest.mark.parametrize("to", ["torch", pytest.param("tensorflow", marks=_SLOW), "numpy"])
 def test_positions_agree(to: str, rng: np.random.Generator) -> None:
     x = rng.permuted(np.arange(24.0, dtype=np.float32)).reshape(6, 4)  # no two alike: their order is one
     agree_with_jax(_places, [x, rng.choice(4, 3, replace=False).astype(np.int32)], to)

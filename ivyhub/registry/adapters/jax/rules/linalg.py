@@ -60,6 +60,10 @@ def _product(
     x = permuted(x, (*batch_x, *free_x, *over_x))
     y = permuted(y, (*batch_y, *over_y, *free_y))
     batch = [shape_x[axis] for axis in batch_x]
+    if not batch and free_x:
+        inner, free = _count(shape_x, over_x), [shape_x[axis] for axis in free_x]
+        product = ops.matmul(reshaped(x, (*free, inner)), reshaped(y, (inner, _count(shape_y, free_y))))
+        return reshaped(product, result)
     rows, inner = _count(shape_x, free_x), _count(shape_x, over_x)
     columns = _count(shape_y, free_y)
     product = ops.matmul(reshaped(x, (*batch, rows, inner)), reshaped(y, (*batch, inner, columns)))

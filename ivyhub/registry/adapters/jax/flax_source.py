@@ -1,0 +1,315 @@
+"""Modules of Flax as programs: their tensors, their calls, and which of them are leaf layers.
+
+While a module is traced, the calls of its parts are seen: by `flax.linen.intercept_methods`, or by wrapping the
+``__call__`` of the classes that an NNX module is made of, until the trace ends. A call of a leaf layer becomes one
+primitive that carries its path; of any other, a `jax.named_scope`, which each of its equations keeps. Inside of
+transformations (`vmap`, `grad`) calls are as they were written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ....engine.graph import Call, Graph, ModuleInfo, Parameter
+from ....engine.layer import find_layer
+from ....errors import CaptureError
+from .flax_layers import ARRAYS, LEAVES, MODAL, Reading
+from .program import Place, Program, path_of
+from .sizes import spec_of_aval
+
+_MODES = {"deterministic": False, "train": True, "training": True, "is_training": True}
+_CONTAINERS = {"List": "ModuleList", "Dict": "ModuleDict", "Sequential": "Sequential", "list": "ModuleList"}
+
+
+@functools.cache
+def _leaf_primitive() -> Any:
+    from jax.core import ShapedArray
+    from jax.extend.core import Primitive
+
+    primitive = Primitive("ivyhub_leaf")
+    primitive.def_abstract_eval(lambda x, *, path, last, shape, dtype: ShapedArray(shape, dtype))
+    return primitive
+
+
+class Calls:
+    """What is seen of the calls of a module's parts during one trace."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.stack = [0]
+        self.leaves: dict[str, Reading] = {}
+        self.arguments: dict[int, dict[str, Any]] = {}  # of each call, by name: variables of the jaxpr
+        self.results: dict[int, Any] = {}
+        self.order: dict[str, None] = {}  # the paths of parts as they are first called
+
+    def seen(
+        self,
+        module: Any,
+        path: str,
+        original: Callable[..., Any],
+        args: Any,
+        kwargs: dict[str, Any],
+        arrays: Sequence[Any],
+    ) -> Any:
+        """The result of a call of the part at a path, which holds some arrays."""
+        import jax
+
+        self.order.setdefault(path)
+        name = f"{type(module).__module__}.{type(module).__qualname__}"
+        traced = [each for each in (*args, *arrays) if isinstance(each, jax.Array)]
+        plain = all(type(each).__name__ == "DynamicJaxprTracer" for each in traced)
+        modes = all(key in _MODES or key == "use_running_average" or value is None for key, value in kwargs.items())
+        if name in LEAVES and plain and modes and len(args) == 1 and isinstance(args[0], jax.Array):
+            (x,) = args
+            found = LEAVES[name](module, x)
+            if found is not None and self.leaves.setdefault(path, found) == found:
+                out = x
+                if not name.endswith("Dropout"):
+                    out = jax.eval_shape(lambda x: original(x, **kwargs), jax.ShapeDtypeStruct(x.shape, x.dtype))
+                return _leaf_primitive().bind(
+                    x, path=path, last="channel_axis" in found[1], shape=tuple(out.shape), dtype=out.dtype
+                )
+        if name in MODAL:
+            raise CaptureError(
+                f"{path} is a {type(module).__name__} whose training behaviour cannot be kept here",
+                hint="batch statistics of Flax, and dropout inside of vmap, grad or scan, are not captured",
+            )
+        if path in self.leaves:
+            del self.leaves[path]
+            raise CaptureError(f"{path} is called in two ways that are not one leaf layer", hint="call it in one way")
+        if not path or type(module).__name__ in _CONTAINERS or not plain:
+            return original(*args, **kwargs)
+        index = len(self.graph.calls)
+        self.graph.calls.append(Call(path, self.stack[-1]))
+        self.arguments[index] = _named(module, args, kwargs)
+        self.stack.append(index)
+        try:
+            with jax.named_scope(f"ivyhub@{index}"):
+                result = original(*args, **kwargs)
+        finally:
+            self.stack.pop()
+        self.results[index] = getattr(result, "val", None)
+        return result
+
+
+def _named(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name: what stands for each array in the jaxpr, None for anything else."""
+    try:
+        bound = inspect.signature(type(module).__call__).bind(module, *args, **kwargs).arguments
+    except TypeError:
+        return {}
+    return {name: getattr(each, "val", None) for name, each in list(bound.items())[1:]}
+
+
+def _modules(
+    root: Any,
+    parts: Mapping[str, Any],
+    tensors: Mapping[str, Any],
+    trainable: frozenset[str],
+    places: Mapping[str, str],
+) -> Callable[[Calls], tuple[dict[str, ModuleInfo], dict[str, Place]]]:
+    """Makes the module table, and the places of its parameters, when the leaf layers are known."""
+
+    def make(calls: Calls) -> tuple[dict[str, ModuleInfo], dict[str, Place]]:
+        modules = {"": ModuleInfo("", f"{type(root).__module__}.{type(root).__qualname__}")}
+
+        def at(path: str) -> ModuleInfo:
+            if path not in modules:
+                at(path.rpartition(".")[0])
+                part = parts.get(path)
+                name = type(part).__qualname__ if part is not None else "Group"
+                name = _CONTAINERS.get(name, f"{type(part).__module__}.{name}" if part is not None else name)
+                modules[path] = ModuleInfo(path, name)
+            return modules[path]
+
+        found: dict[str, Place] = {}
+        for path in (*calls.order, *parts):
+            if path:
+                at(path)
+        for path, name in places.items():
+            above, _, own = path.rpartition(".")
+            module = at(above)
+            if above in calls.leaves:
+                continue
+            module.parameters[own] = Parameter(spec_of_aval(tensors[name]), trainable=name in trainable)
+            found[path] = Place(name)
+        for path, (layer, config) in calls.leaves.items():
+            module = at(path)
+            module.layer, module.config = layer, config
+            kind = find_layer(layer)
+            assert kind is not None
+            for word in kind(**config).parameters():
+                own = dict(ARRAYS[layer](0))[word][0]
+                name = places[f"{path}.{own}"]
+                axes = ARRAYS[layer](len(tensors[name].shape))[word][1]
+                found[f"{path}.{word}"] = place = Place(name, axes)
+                spec = spec_of_aval(tensors[name])
+                shape = spec.shape if axes is None else tuple(spec.shape[axis] for axis in place.axes or ())
+                module.parameters[word] = Parameter(spec.with_shape(*shape), trainable=name in trainable)
+        return modules, found
+
+    return make
+
+
+def _floating(array: Any) -> bool:
+    return np.issubdtype(np.dtype(array.dtype), np.floating) or str(array.dtype) == "bfloat16"
+
+
+# -- NNX --------------------------------------------------------------------------------------------------------------
+
+
+def nnx_program(model: Any) -> Program:
+    """A ``flax.nnx.Module``."""
+    import jax
+    from flax import nnx
+
+    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+    flat = {"params": nnx.to_flat_state(params), "rest": nnx.to_flat_state(rest)}
+    tensors: dict[str, Any] = {}
+    for kind in flat.values():
+        for place, variable in kind:
+            if not isinstance(variable, nnx.RngState):
+                tensors[path_of(place)] = variable[...]
+    trainable = frozenset(path_of(place) for place, variable in flat["params"] if _floating(variable))
+    parts = {path_of(place): part for place, part in nnx.iter_graph(model) if isinstance(part, nnx.Module)}
+    seeing: list[tuple[Calls, dict[int, str]]] = []
+
+    def run(arrays: Mapping[str, Any], args: Any, kwargs: Any, train: bool) -> Any:
+        def filled(state: Any) -> Any:
+            return nnx.from_flat_state(
+                [(p, v.replace(arrays[path_of(p)]) if path_of(p) in arrays else v) for p, v in nnx.to_flat_state(state)]
+            )
+
+        own = nnx.merge(graphdef, filled(params), filled(rest))
+        own.train() if train else own.eval()
+        if seeing:
+            seeing[-1][1].update(
+                {id(part): path_of(place) for place, part in nnx.iter_graph(own) if isinstance(part, nnx.Module)}
+            )
+        else:
+            own.set_attributes(nnx.Dropout, rate=0.0, raise_if_not_found=False)
+        result = own(*args, **kwargs)
+        others = nnx.to_flat_state(nnx.state(own, nnx.Not(nnx.Param)))
+        changed = {path_of(p): v[...] for p, v in others if path_of(p) in tensors}
+        return result, {name: array for name, array in changed.items() if array is not arrays[name]}
+
+    @contextlib.contextmanager
+    def tracing(graph: Graph) -> Generator[Calls]:
+        calls, paths = Calls(graph), dict[int, str]()
+        kinds = {type(part) for part in parts.values() if callable(part)}
+        before = [(kind, vars(kind).get("__call__")) for kind in kinds]
+
+        def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(call)
+            def around(self: Any, *args: Any, **kwargs: Any) -> Any:
+                original = functools.partial(call, self)
+                if id(self) not in paths:
+                    return original(*args, **kwargs)
+                held = [leaf for leaf in jax.tree.leaves(nnx.state(self, nnx.Param)) if isinstance(leaf, jax.Array)]
+                return calls.seen(self, paths[id(self)], original, args, kwargs, held)
+
+            return around
+
+        originals = {kind: kind.__call__ for kind in kinds}
+        seeing.append((calls, paths))
+        try:
+            for kind, call in originals.items():
+                kind.__call__ = wrapped(call)
+            yield calls
+        finally:
+            seeing.pop()
+            for kind, own in before:
+                if own is None:
+                    del kind.__call__
+                else:
+                    kind.__call__ = own
+
+    return Program(
+        type(model).__name__,
+        run,
+        inspect.signature(model.__call__),
+        tensors,
+        trainable=trainable,
+        tracing=tracing,
+        table=_modules(model, parts, tensors, trainable, {name: name for name in tensors}),
+        module=type(model).__module__,
+    )
+
+
+# -- Linen ------------------------------------------------------------------------------------------------------------
+
+
+def linen_program(module: Any, variables: Any) -> Program:
+    """A ``flax.linen.Module`` with its variables. An argument that says whether it trains becomes the export's mode."""
+    import jax
+    from flax import linen
+
+    if not isinstance(variables, Mapping) or "params" not in variables:
+        raise CaptureError(
+            f"expected the variables of {type(module).__name__} beside it, received {type(variables).__name__}",
+            hint="ivyhub.transpile(module, module.init(key, x), to=..., args=(x,))",
+        )
+    leaves, structure = jax.tree_util.tree_flatten_with_path(dict(variables))
+    names = [path_of(keys) for keys, _ in leaves]
+    tensors = dict(zip(names, (leaf for _, leaf in leaves), strict=True))
+    trainable = frozenset(name for name in names if name.startswith("params.") and _floating(tensors[name]))
+    places: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: not name.startswith("params.")):
+        collection, _, rest = name.partition(".")
+        places[rest if rest not in places else f"{collection}_{rest}"] = name
+    others = [collection for collection in variables if collection != "params"]
+    signature = inspect.signature(module.__call__)
+    modes = [name for name in signature.parameters if name in _MODES]
+    parts: dict[str, Any] = {}
+    seeing: list[Calls] = []
+
+    def interceptor(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        if not seeing:
+            return args[0] if isinstance(context.module, linen.Dropout) else call(*args, **kwargs)
+        path = ".".join(context.module.path)
+        parts[path] = context.module
+        held = jax.tree.leaves(dict(context.module.variables.get("params", {})))
+        return seeing[-1].seen(context.module, path, call, args, kwargs, held)
+
+    def run(arrays: Mapping[str, Any], args: Any, kwargs: Any, train: bool) -> Any:
+        filled = jax.tree.unflatten(structure, [arrays[name] for name in names])
+        kwargs = {**kwargs, **{name: _MODES[name] == train for name in modes}}
+        with linen.intercept_methods(interceptor):
+            result = module.apply(filled, *args, **kwargs, mutable=others if others else False)
+        if not others:
+            return result, {}
+        result, changed = result
+        flat = {path_of(keys): leaf for keys, leaf in jax.tree_util.tree_flatten_with_path(dict(changed))[0]}
+        return result, {name: leaf for name, leaf in flat.items() if leaf is not arrays[name]}
+
+    @contextlib.contextmanager
+    def tracing(graph: Graph) -> Generator[Calls]:
+        seeing.append(Calls(graph))
+        try:
+            yield seeing[-1]
+        finally:
+            seeing.pop()
+
+    kept = [parameter for parameter in signature.parameters.values() if parameter.name not in modes]
+    return Program(
+        type(module).__name__,
+        run,
+        signature.replace(parameters=kept),
+        tensors,
+        trainable=trainable,
+        tracing=tracing,
+        table=_modules(module, parts, tensors, trainable, places),
+        module=type(module).__module__,
+        modes=frozenset(modes),
+    )
+
+
+__all__ = ["Calls", "linen_program", "nnx_program"]

@@ -1,0 +1,93 @@
+"""Modules of Flax in other frameworks: certified against the live module, with its names and its training behaviour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen, nnx
+
+import ivyhub
+from ivyhub.errors import CaptureError
+
+
+class Block(nnx.Module):
+    def __init__(self, size: int, rngs: nnx.Rngs) -> None:
+        self.norm = nnx.LayerNorm(size, rngs=rngs)
+        self.up = nnx.Linear(size, 2 * size, rngs=rngs)
+        self.down = nnx.Linear(2 * size, size, rngs=rngs)
+        self.drop = nnx.Dropout(0.1, rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        h = nnx.gelu(self.up(self.norm(x)))
+        return x + self.drop(self.down(h))
+
+
+class Network(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.conv = nnx.Conv(3, 8, (3, 3), strides=2, padding="SAME", rngs=rngs)
+        self.norm = nnx.GroupNorm(8, 2, rngs=rngs)
+        self.blocks = nnx.List([Block(8, rngs) for _ in range(2)])
+        self.attention = nnx.MultiHeadAttention(2, 8, 8, 8, decode=False, rngs=rngs)
+        self.temperature = nnx.Param(jnp.ones(()))
+
+    def __call__(self, x: Any) -> Any:
+        y = nnx.silu(self.norm(self.conv(x))).reshape(x.shape[0], -1, 8)
+        for block in self.blocks:
+            y = block(y)
+        return self.attention(y) * self.temperature
+
+
+class Words(linen.Module):
+    @linen.compact
+    def __call__(self, i: Any, deterministic: bool = True) -> Any:
+        x = linen.Embed(11, 8, name="words")(i)
+        x = linen.Dropout(0.5)(linen.LayerNorm()(x), deterministic=deterministic)
+        return {"logits": linen.Dense(3)(linen.relu(x).mean(1)), "hidden": x}
+
+
+def _image(rng: np.random.Generator) -> Any:
+    return jnp.asarray(rng.standard_normal((2, 8, 8, 3)), jnp.float32)
+
+
+def test_an_nnx_module_becomes_a_module_of_torch(rng: np.random.Generator) -> None:
+    model = Network(nnx.Rngs(int(rng.integers(2**31))))
+    state = jax.tree.map(np.asarray, nnx.state(model, nnx.Param))
+    native = ivyhub.transpile(model, to="torch", args=(_image(rng),), dynamic={"x": {0: "batch"}})
+    layers = {name: type(layer).__name__ for name, layer in native.named_modules()}
+    assert layers["blocks.1"] == layers["blocks.0"] == "Block"  # one class
+    assert layers["blocks.1.up"] == "Linear"
+    assert layers["blocks.0.drop"] == "Dropout"
+    np.testing.assert_array_equal(
+        native.blocks[1].up.weight.detach().numpy(), np.asarray(state["blocks"][1]["up"]["kernel"][...]).T
+    )
+    assert "__call__" in vars(Block)  # as it was written
+    assert Block.__call__.__qualname__ == "Block.__call__"
+    assert not hasattr(Block.__call__, "__wrapped__")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["torch", "tensorflow", "jax"])
+def test_an_nnx_module_is_certified(to: str, rng: np.random.Generator) -> None:
+    model = Network(nnx.Rngs(int(rng.integers(2**31))))
+    ivyhub.transpile(model, to=to, args=(_image(rng),), dynamic={"x": {0: "batch"}}, verify=True)
+
+
+def test_a_linen_module_becomes_a_module_of_torch(rng: np.random.Generator) -> None:
+    model, i = Words(), jnp.asarray(rng.integers(11, size=(2, 5)), jnp.int32)
+    variables = model.init(jax.random.key(int(rng.integers(2**31))), i)
+    dynamic = {"i": {0: "batch", 1: "length"}}
+    native = ivyhub.transpile(model, variables, to="torch", args=(i,), dynamic=dynamic, verify=True)
+    assert [name for name, _ in native.named_parameters()] == [
+        *("words.weight", "LayerNorm_0.weight", "LayerNorm_0.bias", "Dense_0.weight", "Dense_0.bias"),
+    ]
+    assert type(native.Dropout_0).__name__ == "Dropout"
+
+
+def test_batch_statistics_of_flax_are_refused(rng: np.random.Generator) -> None:
+    model = nnx.Sequential(nnx.BatchNorm(3, rngs=nnx.Rngs(0)))
+    with pytest.raises(CaptureError, match="BatchNorm"):
+        ivyhub.trace(model, jnp.asarray(rng.standard_normal((2, 3)), jnp.float32))
