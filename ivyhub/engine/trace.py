@@ -233,11 +233,19 @@ def trace(function: Callable[..., Any], *specs: Tree, **named: Tree) -> Graph:
     name = getattr(function, "__name__", "")
     words = [word[:1].upper() + word[1:] for word in name.split("_")] if name.isidentifier() else []
     builder.graph.modules[""].cls = "".join(words) or "Function"  # a lambda has no name to write
+    keep_signature(builder.graph, function)
     with builder.recording():
         found = function(*values, **keywords)
         outputs = tree_map(lambda leaf: builder.lift(leaf) if framework_of(leaf) else leaf, found)
     keep_last_hint(builder.graph)
     return builder.finish(outputs)
+
+
+def keep_signature(graph: Graph, function: Callable[..., Any]) -> None:
+    """Note that a graph is of a function, whose name and parameters are to be those of what is made of it."""
+    name = getattr(function, "__name__", "function")
+    parameters = [[word, parameter.kind.name] for word, parameter in inspect.signature(function).parameters.items()]
+    graph.meta["function"] = {"name": name if name.isidentifier() else "function", "parameters": parameters}
 
 
 def _freeze(value: Any) -> Any:
@@ -248,4 +256,4 @@ def _spec(array: np.ndarray) -> Spec:
     return Spec(array.shape, array.dtype.name)
 
 
-__all__ = ["Builder", "infer_by_tracing", "infer_layer", "trace"]
+__all__ = ["Builder", "infer_by_tracing", "infer_layer", "keep_signature", "trace"]

@@ -470,6 +470,9 @@ def transpile(
         layout: of images, as `pull` takes it.
         verify: compare the two on random inputs, and refuse the result where they do not agree.
 
+    Returns:
+        A module of the target; for a function without parameters, a function of the same arguments.
+
     Raises:
         CaptureError: it cannot be captured; with every operation that no rule reads.
         NoLoweringError: with every operation that the target cannot express.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import tempfile
 import weakref
 from collections import Counter
@@ -15,9 +17,9 @@ import numpy as np
 
 from ivyhub.engine import trace as tracing
 from ivyhub.engine.backends import framework_of
-from ivyhub.engine.graph import Graph
+from ivyhub.engine.graph import Graph, tree_map
 from ivyhub.engine.passes import simplify
-from ivyhub.engine.spec import Spec, spec_of
+from ivyhub.engine.spec import spec_of
 from ivyhub.errors import CheckpointError, TensorMismatchError, UnknownNameError, UsageError
 from ivyhub.registry import conversion, versions
 from ivyhub.registry.adapters import emit
@@ -35,6 +37,7 @@ from ivyhub.registry.export import (
     write_weights,
 )
 from ivyhub.registry.files import Digest, digest_bytes
+from ivyhub.registry.function import as_function, is_function
 from ivyhub.registry.layout import in_layout
 from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version
 from ivyhub.registry.pipeline import Model, Recipe, arrange, floating_dtype, input_specs, model_of, through
@@ -65,6 +68,7 @@ def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic
     if kind_of(function, args, kwargs) is not None:
         found = capture_source(function, args, kwargs, dynamic)
         graph = simplify(found.graph)
+        _note(graph, function)
         _TRACED[graph] = found.live
         return graph
     if not callable(function):
@@ -74,8 +78,7 @@ def trace(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic
         )
     if dynamic:
         raise UsageError("the sizes of a function's inputs are named in their specs, not by dynamic")
-    specs = [arg if isinstance(arg, Spec) else spec_of(arg) for arg in args]
-    named = {name: arg if isinstance(arg, Spec) else spec_of(arg) for name, arg in kwargs.items()}
+    specs, named = tree_map(lambda leaf: spec_of(leaf) if framework_of(leaf) else leaf, (tuple(args), dict(kwargs)))
     return simplify(tracing.trace(function, *specs, **named))
 
 
@@ -95,8 +98,11 @@ def transpile(
         if args or kwargs or dynamic:
             raise UsageError("a graph has its inputs already; expected no example inputs beside it")
         model, found = _of_graph(source)
+    elif callable(source) and kind_of(source, args, kwargs) is None:
+        model, found = _of_graph(trace(source, args, kwargs, dynamic))
     else:
         model, found = _captured(source, args, kwargs, dynamic)
+        _note(model.graph, source)
     graph, last = in_layout(model.graph, target, layout)
     export = emit(graph, target)
     native = conversion.native_device(target, device)
@@ -110,7 +116,8 @@ def transpile(
             record = msgspec.structs.replace(record, certificate=proof)
         package = import_package(folder)
         vars(package)["__ivyhub__"] = record
-        return call_load(package, device=native)
+        live = call_load(package, device=native)
+    return as_function(model.graph, live, target) if is_function(model.graph) else live
 
 
 def keep(
@@ -158,6 +165,12 @@ def _captured(source: Any, args: Sequence[Any], kwargs: Mapping[str, Any], dynam
         raise UsageError(f"{type(source).__name__} has no numbers yet for {', '.join(missing[:20])}", hint="call init")
     recipe = Recipe(input_specs(found.graph, found.examples), {}, _identity(found.graph), tuple(found.notes))
     return model_of(found.graph, recipe), found.live
+
+
+def _note(graph: Graph, source: Any) -> None:
+    """Keep the signature of a source that is a function, compiled by its framework or not."""
+    if inspect.isroutine(inspect.unwrap(source)) or isinstance(source, functools.partial):
+        tracing.keep_signature(graph, source)
 
 
 def _of_graph(graph: Graph) -> tuple[Model, Live | None]:

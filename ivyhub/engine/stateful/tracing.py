@@ -99,6 +99,7 @@ def trace(module: Module, *specs: Any, **named: Any) -> Graph:
         TRACING.reset(token)
         for each in module.named_modules().values():
             each.training = modes[id(each)]
+    del graph.meta["function"]
     kind = type(module)
     graph.modules[""].cls = f"{kind.__module__}.{kind.__qualname__}"
     graph.meta.update({"framework": "ivyhub", "class": graph.modules[""].cls, "module": kind.__module__})
