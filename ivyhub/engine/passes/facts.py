@@ -21,7 +21,8 @@ Scalar = bool | int | float | complex
 POINTWISE: frozenset[str] = frozenset(
     op.name
     for op in OPS.values()
-    if op.function.__module__ in {f"{ops.__name__}.{family}" for family in ("elementwise", "activation", "special")}
+    if op.function.__module__
+    in {f"{ops.__name__}.{family}" for family in ("elementwise", "trigonometry", "activation", "special")}
     and not {"axis", "channel_axis"} & op.attributes.keys()
 )
 """Operations whose result at a place depends on their operands at that place alone."""

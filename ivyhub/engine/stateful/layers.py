@@ -102,7 +102,7 @@ class BatchNorm(Layer):
     """Normalisation by batch statistics in training, by running statistics in evaluation.
 
     In training the running statistics move by ``momentum``: new = (1 - momentum) · old + momentum · batch, with the
-    unbiased variance as torch has it (``momentum=None``: the cumulative average).
+    unbiased variance as torch has it unless ``unbiased`` is False (``momentum=None``: the cumulative average).
 
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm1d, 2d and 3d.
     """
@@ -114,6 +114,7 @@ class BatchNorm(Layer):
     momentum: float | None = 0.1
     affine: bool = True
     track_running_stats: bool = True
+    unbiased: bool = True  # whether the running variance is the unbiased one; Keras and Flax keep the biased one
     spatial_rank: int = 2  # of the images that it was made for; PyTorch names its classes by it
     channel_axis: int = 1
 

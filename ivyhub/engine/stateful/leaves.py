@@ -134,6 +134,7 @@ class BatchNorm(Leaf):
             *(x, *running, *weights),
             momentum=1.0 if cumulative else self.momentum,
             eps=self.eps,
+            unbiased=self.unbiased,
             channel_axis=self.channel_axis,
         )
         if cumulative:  # the mean of the statistics of all batches

@@ -24,7 +24,7 @@ from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import leaves
 from ..source import Capture
 from .lines import error_line
-from .original import Original, Slot
+from .original import Original, Slot, Watch
 from .reader import Interval, Reader, Variable
 
 Dynamic = Mapping[str, Mapping[int, str]]
@@ -164,7 +164,13 @@ class Tracing:
         """The variables that the trace reads or assigns, without those of random generators."""
         return list(self.concrete.graph.variables)
 
-    def finish(self, cls: str, slots: Sequence[Slot], run: Callable[[dict[str, Any], bool], Any]) -> Capture:
+    def finish(
+        self,
+        cls: str,
+        slots: Sequence[Slot],
+        run: Callable[[dict[str, Any], bool], Any],
+        watch: Watch | None = None,
+    ) -> Capture:
         """Read the trace into the graph."""
         builder, graph = self.builder, self.builder.graph
         graph.modules[""].cls = cls
@@ -192,7 +198,7 @@ class Tracing:
         return Capture(
             graph,
             tensors,
-            lambda arrange: Original(run, slots, arrange),
+            lambda arrange: Original(run, slots, arrange, watch),
             self.examples,
             self.notes,
         )

@@ -51,19 +51,22 @@ KERAS.row(
     weights={"weight": ("gamma", ()), "bias": ("beta", ())},
     when=lambda c: c.channel_axis == -1,
 )
-KERAS.row(
-    "BatchNorm",
-    "support.BatchNormalization(momentum={decay:0.99}, epsilon={eps:0.001}, center={affine:True}, scale={affine:True})",
-    call="{self}({x}, training={training})",
-    weights={
-        "weight": ("gamma", ()),
-        "bias": ("beta", ()),
-        "running_mean": ("moving_mean", ()),
-        "running_var": ("moving_variance", ()),
-    },
-    when=lambda c: c.channel_axis == -1 and c.track_running_stats and c.momentum is not None,
-    derive=lambda c: {"decay": round(1 - c.momentum, 12)},
-)
+for _class, _unbiased in (("support.BatchNormalization", True), ("keras.layers.BatchNormalization", False)):
+    KERAS.row(
+        "BatchNorm",
+        f"{_class}(momentum={{decay:0.99}}, epsilon={{eps:0.001}}, center={{affine:True}}, scale={{affine:True}})",
+        call="{self}({x}, training={training})",
+        weights={
+            "weight": ("gamma", ()),
+            "bias": ("beta", ()),
+            "running_mean": ("moving_mean", ()),
+            "running_var": ("moving_variance", ()),
+        },
+        when=lambda c, unbiased=_unbiased: (
+            c.channel_axis == -1 and c.track_running_stats and c.momentum is not None and c.unbiased is unbiased
+        ),
+        derive=lambda c: {"decay": round(1 - c.momentum, 12)},
+    )
 KERAS.row("Dropout", "keras.layers.Dropout({rate})", call="{self}({x}, training={training})")
 
 

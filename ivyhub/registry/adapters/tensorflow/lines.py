@@ -7,22 +7,25 @@ import os
 import sys
 from typing import Any
 
+_CAPTURE = os.path.join(os.path.dirname(__file__), "capture.py")
 _PACKAGES = ("tensorflow", "keras", "tf_keras")
 
 
 @functools.cache
 def _is_foreign(file: str) -> bool:
-    """Whether a file is of TensorFlow, Keras, or of this adapter, so that its lines are not the user's."""
+    """Whether a file is of TensorFlow, Keras, or of ivyhub, so that its lines are not the user's."""
     if file.startswith("<") or "__autograph_generated_file" in file:
         return True
     roots = [os.path.dirname(sys.modules[name].__file__ or "") for name in _PACKAGES if name in sys.modules]
-    here = os.path.dirname(os.path.dirname(__file__))
-    return any(root and file.startswith(root + os.sep) for root in (*roots, here))
+    own = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
+    return any(root and file.startswith(root + os.sep) for root in (*roots, own))
 
 
 def user_line(op: Any) -> tuple[str, int]:
     """File and line of the innermost frame of the user that made an operation, or ("", 0)."""
     for frame in reversed(list(op.traceback or ())):
+        if frame.filename == _CAPTURE:  # who asked for the capture is not who wrote the operation
+            break
         if not _is_foreign(frame.filename):
             return frame.filename, frame.lineno
     return "", 0

@@ -43,7 +43,7 @@ class Slot:
 
     def native(self) -> np.ndarray:
         """Its numbers, in the layout of the parameter."""
-        return np.array(self.to_graph(np.asarray(self.variable)), order="C")
+        return np.array(self.to_graph(self.variable.numpy()), order="C")
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Original:
         self.slots = slots
         self.arrange = arrange
         self.watch = watch
-        self.before = {slot.path: np.array(slot.variable) for slot in slots}
+        self.before = {slot.path: slot.variable.numpy().copy() for slot in slots}
 
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
         return [np.asarray(leaf) for leaf in self._run(inputs, train)]

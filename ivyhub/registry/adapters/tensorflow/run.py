@@ -73,7 +73,7 @@ class KerasRunner:
 
         arrays = {name: tf.convert_to_tensor(array) for name, array in inputs.items()}
         mode = {"training": train} if self.takes_training else {}
-        result = self.model(arrays if len(arrays) > 1 else next(iter(arrays.values())), **mode)
+        result = self.model(*([arrays] if len(arrays) > 1 else arrays.values()), **mode)
         return [leaf for leaf in leaves(result) if tf.is_tensor(leaf)]
 
 

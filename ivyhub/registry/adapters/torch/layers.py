@@ -172,10 +172,13 @@ for _rank in (1, 2, 3):
         ),
         derive=_conv_settings,
     )
-    TORCH.row(
-        "BatchNorm",
-        f"nn.BatchNorm{_rank}d({{num_features}}, eps={{eps:1e-05}}, momentum={{momentum:0.1}}, affine={{affine:True}}, "
-        "track_running_stats={track_running_stats:True})",
-        weights=("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
-        when=lambda c, rank=_rank: c.spatial_rank == rank and c.channel_axis == 1,
-    )
+    for _home, _unbiased in (("nn", True), ("support", False)):
+        TORCH.row(
+            "BatchNorm",
+            f"{_home}.BatchNorm{_rank}d({{num_features}}, eps={{eps:1e-05}}, momentum={{momentum:0.1}}, "
+            "affine={affine:True}, track_running_stats={track_running_stats:True})",
+            weights=("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
+            when=lambda c, rank=_rank, unbiased=_unbiased: (
+                c.spatial_rank == rank and c.channel_axis == 1 and c.unbiased is unbiased
+            ),
+        )

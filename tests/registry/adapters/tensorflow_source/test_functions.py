@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import ivyhub
+from ivyhub.errors import CaptureError, IvyhubError, UnsupportedOpsError
 from tests.registry.adapters.tensorflow_source.functions import ARRAYS, LINALG, MATH, NN
 
 CASES = {
@@ -62,3 +63,117 @@ def assert_same(function: Callable[..., Any], arrays: Sequence[np.ndarray], to: 
 def test_operations(name: str, to: str, rng: np.random.Generator) -> None:
     function, draw = CASES[name]
     assert_same(function, draw(rng), to)
+
+
+@pytest.mark.parametrize("name", ["math: activations", "linalg: products", "nn: volumes", "nn: pools", "nn: losses"])
+def test_gradients(name: str, rng: np.random.Generator) -> None:
+    """By the first argument, of the sum of all results times random numbers."""
+    import torch
+
+    function, draw = CASES[name]
+    arrays = draw(rng)
+    tensors = [tf.constant(array) for array in arrays]
+    found = ivyhub.transpile(function, to="torch", args=tensors)
+    weights = [rng.standard_normal(leaf.shape).astype(np.float32) for leaf in tf.nest.flatten(function(*tensors))]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors[0])
+        leaves = tf.nest.flatten(function(*tensors))
+        total = tf.add_n([tf.reduce_sum(leaf * w) for leaf, w in zip(leaves, weights, strict=True)])
+    x, *others = (torch.from_numpy(array) for array in arrays)
+    x.requires_grad_()
+    results = found(x, *others)
+    sum((leaf * torch.from_numpy(w)).sum() for leaf, w in zip(results, weights, strict=True)).backward()
+    assert x.grad is not None
+    assert_close(np.asarray(tape.gradient(total, tensors[0])), x.grad.numpy(), "gradient")
+
+
+def controlled(x: Any, steps: int = 3) -> dict[str, Any]:
+    y = tf.nn.tanh(x)
+    if tf.reduce_sum(y) > 0:
+        y = y * 2.0
+    for i in tf.range(steps):
+        y = y + tf.cast(i, tf.float32) * x
+    count = tf.constant(0)
+    while tf.reduce_sum(tf.abs(y)) < 1e4:
+        y, count = y * 1.7, count + 1
+    return {"y": y, "count": count, "rows": tf.reshape(y, (tf.shape(x)[0] * 2, -1))}
+
+
+@pytest.mark.parametrize("to", ["numpy", "torch", "jax", "tensorflow"])
+def test_control_flow_and_open_sizes(to: str, rng: np.random.Generator) -> None:
+    found = ivyhub.transpile(controlled, to=to, args=(tf.TensorSpec((None, 4)),), dynamic={"x": {0: "n"}})
+    for size in (1, 3):
+        x = (rng.uniform(0.5, 1.5, (size, 4)) * rng.choice([-1, 1])).astype(np.float32)
+        expected, received = controlled(tf.constant(x)), found(native(to, x))
+        for name, leaf in expected.items():
+            assert_close(np.asarray(leaf), as_numpy(received[name]), f"{name} of {size}")
+
+
+class Stateful(tf.Module):
+    def __init__(self, rng: np.random.Generator) -> None:
+        super().__init__()
+        self.layers = [tf.Variable(rng.standard_normal((4, 4)).astype(np.float32)) for _ in range(2)]
+        self.calls = tf.Variable(0.0, trainable=False)
+
+    def __call__(self, x: Any) -> Any:
+        self.calls.assign_add(1.0)
+        for weight in self.layers:
+            x = tf.nn.tanh(x @ weight)
+        return x
+
+
+def test_modules_have_their_variables(rng: np.random.Generator) -> None:
+    module = Stateful(rng)
+    graph = ivyhub.trace(module, tf.TensorSpec((None, 4)), dynamic={"x": {0: "n"}})
+    assert {path: p.trainable for path, p in graph.parameters()} == {"calls": False, "layers.0": True, "layers.1": True}
+    assert list(graph.updates) == ["calls"]
+    found = ivyhub.transpile(module, to="torch", args=(tf.TensorSpec((None, 4)),), dynamic={"x": {0: "n"}}, verify=True)
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    assert_close(np.asarray(module(tf.constant(x))), as_numpy(found(native("torch", x))), "result")
+
+
+def test_every_operation_without_a_rule_is_named_with_its_line() -> None:
+    def unknown(x: Any) -> Any:
+        y = tf.math.betainc(x, x, x)
+        return tf.math.igamma(y, y)
+
+    with pytest.raises(UnsupportedOpsError) as error:
+        ivyhub.trace(unknown, tf.TensorSpec((3,)))
+    assert [op for op, _, _ in error.value.missing] == ["Betainc", "Igamma"]
+    assert all("test_functions.py:" in line for _, _, line in error.value.missing)
+
+
+def _reads_a_file(x: Any) -> Any:
+    return x + tf.io.decode_raw(tf.io.read_file("weights"), tf.float32)
+
+
+def _runs_python(x: Any) -> Any:
+    return tf.numpy_function(np.sin, [x], tf.float32)
+
+
+def _depends_on_values(x: Any) -> Any:
+    return tf.reshape(x, (tf.cast(x[0], tf.int32), -1))
+
+
+@tf.custom_gradient
+def _own_gradient(x: Any) -> Any:
+    return x * 2.0, lambda dy: dy * 7.0
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (_reads_a_file, "ReadFile.*test_functions.py"),
+        (_runs_python, "PyFunc.*test_functions.py"),
+        (_depends_on_values, "depends on the values"),
+        (_own_gradient, "gradient of its own"),
+    ],
+)
+def test_what_a_graph_cannot_do_is_refused(function: Callable[..., Any], words: str) -> None:
+    with pytest.raises(IvyhubError, match=words):
+        ivyhub.trace(function, tf.TensorSpec((4,)))
+
+
+def test_arguments_that_do_not_fit() -> None:
+    with pytest.raises(CaptureError, match="do not fit"):
+        ivyhub.trace(controlled, tf.TensorSpec((4, 4)), tf.TensorSpec((4, 4)), tf.TensorSpec((4, 4)))

@@ -1,0 +1,258 @@
+"""Keras's layers as leaf layers of graphs: `read_layer` gives the leaf that a live layer is, and where its arrays go.
+
+Keras has the channels of images last, leaf layers have them first; the transposes between them meet and vanish. An
+activation is no part of a leaf: its operations are read after it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ....engine import ops
+from ....engine.backends import is_integer
+from ....engine.graph import Value
+from ....engine.layer import Layer, find_layer
+from .original import as_is
+from .rules.common import channels_first, channels_last
+
+Arrange = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass
+class Reading:
+    """A live layer as a leaf layer.
+
+    Attributes:
+        layer: the name of the leaf.
+        config: its fields.
+        weights: Keras's variable for each of its arrays, with the way from its layout to the leaf's.
+        before: what is done to the layer's input.
+        after: what is done to the leaf's result.
+    """
+
+    layer: str
+    config: dict[str, Any]
+    weights: Mapping[str, tuple[Any, Arrange]] = field(default_factory=dict[str, tuple[Any, Arrange]])
+    before: Callable[[Value], Value] = as_is
+    after: Callable[[Value], Value] = as_is
+
+    @property
+    def leaf(self) -> Layer:
+        """The leaf layer itself."""
+        kind = find_layer(self.layer)
+        assert kind is not None
+        return kind(**self.config)
+
+
+def read_layer(layer: Any, x: Any) -> Reading | None:
+    """The leaf that a built layer is for an input, a tensor of a graph; None for any other layer.
+
+    A subclass counts only while it keeps the layer's own ``call``.
+    """
+    if layer.compute_dtype != layer.variable_dtype or getattr(layer, "lora_enabled", False):
+        return None
+    for kind in type(layer).__mro__:
+        if kind.__name__ in LEAVES and kind.__module__.startswith("keras."):
+            return LEAVES[kind.__name__](layer, x) if type(layer).call is kind.call else None
+    return None
+
+
+def _biased(layer: Any, weights: dict[str, tuple[Any, Arrange]]) -> dict[str, tuple[Any, Arrange]]:
+    return weights | ({"bias": (layer.bias, as_is)} if layer.use_bias else {})
+
+
+def _dense(layer: Any, x: Any) -> Reading | None:
+    if layer.quantization_mode is not None:
+        return None
+    size, units = layer.kernel.shape
+    config = {"in_features": size, "out_features": units, "use_bias": layer.use_bias}
+    return Reading("Linear", config, _biased(layer, {"weight": (layer.kernel, np.transpose)}))
+
+
+def _embedding(layer: Any, x: Any) -> Reading | None:
+    if layer.quantization_mode is not None or not is_integer(x.dtype.name):
+        return None
+    config = {"num_embeddings": layer.input_dim, "embedding_dim": layer.output_dim, "padding_idx": None}
+    return Reading("Embedding", config, {"weight": (layer.embeddings, as_is)})
+
+
+def _layer_norm(layer: Any, x: Any) -> Reading | None:
+    axes = [axis % x.shape.rank for axis in (layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis])]
+    if axes != list(range(x.shape.rank - len(axes), x.shape.rank)) or getattr(layer, "rms_scaling", False):
+        return None
+    config = {
+        "normalized_shape": tuple(x.shape[axis] for axis in axes),
+        "eps": layer.epsilon,
+        "use_weight": layer.scale,
+        "use_bias": layer.center,
+    }
+    weights = {"weight": layer.gamma} if layer.scale else {}
+    weights |= {"bias": layer.beta} if layer.center else {}
+    return Reading("LayerNorm", config, {name: (variable, as_is) for name, variable in weights.items()})
+
+
+def _norm_weights(layer: Any) -> dict[str, tuple[Any, Arrange]]:
+    return {"weight": (layer.gamma, as_is), "bias": (layer.beta, as_is)} if layer.scale else {}
+
+
+def _group_norm(layer: Any, x: Any) -> Reading | None:
+    channels = x.shape[-1]
+    if layer.axis % x.shape.rank != x.shape.rank - 1 or layer.scale != layer.center or channels is None:
+        return None
+    groups = channels if layer.groups == -1 else layer.groups
+    config = {"num_groups": groups, "num_channels": channels, "eps": layer.epsilon, "affine": layer.scale}
+    return Reading("GroupNorm", config, _norm_weights(layer), channels_first, channels_last)
+
+
+def _batch_norm(layer: Any, x: Any) -> Reading | None:
+    rank = x.shape.rank
+    if layer.axis % rank != rank - 1 or layer.scale != layer.center or rank not in (2, 3, 4, 5):
+        return None
+    config = {
+        "num_features": x.shape[-1],
+        "eps": layer.epsilon,
+        "momentum": round(1 - layer.momentum, 12),
+        "affine": layer.scale,
+        "track_running_stats": True,
+        "spatial_rank": max(rank - 2, 1),
+        "unbiased": False,
+    }
+    weights = _norm_weights(layer) | {
+        "running_mean": (layer.moving_mean, as_is),
+        "running_var": (layer.moving_variance, as_is),
+    }
+    if rank == 2:
+        return Reading("BatchNorm", config, weights)
+    return Reading("BatchNorm", config, weights, channels_first, channels_last)
+
+
+def _dropout(layer: Any, x: Any) -> Reading | None:
+    return Reading("Dropout", {"rate": layer.rate}) if layer.noise_shape is None else None
+
+
+# -- convolution -----------------------------------------------------------------------------------------------------
+
+
+def _pads(layer: Any, x: Any) -> tuple[tuple[int, int], ...] | None:
+    """What is padded before and after each spatial axis; None where that depends on a size that varies."""
+    if layer.padding == "valid":
+        return ((0, 0),) * layer.rank
+    found: list[tuple[int, int]] = []
+    for size, kernel, step, dilation in zip(
+        x.shape[1:-1], layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
+    ):
+        reach = (kernel - 1) * dilation
+        if layer.padding == "causal":
+            found.append((reach, 0))
+            continue
+        if step != 1 and size is None:
+            return None
+        total = reach if step == 1 else max((math.ceil(size / step) - 1) * step + reach + 1 - size, 0)
+        found.append((total // 2, total - total // 2))
+    return tuple(found)
+
+
+def _conv_reading(layer: Any, x: Any, outs: int, groups: int, weight: tuple[Any, Arrange]) -> Reading | None:
+    pads = _pads(layer, x)
+    if layer.data_format != "channels_last" or pads is None or x.shape[-1] is None:
+        return None
+    even = all(before == after for before, after in pads)
+    config = {
+        "in_channels": x.shape[-1],
+        "out_channels": outs,
+        "kernel_size": tuple(layer.kernel_size),
+        "strides": tuple(layer.strides),
+        "padding": pads if even else ((0, 0),) * layer.rank,
+        "dilation": tuple(layer.dilation_rate),
+        "groups": groups,
+        "use_bias": layer.use_bias,
+    }
+
+    def padded(value: Value) -> Value:  # a layer pads both sides alike, what is uneven stands before it
+        value = channels_first(value)
+        return value if even else ops.pad(value, padding=((0, 0), (0, 0), *pads))
+
+    return Reading("Conv", config, _biased(layer, {"weight": weight}), padded, channels_last)
+
+
+def _conv(layer: Any, x: Any) -> Reading | None:
+    rank = layer.rank
+    order = (rank + 1, rank, *range(rank))
+    return _conv_reading(layer, x, layer.filters, layer.groups, (layer.kernel, lambda a: np.transpose(a, order)))
+
+
+def _depthwise_conv(layer: Any, x: Any) -> Reading | None:
+    rank = layer.rank
+    *size, channels, multiplier = layer.kernel.shape
+    outs = channels * multiplier
+
+    def arrange(kernel: np.ndarray) -> np.ndarray:
+        return np.transpose(kernel, (rank, rank + 1, *range(rank))).reshape(outs, 1, *size)
+
+    return _conv_reading(layer, x, outs, channels, (layer.kernel, arrange))
+
+
+LEAVES: Mapping[str, Callable[[Any, Any], Reading | None]] = {
+    "Dense": _dense,
+    "Embedding": _embedding,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "BatchNormalization": _batch_norm,
+    "Dropout": _dropout,
+    "BaseConv": _conv,
+    "BaseDepthwiseConv": _depthwise_conv,
+    "Conv1D": _conv,
+}
+
+
+# -- recurrent layers --------------------------------------------------------------------------------------------------
+
+
+def read_recurrent(layer: Any, x: Any, mask: Any, state: Any) -> Callable[..., Any] | None:
+    """What computes an LSTM, GRU or SimpleRNN of Keras from its input and arrays; None for what it cannot."""
+    kind = type(layer).__name__
+    if kind not in ("LSTM", "GRU", "SimpleRNN") or not type(layer).__module__.startswith("keras."):
+        return None
+    names = {
+        name: getattr(getattr(layer, name, None), "__name__", None) for name in ("activation", "recurrent_activation")
+    }
+    usual = names["activation"] == "tanh" or (kind == "SimpleRNN" and names["activation"] == "relu")
+    usual = usual and names["recurrent_activation"] in (("sigmoid",) if kind != "SimpleRNN" else (None,))
+    plain = mask is None and state is None and not layer.stateful and not layer.dropout and not layer.recurrent_dropout
+    if not usual or not plain or x.shape[1] is None or (kind == "GRU" and not layer.reset_after):
+        return None
+
+    def run(x: Value, kernel: Value, recurrent: Value, *bias: Value) -> tuple[Value, ...]:
+        x = ops.flip(x, axis=1) if layer.go_backwards else x
+        units, dtype = layer.units, x.dtype
+        weights = [_gates(kind, ops.transpose(each, axes=(1, 0)), units) for each in (kernel, recurrent)]
+        if bias and kind == "GRU":
+            weights += [_gates(kind, ops.getitem(bias[0], key=(place,)), units) for place in (0, 1)]
+        elif bias:
+            weights += [bias[0], ops.full(shape=bias[0].shape, fill_value=0.0, dtype=dtype)]
+        zero = ops.full(shape=(1, x.shape[0], units), fill_value=0.0, dtype=dtype)
+        options = {"use_bias": bool(bias), "batch_first": True}
+        if kind == "LSTM":
+            y, *states = ops.lstm(x, zero, zero, weights, **options)
+        elif kind == "GRU":
+            y, *states = ops.gru(x, zero, weights, **options)
+        else:
+            y, *states = ops.rnn(x, zero, weights, activation=names["activation"], **options)
+        last = [ops.getitem(each, key=(0,)) for each in states]
+        first = y if layer.return_sequences else last[0]
+        return (first, *last) if layer.return_state else (first,)
+
+    return run
+
+
+def _gates(kind: str, rows: Value, units: int) -> Value:
+    """Keras's order of a GRU's gates is update, reset, new; PyTorch's reset, update, new."""
+    if kind != "GRU":
+        return rows
+    update, reset, new = (ops.getitem(rows, key=((i * units or None, (i + 1) * units, None),)) for i in range(3))
+    return ops.concat([reset, update, new], axis=0)

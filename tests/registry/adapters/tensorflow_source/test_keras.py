@@ -1,0 +1,137 @@
+"""Keras models of every style into every framework, against the models themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import ivyhub
+from ivyhub.errors import CaptureError, UsageError
+from ivyhub.registry.export import record_of_object
+
+L = keras.layers
+TARGETS = ("torch", "jax", "tensorflow")
+
+
+def sequential() -> keras.Model:
+    return keras.Sequential(
+        [
+            L.Input((12, 12, 3)),
+            L.Conv2D(6, 3, strides=2, padding="same", activation="tanh", name="stem"),
+            L.BatchNormalization(name="norm"),
+            L.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="depthwise"),
+            L.AveragePooling2D(2),
+            L.Flatten(),
+            L.Dropout(0.3, name="drop"),
+            L.Dense(5, activation="softmax", name="out"),
+        ]
+    )
+
+
+def functional() -> keras.Model:
+    image, ids = keras.Input((8, 8, 4), name="image"), keras.Input((5,), dtype="int32", name="ids")
+    x = L.Conv2DTranspose(4, 3, strides=2, padding="same", name="up")(image)
+    x = L.GroupNormalization(2, name="group")(x)
+    x = L.SeparableConv2D(6, 3, name="separable")(x)
+    x = L.GlobalAveragePooling2D()(x)
+    words = L.Embedding(11, 6, name="words")(ids)
+    words = L.Conv1D(6, 2, padding="causal", activation="gelu", name="causal")(words)
+    joined = L.Add()([x, L.GlobalAveragePooling1D()(words)])
+    return keras.Model({"image": image, "ids": ids}, [L.Dense(3, name="head")(joined), joined])
+
+
+@keras.saving.register_keras_serializable("ivyhub-tests")
+class Block(L.Layer):
+    def __init__(self, width: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.norm = L.LayerNormalization()
+        self.attention = L.MultiHeadAttention(2, 4, dropout=0.1)
+        self.mlp = keras.Sequential([L.Dense(2 * width, activation="silu"), L.Dense(width)])
+        self.drop = L.Dropout(0.2)
+
+    def call(self, x: Any) -> Any:
+        h = self.norm(x)
+        x = x + self.drop(self.attention(h, h))
+        return x + self.mlp(x)
+
+
+class Tagger(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = L.Embedding(30, 8)
+        self.blocks = [Block(8), Block(8)]
+        self.recurrent = L.LSTM(6, return_sequences=True)
+        self.both = L.Bidirectional(L.GRU(3, return_sequences=True))
+        self.simple = L.SimpleRNN(4)
+        self.scale = self.add_weight(shape=(8,), name="scale")
+
+    def call(self, ids: Any) -> dict[str, Any]:
+        x = self.words(ids) * self.scale
+        for block in self.blocks:
+            x = block(x)
+        return {"last": self.simple(self.both(self.recurrent(x))), "hidden": x}
+
+
+def assert_certified(model: Any, to: str, *args: Any, dynamic: Any = None) -> Any:
+    """Every row of the certificate, outputs, gradients, statistics and steps alike, is within its tolerance."""
+    found = ivyhub.transpile(model, to=to, args=args, dynamic=dynamic, verify=True)
+    record = record_of_object(found)
+    assert record is not None
+    rows = {row["check"]: row["passed"] for row in record[0].certificate["rows"]}
+    assert all(rows.values()), rows
+    assert "gradients, train" in rows
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("build", [sequential, functional])
+def test_models_with_known_inputs(build: Any, to: str) -> None:
+    before = build()
+    weights = [each.copy() for each in before.get_weights()]
+    assert_certified(before, to)
+    for old, new in zip(weights, before.get_weights(), strict=True):  # training it for the certificate is undone
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", TARGETS)
+def test_subclassed_model(to: str, rng: np.random.Generator) -> None:
+    model, ids = Tagger(), rng.integers(0, 30, (3, 7)).astype(np.int32)
+    model(ids)
+    assert_certified(model, to, ids, dynamic={"ids": {0: "batch"}})
+
+
+def test_layers_stay_whole_with_their_names() -> None:
+    graph = ivyhub.trace(sequential())
+    leaves = {path: info.layer for path, info in graph.modules.items() if info.layer}
+    expected = {"stem": "Conv", "norm": "BatchNorm", "depthwise": "Conv", "drop": "Dropout", "out": "Linear"}
+    assert leaves == expected
+    assert not graph.modules["norm"].config["unbiased"]  # Keras keeps the biased variance
+    model = Tagger()
+    model(np.zeros((1, 4), np.int32))
+    paths = ivyhub.trace(model, np.zeros((1, 4), np.int32)).modules.keys()
+    assert {"words", "blocks.0.attention", "blocks.1.mlp", "recurrent", "both.forward_layer"} <= paths
+
+
+def test_transposes_of_images_meet() -> None:
+    graph = ivyhub.trace(sequential())
+    axes = [node.attributes["axes"] for node in graph.nodes if node.op == "transpose"]
+    assert axes == [(0, 3, 1, 2), (0, 2, 3, 1)]  # at the entry, and before the axes are merged
+
+
+def test_what_is_baked_or_differs_in_training_is_refused() -> None:
+    noisy = keras.Sequential([L.Input((4,)), L.GaussianNoise(0.1, name="noise"), L.Dense(2)])
+    with pytest.raises(CaptureError, match="noise"):
+        ivyhub.trace(noisy)
+    with pytest.raises(UsageError, match="inputs"):
+        ivyhub.trace(Tagger())
+
+
+def test_watching_ends_with_the_capture() -> None:
+    before = keras.layers.Layer.__call__
+    ivyhub.trace(sequential())
+    assert keras.layers.Layer.__call__ is before
