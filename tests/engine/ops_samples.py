@@ -61,7 +61,11 @@ def bits(d: Draw) -> list[Sample]:
 
 
 def shifts(d: Draw) -> list[Sample]:
-    return [((d.i(BATCH, 4, low=0), d.i(4, low=0, high=4)), {}), ((d.i(BATCH, low=-64, dtype="int32"), 2), {})]
+    return [
+        ((d.i(BATCH, 4, low=0), d.i(4, low=0, high=4)), {}),
+        ((d.i(BATCH, low=-64, dtype="int32"), 2), {}),
+        ((d.i(BATCH, low=0, dtype="uint8"), 8), {}),  # by all of its bits
+    ]
 
 
 def reduction(d: Draw, *, several: bool = True, integers: bool = True) -> list[Sample]:

@@ -256,3 +256,17 @@ def test_functions_of_numpy_lose_no_gradient() -> None:
     for function in (np.mean, np.exp, lambda x: np.stack([x, x])):
         with pytest.raises(DTypeError, match="without a gradient"):
             function(x)
+
+
+def test_arrays_of_many_axes(xp: ModuleType) -> None:
+    host = np.arange(24).reshape(2, 1, 3, 1, 1, 2, 1, 1, 2)
+    x = xp.asarray(host)
+    last = (slice(None),) * 8
+    for key in ((1,), (..., -1), (0, 0, slice(None, None, -1)), (None, 1, ..., slice(1)), (*last, 1), (1,) + (0,) * 7):
+        np.testing.assert_array_equal(x[key], host[key])
+    np.testing.assert_array_equal(x[xp.asarray([1, 0])], host[[1, 0]])
+    np.testing.assert_array_equal(x[x > 20], host[host > 20])
+    np.testing.assert_array_equal(xp.reshape(x, (4, 6))[1], host.reshape(4, 6)[1])
+    x[1, ..., 0] = 7
+    host[1, ..., 0] = 7
+    np.testing.assert_array_equal(x, host)

@@ -132,3 +132,21 @@ def test_factors_of_the_largest_and_the_smallest_matrices(dtype: str, framework:
         identity = np.broadcast_to(np.eye(inner), (3, inner, inner))
         np.testing.assert_allclose(q.conj().mT @ q, identity, atol=tolerance)
         np.testing.assert_allclose(q @ (r / powers), near, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_shifts_by_all_bits_and_more(dtype: str, framework: str) -> None:
+    if framework == "jax":
+        dtype = dtype.replace("64", "32")  # those of its x64 mode
+    xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
+    limits, width = np.iinfo(dtype), np.iinfo(dtype).bits
+    x = np.array([1, 3, limits.max, limits.min], dtype)
+    shifts = np.array([0, 1, width - 1, width, width + 1, 100], dtype)
+    for name in ("bitwise_left_shift", "bitwise_right_shift"):
+        function, oracle = getattr(xp, name), getattr(np, name)
+        found = function(xp.asarray(x[:, None]), xp.asarray(shifts))
+        np.testing.assert_array_equal(found, oracle(x[:, None], shifts))
+        for shift in (0, 1, width - 1, width, 100):
+            np.testing.assert_array_equal(function(xp.asarray(x), shift), oracle(x, np.array(shift, dtype)))
+            found = function(3, xp.asarray(shifts[shifts == shift]))
+            np.testing.assert_array_equal(found, oracle(np.array(3, dtype), shifts[shifts == shift]))

@@ -34,9 +34,33 @@ def copied(x: tf.Tensor) -> tf.Tensor:
 def getitem(x: tf.Tensor, key: Any) -> tf.Tensor:
     items = key if type(key) is tuple else (key,)
     if not any(hasattr(item, "dtype") or isinstance(item, bool) for item in items):
-        return x[key]
+        return _sliced(x, items)
+    axes = len(getattr(items[0], "shape", ()))
+    if len(items) == 1 and axes > 7 and items[0].dtype in (bool, tf.bool):  # more than tf.gather_nd takes
+        flat = tf.reshape(x, [-1, *x.shape[axes:]])
+        return tf.boolean_mask(flat, tf.reshape(items[0], [-1]))
     basic, arrays = _parted(items, x.shape.rank)
-    return index(x[basic], arrays)
+    return index(_sliced(x, basic), arrays)
+
+
+def _sliced(x: tf.Tensor, items: tuple[Any, ...]) -> tf.Tensor:
+    """x[items], of positions, slices, `...` and None; the kernel behind tf.Tensor's takes eight axes at most."""
+    if x.shape.rank <= 8:
+        return x[items]
+    missing = x.shape.rank - sum(item is not None and item is not ... for item in items)
+    place = next((place for place, item in enumerate(items) if item is ...), len(items))
+    axis = 0
+    for item in (*items[:place], *[slice(None)] * missing, *items[place + 1 :]):
+        if item is None:
+            x = tf.expand_dims(x, axis)
+        elif isinstance(item, slice):
+            if item != slice(None):
+                x = tf.gather(x, range(*item.indices(x.shape[axis])), axis=axis)
+        else:
+            x = tf.gather(x, int(item) % int(x.shape[axis] or 0), axis=axis)
+            continue
+        axis += 1
+    return x
 
 
 def setitem(x: tf.Tensor, key: Any, value: Any) -> tf.Tensor:

@@ -463,7 +463,7 @@ lower_operator(bitwise_invert, "~{x}")
 
 @op(rule=integer_specs, primitive=True)
 def bitwise_left_shift(x1: Array, x2: Array, /) -> Array:
-    """x1 shifted left by x2 bits."""
+    """x1 shifted left by x2 bits, 0 or more; all are gone from the width of x1 on."""
 
 
 lower_alike(
@@ -477,7 +477,7 @@ lower_alike(
 
 @op(rule=integer_specs, primitive=True)
 def bitwise_right_shift(x1: Array, x2: Array, /) -> Array:
-    """x1 shifted right by x2 bits, the sign kept."""
+    """x1 shifted right by x2 bits, 0 or more, the sign kept; nothing else is left from the width of x1 on."""
 
 
 lower_alike(
@@ -535,3 +535,31 @@ for _op in (maximum, minimum):
 floor_divide.lower("torch", "support.floor_divide({x1}, {x2})", **_UINT64)
 remainder.lower("torch", "support.remainder({x1}, {x2})", **_UINT64)
 bitwise_right_shift.lower("torch", "support.right_shift({x1}, {x2})", **_UINT64)
+
+# -- shifts by the width of a number and more: TensorFlow shifts by one bit less, other frameworks leave nothing -------
+
+
+def _width(n: SimpleNamespace) -> int:
+    dtype = broadcast_specs(n.x1, n.x2).dtype
+    return int(dtype.lstrip("uint"))
+
+
+_UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+for _op, _dtypes in (
+    (bitwise_left_shift, ("int8", "int16", "int32", "int64", *_UNSIGNED)),
+    (bitwise_right_shift, _UNSIGNED),  # the sign is what is left of others
+):
+    _shifted = f"tf.bitwise.{_op.name.removeprefix('bitwise_')}({{x1}}, {{x2}})"
+    _op.lower(
+        "tensorflow",
+        f"tf.where({{x2}} < {{width}}, {_shifted}, tf.zeros_like({{x2}}))",
+        when=lambda n: isinstance(n.x2, Spec),
+        derive=lambda n: {"width": _width(n)},
+        dtypes=_dtypes,
+    )
+    _op.lower(
+        "tensorflow",
+        "tf.zeros_like({x1})",
+        when=lambda n: not isinstance(n.x2, Spec) and n.x2 >= _width(n),
+        dtypes=_dtypes,
+    )
