@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -274,3 +275,36 @@ def scan(
         results = body(*carry, *(x[i] for x in xs), *captured)
         carry, rows[i] = results[: len(carry)], results[len(carry) :]
     return (*carry, *(torch.stack(each) for each in zip(*rows, strict=True)))
+
+
+class BatchNorm1d(torch.nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` whose running variance is the biased one, as Keras and Flax keep it."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return biased(self, input, super().forward)
+
+
+class BatchNorm2d(torch.nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` whose running variance is the biased one, as Keras and Flax keep it."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return biased(self, input, super().forward)
+
+
+class BatchNorm3d(torch.nn.BatchNorm3d):
+    """`torch.nn.BatchNorm3d` whose running variance is the biased one, as Keras and Flax keep it."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return biased(self, input, super().forward)
+
+
+def biased(norm: Any, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """A batch normalisation whose step of the running variance is taken towards the biased variance."""
+    if not norm.training or norm.running_var is None:
+        return forward(x)
+    before, momentum = norm.running_var.clone(), norm.momentum
+    y = forward(x)
+    with torch.no_grad():
+        step = norm.running_var - (1 - momentum) * before
+        norm.running_var = norm.running_var - step * (x.shape[1] / x.numel())
+    return y
