@@ -181,19 +181,21 @@ def zero(number: complex, beside: tf.Tensor) -> tf.Tensor | complex:
     return -plain if math.copysign(1, number) < 0 else plain
 
 
-_BITS = {2: tf.int16, 4: tf.int32, 8: tf.int64}
-
-
 def signbit(x: tf.Tensor) -> tf.Tensor:
     """Whether the sign bit of floating-point numbers is set."""
-    return tf.bitcast(x, _BITS[x.dtype.size]) < 0
+    return tf.bitcast(x, _as_wide(x)) < 0
+
+
+def _as_wide(x: tf.Tensor) -> tf.DType:
+    """The integers of as many bits."""
+    return {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
 
 
 def nextafter(x1: tf.Tensor, x2: tf.Tensor) -> tf.Tensor:
     """The number next to x1 in the direction of x2."""
     shape = tf.broadcast_dynamic_shape(tf.shape(x1), tf.shape(x2))
     x1, x2 = tf.broadcast_to(x1, shape), tf.broadcast_to(x2, shape)
-    dtype = _BITS[x1.dtype.size]
+    dtype = _as_wide(x1)
     bits = tf.bitcast(x1, dtype)
     step = tf.where((x1 < x2) == (bits >= 0), tf.ones((), dtype), -tf.ones((), dtype))
     least = tf.where(tf.bitcast(x2, dtype) < 0, tf.constant(dtype.min + 1, dtype), tf.ones((), dtype))

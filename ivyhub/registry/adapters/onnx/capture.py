@@ -243,7 +243,7 @@ class _Reading:
                 stack.extend(item.node.operands)
                 continue
             direct = item is value
-            small = is_integer(item.dtype) or item.dtype == "bool"
+            small = is_integer(item.dtype) or item.dtype == "bool" or item.ndim == 0
             name = inputs.get(item)
             example = None if name is None else self.examples.get(name)
             if name is None or not isinstance(example, np.ndarray) or not (direct or small) or example.size > _NUMBERS:

@@ -120,7 +120,7 @@ def array_of(tensor: Any, folder: Path | None = None) -> np.ndarray:
 
 def usual(array: np.ndarray) -> np.ndarray:
     """An array with NumPy's own object for its dtype, by which operations of the engine know it."""
-    return array.view(numpy_dtype(array.dtype.name)) if array.dtype.isnative else array
+    return array.view(numpy_dtype(array.dtype.name)) if array.dtype.kind not in "OSUT" else array
 
 
 def dtype_of_type(number: int) -> str | None:

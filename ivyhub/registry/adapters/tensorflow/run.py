@@ -73,7 +73,10 @@ class KerasRunner:
 
         arrays = {name: tf.convert_to_tensor(array) for name, array in inputs.items()}
         mode = {"training": train} if self.takes_training else {}
-        result = self.model(*([arrays] if len(arrays) > 1 else arrays.values()), **mode)
+        if arrays:
+            result = self.model(arrays if len(arrays) > 1 else next(iter(arrays.values())), **mode)
+        else:  # Keras calls no layer that takes no inputs
+            result = self.model.call(**mode)
         return [leaf for leaf in leaves(result) if tf.is_tensor(leaf)]
 
 

@@ -100,13 +100,13 @@ def one_hot(indices: Array, depth: Any, values: Array, *, axis: int = -1) -> Arr
 
 @RULES("Cast")
 def cast_to(x: Any, *, to: int, saturate: int = 1, round_mode: str = "up") -> Any:
-    return converted(x, to, saturate)
+    return converted(x, to, saturate, round_mode)
 
 
 @RULES("CastLike")
 def cast_like(x: Any, like: Any, *, saturate: int = 1, round_mode: str = "up") -> Any:
     if isinstance(like, Narrow):
-        return to_narrow(x, like.kind, saturate)
+        return to_narrow(x, like.kind, saturate, round_mode)
     return converted(x, type_of_dtype(dtype_of(like)), saturate)
 
 
@@ -116,14 +116,14 @@ def bit_cast(x: Array, *, to: int) -> Array:
     if dtype == dtype_of(x):
         return x
     numbers = known(x)
-    if numbers is None:
-        pair = dtype_of(x), dtype
-        if {name.removeprefix("u") for name in pair} <= {"int8"} or pair[0].removeprefix("u") == pair[1].removeprefix(
-            "u"
-        ):
-            return ops.astype(x, dtype=dtype)  # two's complement on every framework
-        raise CaptureError(f"no operation of the engine reads the bits of {pair[0]} as {dtype}")
-    return numbers.view(numpy_dtype(dtype))
+    if numbers is not None:
+        return numbers.view(numpy_dtype(dtype))
+    before = dtype_of(x)
+    if before == "bool" and dtype in ("int8", "uint8"):
+        return ops.astype(x, dtype=dtype)
+    if before.removeprefix("u") != dtype.removeprefix("u") or "int" not in dtype:
+        raise CaptureError(f"no operation of the engine reads the bits of {before} as {dtype}")
+    return ops.astype(x, dtype=dtype)  # two's complement on every framework
 
 
 def _window(size: Any, periodic: int, output_datatype: int, terms: tuple[float, ...]) -> Array:

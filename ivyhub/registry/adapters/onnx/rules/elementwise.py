@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numpy as np
+
 from .....engine import ops
 from .....errors import CaptureError
 from .common import (
@@ -148,6 +150,14 @@ def shrink(x: Array, *, bias: float = 0.0, lambd: float = 0.5) -> Array:
 
 
 @RULES("PRelu")
+def prelu_of_channels(x: Array, slope: Array) -> Array:
+    """Before opset 7 a vector of slopes is one for each channel."""
+    count = shape_of(slope)
+    per_channel = len(count) == 1 and count[0] != 1 and rank_of(x) > 2
+    return prelu(x, ops.reshape(slope, shape=(*count, *(1,) * (rank_of(x) - 2))) if per_channel else slope)
+
+
+@RULES("PRelu-7")
 def prelu(x: Array, slope: Array) -> Array:
     return ops.where(ops.less(x, 0), ops.multiply(x, slope), x)
 
@@ -305,9 +315,22 @@ def power(a: Array, b: Array) -> Array:
 
 @RULES("BitShift")
 def bit_shift(a: Array, b: Array, *, direction: str) -> Array:
+    """Shifts by less than nothing, or by more bits than there are, leave zeros, or the sign."""
     if direction not in ("LEFT", "RIGHT"):
         raise CaptureError(f"expected the direction LEFT or RIGHT, received {direction!r}")
-    return (ops.bitwise_left_shift if direction == "LEFT" else ops.bitwise_right_shift)(a, b)
+    shift = ops.bitwise_left_shift if direction == "LEFT" else ops.bitwise_right_shift
+    dtype = dtype_of(a)
+    bits = 8 * np.dtype(dtype).itemsize
+    signed = not dtype.startswith("u")
+    numbers = known(b)
+    if numbers is not None and ((numbers >= 0) & (numbers < bits)).all():
+        return shift(a, b)
+    if numbers is None and not signed:  # of unsigned integers the standard defines no others
+        return shift(a, b)
+    within = ops.logical_and(ops.greater_equal(b, 0), ops.less(b, bits))
+    nothing = np.asarray(0, dtype)
+    beyond = ops.where(ops.less(a, 0), np.asarray(-1, dtype), nothing) if signed and direction == "RIGHT" else nothing
+    return ops.where(within, shift(a, ops.where(within, b, nothing)), beyond)
 
 
 # -- of many ---------------------------------------------------------------------------------------------------------

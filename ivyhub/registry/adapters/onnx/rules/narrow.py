@@ -66,6 +66,7 @@ NAMES = {
     "float4_e2m1fn": "FLOAT4E2M1",
     "float8_e4m3fnuz": "FLOAT8E4M3FNUZ",
     "float8_e5m2fnuz": "FLOAT8E5M2FNUZ",
+    "float8_e8m0fnu": "FLOAT8E8M0",
 }
 
 
@@ -139,9 +140,23 @@ def clipped(y: Array, kind: str) -> Array:
     return cast(ops.clip(y, min=float(low), max=float(high)), str(storage(kind)))
 
 
-def to_narrow(x: Any, kind: str, saturate: int = 1) -> Narrow:
+def to_power(x: Array, saturate: int, round_mode: str) -> Array:
+    """The sizes of numbers rounded to powers of two. Source: onnx.numpy_helper.to_float8e8m0."""
+    if not saturate or round_mode not in ("up", "down", "nearest"):
+        raise CaptureError(f"no rule reads a cast to FLOAT8E8M0 with saturate={saturate}, round_mode={round_mode!r}")
+    powers = np.exp2(np.arange(-126.0, 128.0)).astype(np.float32)
+    size = ops.abs(cast(x, "float32"))
+    between = powers[:-1] * np.float32({"up": 1.0, "nearest": 1.5, "down": 2.0}[round_mode])
+    side = "left" if round_mode == "up" else "right"
+    found = ops.take(powers, ops.searchsorted(between, size, side=side), axis=0)
+    return ops.where(ops.isfinite(size), found, _number(np.nan, "float32"))
+
+
+def to_narrow(x: Any, kind: str, saturate: int = 1, round_mode: str = "up") -> Narrow:
     """A cast to such a type. Raises `CaptureError` where there is none of that name."""
     array = x.array if isinstance(x, Narrow) else x
+    if kind == "FLOAT8E8M0":
+        return Narrow(to_power(array, saturate, round_mode), kind)
     if kind in _INTEGERS:
         return Narrow(wrapped(array, kind), kind)
     if kind not in _FLOATS:
@@ -154,11 +169,11 @@ def kind_of(number: int) -> str:
     return load_onnx().TensorProto.DataType.Name(number)
 
 
-def converted(x: Any, number: int, saturate: int = 1) -> Any:
+def converted(x: Any, number: int, saturate: int = 1, round_mode: str = "up") -> Any:
     """A cast to an element type of ONNX, whatever x is of."""
     kind = kind_of(number)
     if storage(kind) is not None:
-        return to_narrow(x, kind, saturate)
+        return to_narrow(x, kind, saturate, round_mode)
     dtype = dtype_of_type(number)
     if dtype is None:
         raise CaptureError(f"{kind} is no dtype of the engine")
