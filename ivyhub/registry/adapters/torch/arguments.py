@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
+from ....engine.graph import Graph, Value
 from ....errors import CaptureError
 
 
@@ -81,3 +82,21 @@ def named_arguments(module: Any, names: Iterable[str]) -> Generator[None]:
             del module.forward
         else:
             module.forward = own
+
+
+def name_calls(graph: Graph, nodes: Iterable[Any], env: Mapping[Any, Any]) -> None:
+    """Fill the call table's arguments and results from the marks that hooks left at the nodes of a trace."""
+    results: dict[int, dict[str, Value]] = {}
+    for node in nodes:
+        value = env.get(node)
+        for call, role, keys in node.meta.get("ivyhub_marks", ()):
+            if not isinstance(value, Value):
+                continue
+            if role == "result":
+                results.setdefault(call, {})[".".join(keys)] = value
+                continue
+            name, *rest = keys
+            arguments = graph.calls[call].arguments
+            arguments[name] = {**(arguments[name] or {}), ".".join(rest): value} if rest else value
+    for call, found in results.items():
+        graph.calls[call].result = found

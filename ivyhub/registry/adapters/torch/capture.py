@@ -27,12 +27,14 @@ from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import Original
 from ..source import Arrange, Capture
-from .arguments import bind, flattened, named_arguments, unbind
+from .arguments import bind, flattened, name_calls, named_arguments, unbind
 from .attention import STANDS_FOR, whole_attention
+from .decompose import decomposed
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import read_layer
 from .lines import refusal, source_line
 from .rules import RULES
+from .rules.common import apply
 from .sizes import size_of, widened
 from .state import Attributes
 from .training import Watch
@@ -101,6 +103,7 @@ class _Reader:
         self.notes: list[str] = []
         self.calls: dict[tuple[str, int], int] = {}  # (path, how many-th call) -> index in graph.calls
         self.no_grad = False
+        self.within = ""  # the operation whose decomposition is being read
         self.watch = Watch()
         self.changed: list[str] = []  # attributes that the call changes
         self.mutated: set[str] = set()
@@ -127,7 +130,7 @@ class _Reader:
         self.notes += [
             f"{name} changes from call to call: what a first call makes of it is baked in" for name in self.changed
         ]
-        self._name_calls()
+        name_calls(self.graph, program.graph.nodes, self.env)
         output = next(node for node in program.graph.nodes if node.op == "output")
         with self.builder.recording(Scope()):  # a view that was returned may have to be taken anew
             leaves = iter(
@@ -388,6 +391,10 @@ class _Reader:
     def _spec(self, fake: Any) -> Spec:
         return Spec(tuple(self._size(size) for size in fake.shape), dtype_name(fake.dtype))
 
+    def _shapes(self, fakes: Any) -> list[tuple[Size, ...]]:
+        fakes = fakes if isinstance(fakes, tuple | list) else (fakes,)
+        return [self._spec(fake).shape for fake in fakes if isinstance(fake, self.torch.Tensor)]
+
     def _size(self, size: Any) -> Any:
         if isinstance(size, self.torch.SymInt | self.torch.SymFloat | self.torch.SymBool):
             return size_of(size.node.expr, self.symbols)
@@ -478,11 +485,12 @@ class _Reader:
         if self.storage.is_mutation(node):
             name = self.storage.functional_name(node)
         if name not in RULES:
-            self._miss(node, name)
+            if not self._read_decomposed(node, name):
+                self._miss(node, name)
             return
         args, kwargs = self._arguments(node)
         try:
-            result = RULES[name](*args, **kwargs)
+            result = apply(RULES[name], args, kwargs, self._shapes(val))
         except EngineError as error:
             path = self.graph.calls[self.builder.scope.call].module
             error.message = f"{error.message}\n  while reading {name} in {path or '(root)'} at {self._line()}"
@@ -513,6 +521,26 @@ class _Reader:
         self.env[node] = (
             tuple(self._get(r) for r in results) if isinstance(results, tuple | list) else self._get(results)
         )
+
+    def _read_decomposed(self, node: Any, name: str) -> bool:
+        """Read an operation without a rule through PyTorch's own formula for it, where there is one."""
+        found = decomposed(node)
+        if found is None:
+            return False
+        program, operands = found
+        for placeholder, operand in zip(program.graph.find_nodes(op="placeholder"), operands, strict=True):
+            self.env[placeholder] = value = self._get(operand)
+            if isinstance(value, Value):
+                self.storage.own(placeholder, value)
+        before, self.within = self.within, self.within or name
+        for inner in program.graph.nodes:
+            if inner.op == "get_attr":
+                self.storage.own_constant(inner, to_numpy(getattr(program, inner.target)), "constant")
+            elif inner.op == "call_function":
+                self._read_node(inner)
+        self.within = before
+        self._set(node, self.torch.fx.map_arg(program.graph.output_node().args[0], self._get))
+        return True
 
     def _argument(self, arg: Any) -> Any:
         """An argument of a node as a rule takes it."""
@@ -554,6 +582,8 @@ class _Reader:
                 )
 
     def _miss(self, node: Any, name: str) -> None:
+        if self.within:
+            name = f"{self.within} (through {name})"
         self.missing.append((name, self.graph.calls[self.builder.scope.call].module, self._line()))
         val = node.meta.get("val")
 
@@ -565,28 +595,6 @@ class _Reader:
     def _line(self) -> str:
         scope = self.builder.scope
         return f"{scope.file}:{scope.line}" if scope.file else ""
-
-    # -- names ---------------------------------------------------------------------------------------------------
-
-    def _name_calls(self) -> None:
-        """Fill the call table's arguments and results from the marks that the hooks left."""
-        results: dict[int, list[tuple[tuple[str, ...], Value]]] = {}
-        for node in self.program.graph.nodes:
-            value = self.env.get(node)
-            for call, role, keys in node.meta.get("ivyhub_marks", ()):
-                if not isinstance(value, Value):
-                    continue
-                if role == "result":
-                    results.setdefault(call, []).append((keys, value))
-                    continue
-                name, *rest = keys
-                arguments = self.graph.calls[call].arguments
-                if rest:
-                    arguments[name] = {**(arguments[name] or {}), ".".join(rest): value}
-                else:
-                    arguments[name] = value
-        for call, found in results.items():
-            self.graph.calls[call].result = {".".join(keys): value for keys, value in found}
 
 
 __all__ = ["Capture", "capture"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.engine.ops_samples import Draw
+from tests.registry.adapters.torch.rules_samples_more import MORE
 
 Calls = list[tuple[tuple[Any, ...], dict[str, Any]]]
 OPEN = 9223372036854775807
@@ -585,6 +586,7 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
     },
     "aten.scaled_dot_product_attention.default": attention,
     **{f"aten.{n}.default": draw for n, draw in _LOSS.items()},
+    **MORE,
 }
 
 WITHOUT_VALUES = {

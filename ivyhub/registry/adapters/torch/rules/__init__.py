@@ -8,7 +8,21 @@ nothing at all for what changes nothing.
 
 from __future__ import annotations
 
-from . import creation, elementwise, indexing, linalg, losses, nn, reduction, shape
+from . import creation, elementwise, fourier, indexing, linalg, losses, nn, ordering, pooling, reduction, shape, special
 from .common import RULES
 
-__all__ = ["RULES", "creation", "elementwise", "indexing", "linalg", "losses", "nn", "reduction", "shape"]
+__all__ = [
+    "RULES",
+    "creation",
+    "elementwise",
+    "fourier",
+    "indexing",
+    "linalg",
+    "losses",
+    "nn",
+    "ordering",
+    "pooling",
+    "reduction",
+    "shape",
+    "special",
+]

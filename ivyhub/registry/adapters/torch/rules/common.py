@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from .....engine.backends import framework_of, is_floating, is_integer
 from .....engine.dims import Dim, Size
 from .....engine.ops.creation import scalar
 from .....engine.spec import FULL, Pick, spec_of
-from ...reading import Rules
+from .....errors import AxisError
+from ...reading import Rule, Rules
 
 Array = Any
 Axes = int | Sequence[int] | None
@@ -130,6 +131,23 @@ def promote(*operands: Any, floating: bool = False) -> tuple[Any, ...]:
     return tuple(out)
 
 
+def apply(rule: Rule, args: Sequence[Any], kwargs: Mapping[str, Any], shapes: Sequence[tuple[Size, ...]]) -> Any:
+    """The result of a rule, whose arrays have given shapes.
+
+    PyTorch takes an array without axes for one of a single element on axis 0 wherever it asks for an axis.
+    """
+    try:
+        return rule(*args, **kwargs)
+    except AxisError:
+        bare = [is_array(arg) and not shape_of(arg) for arg in args]
+        if not any(bare):
+            raise
+    found = rule(*(ops.reshape(a, shape=(1,)) if b else a for a, b in zip(args, bare, strict=True)), **kwargs)
+    if not isinstance(found, tuple):
+        return ops.reshape(found, shape=shapes[0])
+    return tuple(ops.reshape(result, shape=shape) for result, shape in zip(found, shapes, strict=True))
+
+
 # -- axes and shapes -------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +179,7 @@ __all__ = [
     "RULES",
     "Array",
     "Axes",
+    "apply",
     "at_axis",
     "axes_of",
     "cast",

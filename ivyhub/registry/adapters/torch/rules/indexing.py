@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .....engine import ops
+from .....engine.backends import is_integer
 from .....engine.dims import Size, minimum
 from .....engine.ops.creation import created
 from .....engine.spec import normalize_axis
@@ -74,6 +78,35 @@ def scatter(x: Array, dim: int, index: Array, values: Any) -> Array:
 @RULES("aten.scatter_add.default")
 def scatter_add(x: Array, dim: int, index: Array, values: Array) -> Array:
     return ops.add_along_axis(x, index, _values(x, values, shape_of(index)), axis=dim)
+
+
+@RULES("aten.scatter_reduce.two")
+def scatter_reduce(x: Array, dim: int, index: Array, values: Array, reduce: str, *, include_self: bool = True) -> Array:
+    values = _values(x, values, shape_of(index))
+    reduction = {"amax": "max", "amin": "min"}.get(reduce, reduce)
+    if not include_self:  # what is combined with is neutral, and the mean counts it all the same
+        if reduction == "mean":
+            raise DTypeError("scatter_reduce: a mean without the array's own elements has no rule")
+        dtype = dtype_of(x)
+        neutral = created(ops.full, x, shape=shape_of(index), fill_value=_neutral(reduction, dtype), dtype=dtype)
+        x = ops.set_along_axis(x, index, neutral, axis=dim)
+    return ops.scatter_reduce(x, index, values, axis=dim, reduction=reduction)
+
+
+def _neutral(reduction: str, dtype: str) -> float:
+    """What changes nothing in a reduction."""
+    if reduction in ("sum", "prod"):
+        return 0 if reduction == "sum" else 1
+    limits = np.iinfo(dtype) if is_integer(dtype) else None
+    if reduction == "max":
+        return -math.inf if limits is None else limits.min
+    return math.inf if limits is None else limits.max
+
+
+@RULES("aten.take.default")
+def take(x: Array, index: Array) -> Array:
+    """Positions count through all axes."""
+    return ops.index(view(x, (-1,)), [index])
 
 
 @RULES("aten.index_put.default", "aten._unsafe_index_put.default")

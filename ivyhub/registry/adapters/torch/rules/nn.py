@@ -9,7 +9,7 @@ from .....engine.dims import Dim, Size
 from .....engine.stateful.dropout import alpha_dropped, dropped
 from .....errors import ShapeError
 from .common import RULES, Array, dtype_of, shape_of, spread
-from .shape import pad, repeat_interleave, unsqueeze, view
+from .shape import repeat_interleave, with_batch, without_batch
 
 Ints = int | Sequence[int]
 
@@ -161,15 +161,6 @@ for _name in ("tanh", "relu"):
 # -- convolution -----------------------------------------------------------------------------------------------------
 
 
-def _batched(x: Array, count: int) -> tuple[Array, bool]:
-    """x with a batch axis, and whether it had one."""
-    return (x, True) if len(shape_of(x)) == count + 2 else (unsqueeze(x, 0), False)
-
-
-def _unbatched(x: Array, batched: bool) -> Array:
-    return x if batched else view(x, shape_of(x)[1:])
-
-
 def _pairs(padding: Ints, count: int) -> tuple[tuple[int, int], ...]:
     return tuple((p, p) for p in spread(padding, count))
 
@@ -190,9 +181,9 @@ def _conv(
         pairs = tuple((r // 2, r - r // 2) for r in reach)
     else:
         pairs = _pairs(0 if padding == "valid" else padding, count)  # type: ignore[arg-type]
-    x, batched = _batched(x, count)
+    x, batched = with_batch(x, count)
     y = ops.conv(x, weight, bias, strides=spread(stride, count), padding=pairs, dilation=dilations, groups=groups)
-    return _unbatched(y, batched)
+    return without_batch(y, batched)
 
 
 def _conv_transpose(
@@ -207,7 +198,7 @@ def _conv_transpose(
 ) -> Array:
     count = len(shape_of(weight)) - 2
     pads = zip(spread(padding, count), spread(output_padding, count), strict=True)
-    x, batched = _batched(x, count)
+    x, batched = with_batch(x, count)
     y = ops.conv_transpose(
         *(x, weight, bias),
         strides=spread(stride, count),
@@ -215,7 +206,7 @@ def _conv_transpose(
         dilation=spread(dilation, count),
         groups=groups,
     )
-    return _unbatched(y, batched)
+    return without_batch(y, batched)
 
 
 for _count in (1, 2, 3):
@@ -239,98 +230,6 @@ def convolution(
     if transposed:
         return _conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation)
     return _conv(x, weight, bias, stride, padding, dilation, groups)
-
-
-# -- pooling ---------------------------------------------------------------------------------------------------------
-
-
-def _window(
-    sizes: Sequence[Size], kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Kernel, strides, padding and dilation for each axis, and what ``ceil_mode`` adds at its end."""
-    count = len(sizes)
-    kernels = spread(kernel, count)
-    strides = spread(stride, count) if stride not in ((), []) else kernels
-    pads, dilations = spread(padding, count), spread(dilation, count)
-    extra = [0] * count
-    for i, size in enumerate(sizes if ceil_mode else ()):
-        if isinstance(size, Dim):
-            raise ShapeError(f"expected an axis of known length for pooling with ceil_mode, received {size}")
-        reach = dilations[i] * (kernels[i] - 1) + 1
-        windows = -(-(size + 2 * pads[i] - reach) // strides[i]) + 1
-        windows -= (windows - 1) * strides[i] >= size + pads[i]  # the last window starts inside
-        extra[i] = max((windows - 1) * strides[i] + reach - size - 2 * pads[i], 0)
-    return kernels, strides, pads, dilations, tuple(extra)
-
-
-def _max_pool(
-    x: Array,
-    kernel_size: Ints,
-    stride: Ints = (),
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    *,
-    count: int,
-) -> Array:
-    x, batched = _batched(x, count)
-    kernel, strides, pads, dilations, extra = _window(
-        shape_of(x)[2:], kernel_size, stride, padding, dilation, ceil_mode
-    )
-    pairs = tuple((p, p + e) for p, e in zip(pads, extra, strict=True))
-    y = ops.max_pool(
-        x,
-        kernel=kernel,
-        strides=strides,
-        padding=pairs if any(map(any, pairs)) else None,
-        dilation=dilations if set(dilations) != {1} else None,
-    )
-    return _unbatched(y, batched)
-
-
-def _avg_pool(
-    x: Array,
-    kernel_size: Ints,
-    stride: Ints = (),
-    padding: Ints = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-    *,
-    count: int,
-) -> Array:
-    x, batched = _batched(x, count)
-    kernel, strides, pads, _, extra = _window(shape_of(x)[2:], kernel_size, stride, padding, 1, ceil_mode)
-    if any(extra) and count_include_pad:  # what ceil_mode adds never counts
-        x = pad(x, [p for each in reversed(pads) for p in (each, each)])
-        pads, count_include_pad = (0,) * count, False
-    pairs = tuple((p, p + e) for p, e in zip(pads, extra, strict=True))
-    y = ops.avg_pool(
-        x,
-        kernel=kernel,
-        strides=strides,
-        padding=pairs if any(map(any, pairs)) else None,
-        count_include_pad=count_include_pad,
-        divisor=divisor_override,
-    )
-    return _unbatched(y, batched)
-
-
-def _adaptive_avg_pool(x: Array, output_size: int | Sequence[int | None] | None, *, count: int) -> Array:
-    x, batched = _batched(x, count)
-    wanted = output_size if isinstance(output_size, Sequence) else (output_size,) * count
-    sizes = zip(wanted, shape_of(x)[2:], strict=True)
-    return _unbatched(ops.adaptive_avg_pool(x, size=tuple(old if new is None else new for new, old in sizes)), batched)
-
-
-for _count in (1, 2, 3):
-    RULES(f"aten.max_pool{_count}d.default")(lambda *args, count=_count: _max_pool(*args, count=count))
-    RULES(f"aten.avg_pool{_count}d.default")(
-        lambda *args, count=_count, **options: _avg_pool(*args, **options, count=count)
-    )
-    RULES(f"aten.adaptive_avg_pool{_count}d.default", *[f"aten._adaptive_avg_pool{_count}d.default"] * (_count > 1))(
-        lambda x, output_size, count=_count: _adaptive_avg_pool(x, output_size, count=count)
-    )
 
 
 # -- interpolation ---------------------------------------------------------------------------------------------------

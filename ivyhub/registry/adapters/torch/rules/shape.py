@@ -139,6 +139,16 @@ def _trimmed(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return key
 
 
+def with_batch(x: Array, count: int) -> tuple[Array, bool]:
+    """(channels, ...) with ``count`` spatial axes with a batch axis before it, and whether it had one."""
+    return (x, True) if len(shape_of(x)) == count + 2 else (unsqueeze(x, 0), False)
+
+
+def without_batch(x: Array, batched: bool) -> Array:
+    """x as it was before `with_batch`."""
+    return x if batched else view(x, shape_of(x)[1:])
+
+
 @RULES("aten.expand.default")
 def expand(x: Array, sizes: Sequence[Size], *, implicit: bool = False) -> Array:
     own = shape_of(x)

@@ -1,0 +1,178 @@
+"""Pooling, its places, and its inverse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .....engine import ops
+from .....engine.dims import Dim, Size
+from .....errors import ShapeError
+from .common import RULES, Array, shape_of, spread
+from .shape import pad, unsqueeze, with_batch, without_batch
+
+Ints = int | Sequence[int]
+
+
+def _window(
+    sizes: Sequence[Size], kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel, strides, padding and dilation for each axis, and what ``ceil_mode`` adds at its end."""
+    count = len(sizes)
+    kernels = spread(kernel, count)
+    strides = spread(stride, count) if stride not in ((), []) else kernels
+    pads, dilations = spread(padding, count), spread(dilation, count)
+    extra = [0] * count
+    for i, size in enumerate(sizes if ceil_mode else ()):
+        if isinstance(size, Dim):
+            raise ShapeError(f"expected an axis of known length for pooling with ceil_mode, received {size}")
+        reach = dilations[i] * (kernels[i] - 1) + 1
+        windows = -(-(size + 2 * pads[i] - reach) // strides[i]) + 1
+        windows -= (windows - 1) * strides[i] >= size + pads[i]  # the last window starts inside
+        extra[i] = max((windows - 1) * strides[i] + reach - size - 2 * pads[i], 0)
+    return kernels, strides, pads, dilations, tuple(extra)
+
+
+def _each(found: Any, batched: bool) -> Any:
+    """An array, or an array and its places, as they were before `with_batch`."""
+    if isinstance(found, tuple):
+        return tuple(without_batch(y, batched) for y in found)
+    return without_batch(found, batched)
+
+
+def _max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints = (),
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    count: int,
+    op: Callable[..., Any] = ops.max_pool,
+) -> Any:
+    x, batched = with_batch(x, count)
+    kernel, strides, pads, dilations, extra = _window(
+        shape_of(x)[2:], kernel_size, stride, padding, dilation, ceil_mode
+    )
+    pairs = tuple((p, p + e) for p, e in zip(pads, extra, strict=True))
+    found = op(
+        x,
+        kernel=kernel,
+        strides=strides,
+        padding=pairs if any(map(any, pairs)) else None,
+        dilation=dilations if set(dilations) != {1} else None,
+    )
+    return _each(found, batched)
+
+
+def _avg_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints = (),
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    *,
+    count: int,
+) -> Array:
+    x, batched = with_batch(x, count)
+    kernel, strides, pads, _, extra = _window(shape_of(x)[2:], kernel_size, stride, padding, 1, ceil_mode)
+    if any(extra) and count_include_pad:  # what ceil_mode adds never counts
+        x = pad(x, [p for each in reversed(pads) for p in (each, each)])
+        pads, count_include_pad = (0,) * count, False
+    pairs = tuple((p, p + e) for p, e in zip(pads, extra, strict=True))
+    y = ops.avg_pool(
+        x,
+        kernel=kernel,
+        strides=strides,
+        padding=pairs if any(map(any, pairs)) else None,
+        count_include_pad=count_include_pad,
+        divisor=divisor_override,
+    )
+    return without_batch(y, batched)
+
+
+def _adaptive(x: Array, output_size: Any, *, count: int, op: Callable[..., Any]) -> Any:
+    x, batched = with_batch(x, count)
+    wanted = output_size if isinstance(output_size, Sequence) else (output_size,) * count
+    sizes = zip(wanted, shape_of(x)[2:], strict=True)
+    found = op(x, size=tuple(old if new is None else new for new, old in sizes))
+    return _each(found, batched)
+
+
+def _max_unpool(x: Array, indices: Array, output_size: Sequence[int], *_: Any, count: int) -> Array:
+    x, batched = with_batch(x, count)
+    places = with_batch(indices, count)[0]
+    return without_batch(ops.max_unpool(x, places, size=tuple(output_size)), batched)
+
+
+for _count in (1, 2, 3):
+    RULES(f"aten.max_pool{_count}d.default")(lambda *args, count=_count: _max_pool(*args, count=count))
+    RULES(f"aten.max_pool{_count}d_with_indices.default")(
+        lambda *args, count=_count: _max_pool(*args, count=count, op=ops.max_pool_with_indices)
+    )
+    RULES(f"aten.avg_pool{_count}d.default")(
+        lambda *args, count=_count, **options: _avg_pool(*args, **options, count=count)
+    )
+    RULES(f"aten.adaptive_avg_pool{_count}d.default", *[f"aten._adaptive_avg_pool{_count}d.default"] * (_count > 1))(
+        lambda x, output_size, count=_count: _adaptive(x, output_size, count=count, op=ops.adaptive_avg_pool)
+    )
+    RULES(f"aten.adaptive_max_pool{_count}d.default")(
+        lambda x, size, count=_count: _adaptive(x, size, count=count, op=ops.adaptive_max_pool_with_indices)
+    )
+for _count in (2, 3):
+    RULES(f"aten.max_unpool{_count}d.default")(lambda *args, count=_count: _max_unpool(*args, count=count))
+
+
+# -- windows as columns ----------------------------------------------------------------------------------------------
+
+
+def _pairs(padding: Ints) -> tuple[tuple[int, int], ...] | None:
+    pairs = tuple((p, p) for p in spread(padding, 2))
+    return pairs if any(map(any, pairs)) else None
+
+
+def _matrix_batch(x: Array, ndim: int) -> tuple[Array, bool]:
+    return (x, True) if len(shape_of(x)) == ndim else (unsqueeze(x, 0), False)
+
+
+@RULES("aten.im2col.default")
+def im2col(x: Array, kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints) -> Array:
+    x, batched = _matrix_batch(x, 4)
+    columns = ops.unfold(
+        x,
+        kernel=spread(kernel_size, 2),
+        strides=spread(stride, 2),
+        padding=_pairs(padding),
+        dilation=spread(dilation, 2),
+    )
+    return without_batch(columns, batched)
+
+
+@RULES("aten.col2im.default")
+def col2im(
+    x: Array, output_size: Sequence[int], kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints
+) -> Array:
+    x, batched = _matrix_batch(x, 3)
+    image = ops.fold(
+        x,
+        size=tuple(output_size),
+        kernel=spread(kernel_size, 2),
+        strides=spread(stride, 2),
+        padding=_pairs(padding),
+        dilation=spread(dilation, 2),
+    )
+    return without_batch(image, batched)
+
+
+@RULES("aten.grid_sampler.default", "aten.grid_sampler_2d.default", "aten.grid_sampler_3d.default")
+def grid_sampler(x: Array, grid: Array, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Array:
+    return ops.grid_sample(
+        x,
+        grid,
+        mode=("linear", "nearest", "cubic")[interpolation_mode],
+        padding_mode=("zeros", "border", "reflection")[padding_mode],
+        align_corners=align_corners,
+    )

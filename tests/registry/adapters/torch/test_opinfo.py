@@ -1,0 +1,133 @@
+"""PyTorch's own table of operations, `op_db`, into other frameworks: each entry converts and agrees, or is refused.
+
+`make sweep` runs this for all entries; the figures that it prints are those of docs/coverage.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("expecttest", reason="torch.testing's table of operations imports it")
+
+from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils import _pytree as pytree
+
+import ivyhub
+from ivyhub.errors import IvyhubError
+
+#: Samples of each dtype that are compared, spread over all that an entry has.
+COUNT = 3
+# float32 against float32; kernels of special functions and solvers differ by some hundred units in the last place.
+TOLERANCE = 1e-4
+
+# Results that are not numbers to be compared: memory as it was, or numbers drawn at random.
+UNDETERMINED = ("empty", "new_empty", "rand", "randn", "randint", "bernoulli", "multinomial", "normal", "uniform")
+# Results that are defined up to a sign, a phase or an order.
+UNSIGNED = ("linalg_eig", "linalg_eigh", "linalg_svd", "svd", "linalg_qr", "qr", "geqrf", "pca_lowrank", "svd_lowrank")
+
+
+class Call(torch.nn.Module):
+    """An operation with the arguments of a sample; its tensors are the inputs."""
+
+    def __init__(self, operation: Any, sample: Any) -> None:
+        super().__init__()
+        self.operation = operation
+        self.leaves, self.tree = pytree.tree_flatten(((sample.input, *sample.args), sample.kwargs))
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        return tuple(leaf.clone() for leaf in self.leaves if isinstance(leaf, torch.Tensor))
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        given = iter(tensors)
+        leaves = [next(given) if isinstance(leaf, torch.Tensor) else leaf for leaf in self.leaves]
+        args, kwargs = pytree.tree_unflatten(leaves, self.tree)
+        return self.operation(*args, **kwargs)
+
+
+def calls(entry: Any) -> Iterator[Call]:
+    for dtype in (torch.float32, torch.int64):
+        if dtype in entry.dtypes:
+            samples = list(entry.sample_inputs("cpu", dtype, requires_grad=False))
+            for place in sorted({round(i) for i in np.linspace(0, len(samples) - 1, COUNT)}) if samples else ():
+                yield Call(entry.op, samples[place])
+
+
+def arrays(tree: Any) -> list[np.ndarray]:
+    leaves = pytree.tree_leaves(tree)
+    return [np.asarray(leaf.detach().resolve_conj() if isinstance(leaf, torch.Tensor) else leaf) for leaf in leaves]
+
+
+def judged(entry: Any, target: str) -> tuple[str, str]:
+    """ "agrees", "refused" or "WRONG", and why."""
+    reasons = []
+    for call in calls(entry):
+        inputs = call.tensors()
+        try:
+            wanted = arrays(call(*(x.clone() for x in inputs)))
+        except Exception:  # a sample that PyTorch refuses itself is no sample
+            continue
+        try:
+            native = ivyhub.transpile(call, to=target, args=inputs)
+        except IvyhubError as error:
+            reasons.append(f"{type(error).__name__}: {error.message.splitlines()[0]}")
+            continue
+        found = run(native, target, inputs)
+        if entry.name.split(".")[0].startswith(UNDETERMINED):
+            continue
+        fault = difference(wanted, found, compare=not entry.name.replace(".", "_").startswith(UNSIGNED))
+        if fault:
+            return "WRONG", f"{[tuple(x.shape) for x in inputs]} {inputs[0].dtype if inputs else ''}: {fault}"
+    return ("refused", reasons[0]) if reasons else ("agrees", "")
+
+
+def run(native: Any, target: str, inputs: tuple[torch.Tensor, ...]) -> list[np.ndarray]:
+    if target == "jax":
+        import jax.numpy as jnp
+
+        return arrays(native(*(jnp.asarray(x.numpy()) for x in inputs)))
+    import tensorflow as tf
+
+    given = [tf.constant(x.numpy()) for x in inputs]
+    names = [parameter for parameter in native.call.__code__.co_varnames[1:] if parameter != "training"]
+    found = native(given[0] if len(given) == 1 else dict(zip(names, given, strict=False))) if given else native.call()
+    return [np.asarray(leaf) for leaf in tf.nest.flatten(found)]
+
+
+def difference(wanted: list[np.ndarray], found: list[np.ndarray], *, compare: bool) -> str:
+    if len(wanted) != len(found):
+        return f"{len(found)} results, expected {len(wanted)}"
+    for a, b in zip(wanted, found, strict=True):
+        if a.shape != b.shape:
+            return f"shape {b.shape}, expected {a.shape}"
+        if a.dtype.kind != b.dtype.kind:
+            return f"dtype {b.dtype}, expected {a.dtype}"
+        if compare and a.size:
+            scale = max(1.0, float(np.max(np.abs(a), initial=0, where=np.isfinite(a)))) if a.dtype.kind in "fc" else 1
+            with np.errstate(all="ignore"):
+                same = np.isclose(b, a, rtol=TOLERANCE, atol=TOLERANCE * scale, equal_nan=True)
+            if not same.all():
+                return f"{b[~same][:3]}, expected {a[~same][:3]}"
+    return ""
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("target", ["jax", "tensorflow"])
+def test_every_operation_converts_and_agrees_or_is_refused(target: str) -> None:
+    verdicts: dict[str, list[tuple[str, str]]] = {"agrees": [], "refused": [], "WRONG": []}
+    for entry in op_db:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            verdict, why = judged(entry, target)
+        verdicts[verdict].append((entry.formatted_name, why))
+        sys.stderr.write(f"{verdict} {entry.formatted_name} {why}\n")
+    count = len(op_db)
+    sys.stderr.write(f"{target}: {len(verdicts['agrees'])} of {count} agree, {len(verdicts['refused'])} are refused\n")
+    assert not verdicts["WRONG"]
+    assert len(verdicts["agrees"]) >= 0.95 * count
