@@ -38,7 +38,7 @@ def cases(*kinds: str) -> list[Any]:
 
 
 def verdict(case: Any, target: str) -> tuple[str, str]:
-    """``pass``, ``refused`` or ``wrong``, and why."""
+    """``pass``, ``refused``, ``failed`` (the target's own error when it runs) or ``wrong``, and why."""
     try:
         for model, inputs, expected in _data(case):
             received = run(model, inputs, target)
@@ -50,6 +50,8 @@ def verdict(case: Any, target: str) -> tuple[str, str]:
         return "refused", " ".join(error.message.split())
     except AssertionError as error:
         return "wrong", " ".join(str(error).split())
+    except Exception as error:  # a kernel that the framework has not, in its own words
+        return "failed", f"{type(error).__name__}: {error}"
     return "pass", ""
 
 

@@ -14,17 +14,14 @@ from tests.registry.adapters.onnx_source.backend import KINDS, cases, verdict
 TARGETS = ("numpy", "torch", "jax", "tensorflow")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the suite's own arithmetic: it tests infinities
 
-#: What passes of 2033 cases: the rest is text, images, random numbers, and results whose shape hangs on numbers.
+#: What is to pass of 2033 cases: the rest is text, images, random numbers, and results whose shape hangs on numbers.
 AT_LEAST = {"numpy": 1950, "torch": 1950, "jax": 1850, "tensorflow": 1850}
 
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_a_sample_of_cases(target: str, rng: np.random.Generator) -> None:
-    every = cases("node", "simple", "pytorch-operator")
-    chosen = [every[int(i)] for i in rng.choice(len(every), 10, replace=False)]
-    with np.errstate(all="ignore"):
-        found = {case.name: verdict(case, target) for case in chosen}
-    assert not {name: why for name, (word, why) in found.items() if word == "wrong"}
+#: Beginnings of the names of cases whose results rounding alone decides.
+ROUNDING = (
+    "test_squeezenet",  # a softmax over a thousand equal sums of 1e8
+    "test_dft",  # zeros to within 1e-7, of sums of ten numbers in float32
+)
 
 
 @pytest.mark.sweep
@@ -36,7 +33,7 @@ def test_every_case(target: str) -> None:
         for case in cases(*KINDS):
             word, why = verdict(case, target)
             counts[word] += 1
-            if word == "wrong":
+            if word == "wrong" and not case.name.startswith(ROUNDING):
                 wrong[case.name] = why
     assert not wrong
     assert counts["pass"] >= AT_LEAST[target], counts
