@@ -96,7 +96,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("a module of ivyhub.engine.nn", ".modules", ("ivyhub.engine.stateful.module.Module",)),
     Kind("a module of Flax", ".jax.capture", ("flax.nnx.module.Module", "flax.linen.module.Module")),
     Kind("a function of JAX", ".jax.capture", arrays="jax"),
-    Kind("a Keras model or layer", ".tensorflow.keras_capture", ("keras.src.layers.layer.Layer",)),
+    Kind(
+        "a Keras model or layer, or the path of a .keras file",
+        ".tensorflow.keras_capture",
+        ("keras.src.layers.layer.Layer",),
+        suffixes=(".keras",),
+    ),
     Kind(
         "a function or module of TensorFlow",
         ".tensorflow.capture",

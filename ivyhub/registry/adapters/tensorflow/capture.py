@@ -18,7 +18,7 @@ from ....engine.dims import Dim
 from ....engine.graph import Graph, ModuleInfo, Parameter, Value, tree_leaves, tree_map
 from ....engine.passes.layout import sink
 from ....engine.spec import Spec
-from ....engine.trace import Builder
+from ....engine.trace import Builder, keep_signature
 from ....engine.verify import verify
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import leaves
@@ -66,6 +66,8 @@ def capture(
     slots = _slots(tracing.variables(), named)
     builder = tracing.builder
     enter_slots(builder.graph, slots)
+    if not isinstance(source, tf.Module):
+        keep_signature(builder.graph, python)
     if isinstance(source, tf.Module):
         cls = f"{type(source).__module__}.{type(source).__qualname__}"
     else:

@@ -11,6 +11,7 @@ import inspect
 import keyword
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ....engine.spec import Spec
 from ....errors import CaptureError, UsageError
 from ..source import Capture
 from .capture import Dynamic, Tracing, bind
+from .keras_files import load
 from .keras_layers import Reading, read_layer, read_recurrent
 from .original import Slot, Watch
 from .reader import Interval
@@ -28,7 +30,9 @@ from .reader import Interval
 def capture(
     model: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, dynamic: Dynamic | None = None
 ) -> Capture:
-    """Capture a Keras model or layer. Without example inputs, those that it was built for are taken.
+    """Capture a Keras model or layer, or the model of a ``.keras`` file.
+
+    Without example inputs, those that it was built for are taken.
 
     Raises:
         UsageError: the backend of Keras is another one, or the model was never built and there are no inputs.
@@ -49,6 +53,8 @@ def capture(
             f"Keras runs on {keras.backend.backend()}; models are captured on its TensorFlow backend",
             hint="set KERAS_BACKEND=tensorflow before keras is imported",
         )
+    if isinstance(model, str | Path):
+        model = load(Path(model))
     if not args and not kwargs:
         args, dynamic = _own_inputs(model, dynamic or {})
     arguments = bind(model.call, args, dict(kwargs or {}))

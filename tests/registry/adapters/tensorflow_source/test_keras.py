@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import ivyhub
-from ivyhub.errors import CaptureError, UsageError
+from ivyhub.errors import CaptureError, CorruptFileError, UnsafeError, UsageError
 from ivyhub.registry.export import record_of_object
 
 L = keras.layers
@@ -135,3 +137,32 @@ def test_watching_ends_with_the_capture() -> None:
     before = keras.layers.Layer.__call__
     ivyhub.trace(sequential())
     assert keras.layers.Layer.__call__ is before
+
+
+# Keras 3.15 writes and reads arrays by np.array(variable, copy=...), which its variables do not take
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_files(tmp_path: Path, rng: np.random.Generator) -> None:
+    model = keras.Sequential([L.Input((4,)), L.Dense(3, activation="relu", name="out")])
+    model.save(tmp_path / "net.keras")
+    found = ivyhub.transpile(tmp_path / "net.keras", to="numpy")
+    x = rng.standard_normal((2, 4)).astype(np.float32)
+    # one product of four terms in float32
+    np.testing.assert_allclose(found(x), np.asarray(model(x)), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_files_that_would_run_code_are_refused(tmp_path: Path) -> None:
+    keras.Sequential([L.Input((4,)), L.Lambda(lambda x: x + 1, name="plus")]).save(tmp_path / "lambda.keras")
+    keras.Sequential([L.Input((4,)), L.Dense(3)]).save(tmp_path / "plain.keras")
+    with zipfile.ZipFile(tmp_path / "plain.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = parts["config.json"].replace(b'"Dense"', b'"Popen"').replace(b'"keras.layers"', b'"subprocess"')
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        for name, data in (parts | {"config.json": config}).items():
+            archive.writestr(name, data)
+    for name in ("lambda.keras", "other.keras"):
+        with pytest.raises(UnsafeError, match=r"Lambda|Popen|Sequential|InputLayer"):
+            ivyhub.transpile(tmp_path / name, to="numpy")
+    (tmp_path / "broken.keras").write_bytes(b"no archive")
+    with pytest.raises(CorruptFileError):
+        ivyhub.transpile(tmp_path / "broken.keras", to="numpy")
