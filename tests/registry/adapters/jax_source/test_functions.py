@@ -91,6 +91,28 @@ def test_seeded_numbers_are_the_same(to: str, rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(each, expected)
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_unsigned_integers_of_torch_overflow_as_those_of_jax(dtype: str, rng: np.random.Generator) -> None:
+    def count(x: Any, y: Any) -> Any:
+        put = x.at[jnp.array([0, 2])].add(y[:2])
+        return (
+            x + y,
+            x - y,
+            put,
+            jnp.maximum(x, y),
+            x < y,
+            x << 3,
+            x >> 3,
+            ~x,
+            jnp.flip(x),
+            x.max(),
+            x[:, None] @ y[None],
+        )
+
+    x, y = rng.integers(np.iinfo(dtype).max, size=(2, 5), dtype=dtype, endpoint=True)
+    agree_with_jax(count, [x, y], "torch")
+
+
 def test_sizes_vary_and_keep_their_names() -> None:
     def flat(x: Any) -> Any:
         return x.reshape(-1) * x.shape[0], x[:, 1:].mean(), jnp.concatenate([x, x])

@@ -35,12 +35,15 @@ _UNARY = {
     "cosh": ops.cosh,
     "erf": ops.erf,
     "erf_inv": ops.erfinv,
+    "erfc": ops.erfc,
     "exp": ops.exp,
     "exp2": ops.exp2,
     "expm1": ops.expm1,
     "floor": ops.floor,
+    "digamma": ops.digamma,
     "imag": ops.imag,
     "is_finite": ops.isfinite,
+    "lgamma": ops.lgamma,
     "log": ops.log,
     "log1p": ops.log1p,
     "logistic": ops.sigmoid,
@@ -355,27 +358,3 @@ def optimization_barrier(*arrays: Array) -> tuple[Array, ...]:
 @RULES("device_put")
 def device_put(*arrays: Array, **_: Any) -> tuple[Array, ...]:
     return arrays
-
-
-# -- special functions -----------------------------------------------------------------------------------------------
-
-
-@RULES("erfc")
-def erfc(x: Array) -> Array:
-    """1 - erf(x), by a continued product where that would cancel.
-
-    Source: W. J. Cody 1969, as Numerical Recipes (1992), 6.2, has it: a relative error of 1.2e-7.
-    """
-    if dtype_of(x) == "float64":
-        raise refuse("erfc in float64")
-    size = ops.abs(x)
-    t = ops.reciprocal(ops.add(ops.multiply(size, 0.5), 1.0))
-    terms = (-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806)
-    terms += (0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277)
-    total: Any = terms[-1]
-    for term in terms[-2::-1]:
-        total = ops.add(ops.multiply(t, total), term)
-    tail = ops.multiply(t, ops.exp(ops.subtract(total, ops.square(size))))
-    return ops.where(
-        ops.less(size, 0.5), ops.subtract(1.0, ops.erf(x)), ops.where(x < 0, ops.subtract(2.0, tail), tail)
-    )

@@ -143,9 +143,7 @@ def svd(x: Array, *, full_matrices: bool, compute_uv: bool, subset_by_index: Any
 
 
 @RULES("eig")
-def eig(
-    x: Array, *, compute_left_eigenvectors: bool, compute_right_eigenvectors: bool, implementation: Any = None
-) -> Any:
+def eig(x: Array, *, compute_left_eigenvectors: bool, compute_right_eigenvectors: bool, **_: Any) -> Any:
     if compute_left_eigenvectors:
         raise refuse("left eigenvectors")
     return tuple(ops.eig(x)) if compute_right_eigenvectors else (ops.eigvals(x),)

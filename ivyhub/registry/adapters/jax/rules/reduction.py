@@ -10,7 +10,6 @@ from .common import (
     RULES,
     Array,
     cast,
-    counted,
     cut,
     dtype_name,
     dtype_of,
@@ -19,7 +18,6 @@ from .common import (
     refuse,
     reshaped,
     shape_of,
-    spread,
 )
 
 
@@ -90,13 +88,6 @@ def _place(x: Array, axes: Sequence[int], index_dtype: Any, *, largest: bool) ->
     (axis,) = axes
     if dtype_of(x) == "bool":
         x = cast(x, "int32")
-    if is_floating(dtype_of(x)):  # the first nan wins
-        plain = ops.where(ops.isnan(x), float("inf") if largest else -float("inf"), x)
-        first = (ops.argmax if largest else ops.argmin)(plain, axis=axis)
-        absent = cast(ops.isnan(x), "int32")
-        return cast(
-            ops.where(ops.any(ops.isnan(x), axis=axis), ops.argmax(absent, axis=axis), first), dtype_name(index_dtype)
-        )
     return cast((ops.argmax if largest else ops.argmin)(x, axis=axis), dtype_name(index_dtype))
 
 
@@ -205,17 +196,27 @@ def _is_places(x: Array, axis: int) -> bool:
 @RULES("top_k")
 def top_k(x: Array, *, k: Any, axis: int = -1) -> tuple[Array, Array]:
     axis %= len(shape_of(x))
-    if not is_floating(dtype_of(x)):
-        order = ops.flip(ops.argsort(ops.flip(_ordered(x), axis=axis), axis=axis), axis=axis)
-        places = cut(ops.subtract(int(shape_of(x)[axis]) - 1, order), axis, (None, k, None))
-    else:
-        places = cut(ops.argsort(ops.negative(x), axis=axis), axis, (None, k, None))
-        places_nan = ops.any(ops.isnan(x))
-        del places_nan
+    order = ops.argsort(ops.flip(_ordered(x), axis=axis), axis=axis)  # backwards, so that of equals the first wins
+    places = ops.subtract(int(shape_of(x)[axis]) - 1, ops.flip(order, axis=axis))
+    places = cut(places, axis, (None, k, None))
     return ops.take_along_axis(x, places, axis=axis), cast(places, "int32")
 
 
-def first_places(x: Array, axis: int) -> Array:
-    """0, 1, 2, ... along an axis."""
-    shape = shape_of(x)
-    return spread(reshaped(counted(x, shape[axis]), [n if i == axis else 1 for i, n in enumerate(shape)]), shape)
+@RULES("approx_top_k")
+def approx_top_k(
+    x: Array,
+    *,
+    k: int,
+    reduction_dimension: int,
+    recall_target: float,
+    is_max_k: bool,
+    reduction_input_size_override: int,
+    aggregate_to_topk: bool,
+) -> tuple[Array, Array]:
+    """All of the largest: no approximation is closer."""
+    if not aggregate_to_topk:
+        raise refuse("approx_max_k without aggregate_to_topk")
+    if is_max_k:
+        return top_k(x, k=k, axis=reduction_dimension)
+    values, places = top_k(ops.negative(x), k=k, axis=reduction_dimension)
+    return ops.negative(values), places

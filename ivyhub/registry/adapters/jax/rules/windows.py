@@ -135,7 +135,7 @@ _REDUCTIONS: dict[str, Any] = {
 
 
 @RULES("reduce")
-def reduce(*operands: Array, jaxpr: Any, dimensions: Sequence[int]) -> tuple[Array, ...]:
+def reduce(*operands: Array, jaxpr: Any, dimensions: Sequence[int], computation: Any) -> tuple[Array, ...]:
     kind = monoid(jaxpr)
     if len(operands) != 2 or kind not in _REDUCTIONS:
         raise refuse("a reduction by a function of one's own")
