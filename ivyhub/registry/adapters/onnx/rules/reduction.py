@@ -57,6 +57,13 @@ def _extreme(op: Any, of_bool: Any) -> Callable[..., Array]:
     return compute
 
 
+def _logsumexp(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+    shape = shape_of(x)
+    if any(shape[each] == 0 for each in axis):
+        return filled(reduced_shape(shape, axis, keepdims), -np.inf, dtype_of(x))
+    return ops.logsumexp(x, axis=axis, keepdims=keepdims)
+
+
 _REDUCTIONS: dict[str, Callable[..., Array]] = {
     "ReduceSum": _sum,
     "ReduceSumSquare": lambda x, **options: cast(_sum_square(x, **options), dtype_of(x)),
@@ -67,7 +74,7 @@ _REDUCTIONS: dict[str, Callable[..., Array]] = {
     "ReduceL1": lambda x, **options: _sum(ops.abs(x), **options),
     "ReduceL2": _in_float(lambda x, **options: ops.sqrt(_sum_square(x, **options))),
     "ReduceLogSum": _in_float(lambda x, **options: ops.log(ops.sum(x, **options))),
-    "ReduceLogSumExp": _in_float(lambda x, **options: ops.logsumexp(x, **options)),
+    "ReduceLogSumExp": _in_float(_logsumexp),
 }
 
 #: Since which opset the axes are an input.
