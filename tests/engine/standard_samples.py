@@ -225,6 +225,7 @@ OF_DTYPES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(("argmax", "argmin"), lambda d: [((np.array([[3, 1, 2]], np.uint64),), {"axis": 1})]),
     **dict.fromkeys(("abs", "log", "log10", "log2", "sqrt"), lambda d: [((d.c(BATCH, 3),), {})]),
     "divide": lambda d: [((d.c(BATCH, 3), _outside(d, 3)), {}), ((d.c(BATCH, 3), 2.0), {})],
+    "cross": lambda d: [((np.array([[3, 0, 0]], np.uint64), np.array([0, 4, 0], np.uint64)), {})],
     "reciprocal": lambda d: [((_outside(d, BATCH, 3),), {})],
 }
 """Further samples of operations that have rows for some dtypes alone."""

@@ -270,3 +270,12 @@ def test_arrays_of_many_axes(xp: ModuleType) -> None:
     x[1, ..., 0] = 7
     host[1, ..., 0] = 7
     np.testing.assert_array_equal(x, host)
+
+
+@pytest.mark.parametrize("dtype", UNSIGNED)
+def test_cross_product_of_unsigned_integers(dtype: str, xp: ModuleType, rng: np.random.Generator) -> None:
+    dtype = dtype_name(xp.zeros(1, dtype=getattr(xp, dtype)).dtype)
+    x, y = rng.integers(0, np.iinfo(dtype).max, (2, 4, 3), dtype=dtype)
+    for first in (x, x.astype("uint8")):
+        found = xp.linalg.cross(xp.asarray(first), xp.asarray(y))
+        np.testing.assert_array_equal(found, np.cross(first.astype(dtype), y))

@@ -10,7 +10,7 @@ from ..backends import is_integer
 from ..dims import Dim, Size
 from ..op import Array, op
 from ..spec import Spec, broadcast_shapes, broadcast_specs, normalize_axes, spec_of
-from .elementwise import astype
+from .elementwise import astype, subtract
 from .parts import conj
 from .reduction import sum
 from .shape import reshape, roll, transpose
@@ -195,10 +195,18 @@ def _cross_spec(x1: Spec, x2: Spec, *, axis: int) -> Spec:
 def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """The cross product of vectors of three numbers along an axis, counted from the end."""
     rotated = roll(x1, shift=-1, axis=axis) * roll(x2, shift=-2, axis=axis)
-    return rotated - roll(x1, shift=-2, axis=axis) * roll(x2, shift=-1, axis=axis)
+    return subtract(rotated, roll(x1, shift=-2, axis=axis) * roll(x2, shift=-1, axis=axis))
 
 
-cross.lower("torch", "torch.linalg.cross({x1}, {x2}, dim={axis:-1})", when=lambda n: n.x1.ndim == n.x2.ndim)
+_KERNELS = ("uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+cross.lower(
+    "torch",
+    "torch.linalg.cross({x1}, {x2}, dim={axis:-1})",
+    when=lambda n: n.x1.ndim == n.x2.ndim,
+    dtypes=(*_KERNELS, "complex64", "complex128"),  # not the wider unsigned integers
+)
+_BITS = "torch.broadcast_tensors({x1}.view(torch.int64), {x2}.view(torch.int64))"
+cross.lower("torch", f"torch.linalg.cross(*{_BITS}, dim={{axis:-1}}).view(torch.uint64)", dtypes=("uint64",))
 cross.lower("numpy", "np.cross({x1}, {x2}, axis={axis:-1})").lower("jax", "jnp.cross({x1}, {x2}, axis={axis:-1})")
 
 # -- parts of matrices ------------------------------------------------------------------------------------------------
