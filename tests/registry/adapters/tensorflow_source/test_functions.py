@@ -59,7 +59,7 @@ def assert_same(function: Callable[..., Any], arrays: Sequence[np.ndarray], to: 
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("to", ["numpy", "torch"])
+@pytest.mark.parametrize("to", ["numpy", pytest.param("torch", marks=pytest.mark.slow)])
 def test_operations(name: str, to: str, rng: np.random.Generator) -> None:
     function, draw = CASES[name]
     assert_same(function, draw(rng), to)
