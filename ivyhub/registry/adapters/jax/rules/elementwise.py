@@ -72,8 +72,6 @@ _BINARY = {
     "add_any": ops.add,
     "atan2": ops.atan2,
     "complex": ops.complex,
-    "max": ops.maximum,
-    "min": ops.minimum,
     "nextafter": ops.nextafter,
     "sub": ops.subtract,
 }
@@ -94,6 +92,20 @@ def _binary(op: Any) -> Any:
 for _name, _op in (_BINARY | _COMPARISONS).items():
     RULES(_name)(_binary(_op))
 NUMBERS.update(set(_BINARY | _COMPARISONS) - {"atan2", "complex", "nextafter"})
+
+
+def _extreme(op: Any) -> Any:
+    def rule(x: Array, y: Array) -> Array:
+        if is_complex(_dtype(x, y)):
+            raise refuse("the order of complex numbers")
+        return op(x, y)
+
+    return rule
+
+
+RULES("max")(_extreme(ops.maximum))
+RULES("min")(_extreme(ops.minimum))
+NUMBERS.update(("max", "min"))
 
 
 def _dtype(*operands: Any) -> str:
