@@ -279,3 +279,12 @@ def test_cross_product_of_unsigned_integers(dtype: str, xp: ModuleType, rng: np.
     for first in (x, x.astype("uint8")):
         found = xp.linalg.cross(xp.asarray(first), xp.asarray(y))
         np.testing.assert_array_equal(found, np.cross(first.astype(dtype), y))
+
+
+@pytest.mark.parametrize("dtype", UNSIGNED)
+def test_unsigned_integers_are_taken_along_an_axis(dtype: str, xp: ModuleType) -> None:
+    dtype = dtype_name(xp.zeros(1, dtype=getattr(xp, dtype)).dtype)
+    x = np.array([[0, np.iinfo(dtype).max, 5]], dtype)
+    order = np.array([[2, 0, 1]])
+    found = xp.take_along_axis(xp.asarray(x), xp.asarray(order), axis=1)
+    np.testing.assert_array_equal(found, np.take_along_axis(x, order, 1))
