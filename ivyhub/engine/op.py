@@ -47,7 +47,7 @@ from packaging.version import Version
 
 from ..errors import EngineError, NoLoweringError
 from .backends import FRAMEWORKS, dtype_name, framework, framework_of, namespace
-from .promotion import result_dtype
+from .promotion import MODULAR, result_dtype
 from .recording import RECORDER, TRACED
 from .refusals import checked, large, refused
 from .refusals import operand as operand_of
@@ -420,12 +420,25 @@ class Op:
         arrays = [name for name, spec in zip(self.operands, specs, strict=True) if isinstance(spec, Spec)]
         promoted = [name for name in arrays if name in self.promotes]
         if dtype is None and self._look == Look.TYPES and len(promoted) > 1:
-            names["mixed"] = lambda *args: self._by_dtypes(args, attributes)(*args)
+            plain = self._lambda(owner, given, body, names)
+            names["mixed"] = lambda *args: self._mixed(args, attributes, plain)(*args)
             test = _expression(" is ".join(f"{name}.dtype" for name in promoted))
             body = ast.IfExp(test, body, _expression(f"mixed({', '.join(self.operands[:given])})"))
+        return self._lambda(owner, given, body, names), dtype is not None
+
+    def _lambda(self, owner: str, given: int, body: ast.expr, names: Mapping[str, Any]) -> Callable[..., Any]:
+        """A function of the ``given`` first operands."""
         parameters = ast.arguments([], [ast.arg(name) for name in self.operands[:given]], None, [], [], None, [])
         tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
-        return eval(compile(tree, f"<{self.name} in {owner}>", "eval"), names), dtype is not None
+        return eval(compile(tree, f"<{self.name} in {owner}>", "eval"), {**names})
+
+    def _mixed(self, args: tuple[Any, ...], attributes: Mapping[str, Any], plain: Callable[..., Any]) -> Any:
+        """The kernel of operands whose dtypes are not one object: ``plain`` where they are one all the same.
+
+        NumPy has several objects of a dtype: with metadata, in another order of bytes.
+        """
+        dtypes = [arg.dtype for name, arg in zip(self.operands, args, strict=False) if name in self.promotes]
+        return plain if len({*map(dtype_name, dtypes)}) == 1 else self._by_dtypes(args, attributes)
 
     def _written(
         self, row: Row, args: Sequence[Any], specs: Sequence[Any], bound: Mapping[str, Any], dtype: str | None
@@ -471,7 +484,7 @@ class Op:
 
         def target(arg: Any) -> str | None:
             name = dtype_name(arg.dtype) if framework_of(arg) else ""
-            return None if name == "uint64" and self.name not in _MODULAR else wider.get(name)
+            return None if name == "uint64" and self.name not in MODULAR else wider.get(name)
 
         if not any(map(target, _leaves(args))):
             return None
@@ -566,16 +579,6 @@ def _leaves(args: Sequence[Any]) -> Iterator[Any]:
         else:
             yield arg
 
-
-_MODULAR = frozenset(
-    {
-        *("add", "subtract", "multiply", "negative", "positive", "abs", "square", "pow", "matmul", "tensordot", "sum"),
-        *("prod", "cumulative_sum", "cumulative_prod", "equal", "not_equal", "bitwise_and", "bitwise_or"),
-        *("bitwise_xor", "bitwise_invert", "bitwise_left_shift", "where", "flip", "roll", "tril", "triu", "take"),
-        *("at_set", "index", "take_along_axis", "repeat", "tile", "diagonal", "outer", "einsum"),
-    }
-)
-"""Operations that give the same bits for numbers with a sign and without: there int64 stands for uint64."""
 
 _KERNELS = 4096  # kernels that one operation keeps: shapes and numbers among the attributes have no end
 

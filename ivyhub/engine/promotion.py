@@ -102,4 +102,14 @@ def result_dtype(operands: Iterable[Any]) -> str:
     return found
 
 
-__all__ = ["kind_of", "promote", "result_dtype"]
+MODULAR = frozenset(
+    {
+        *("add", "subtract", "multiply", "negative", "positive", "abs", "square", "pow", "matmul", "tensordot", "sum"),
+        *("prod", "cumulative_sum", "cumulative_prod", "equal", "not_equal", "bitwise_and", "bitwise_or"),
+        *("bitwise_xor", "bitwise_invert", "bitwise_left_shift", "where", "flip", "roll", "tril", "triu", "take"),
+        *("at_set", "index", "take_along_axis", "repeat", "tile", "diagonal", "outer", "einsum"),
+    }
+)
+"""Operations that give the same bits for numbers with a sign and without: there int64 stands for uint64."""
+
+__all__ = ["MODULAR", "kind_of", "promote", "result_dtype"]

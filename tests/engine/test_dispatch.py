@@ -83,3 +83,12 @@ def test_numbers_that_numpy_computed(framework: str) -> None:
     assert tuple(ops.sum(x, axis=np.int64(1)).shape) == (1,)
     number = native(framework, np.array(2.5, np.float32))
     np.testing.assert_array_equal(as_numpy(engine.full((2,), number, framework=framework)), [2.5, 2.5])
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.dtype("float32", metadata={"unit": "m"}), np.dtype(">f4")], ids=["metadata", "bytes"]
+)
+def test_dtypes_that_are_equal_need_not_be_one_object(dtype: np.dtype, rng: np.random.Generator) -> None:
+    x = rng.normal(size=3).astype("float32")
+    np.testing.assert_array_equal(ops.add(x, x.astype(dtype)), x + x)
+    np.testing.assert_array_equal(ops.multiply(x.astype(dtype), x), x * x)
