@@ -5,6 +5,7 @@ A function is traced once with `jax.make_jaxpr`; sizes that vary are symbolic (`
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import keyword
@@ -158,7 +159,7 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
     tensors = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in program.tensors.items()}
     dynamic_leaves = [leaf for _, _, given in structs.values() for leaf in given if leaf is not None]
 
-    def flat(tensors: dict[str, Any], leaves: list[Any]) -> Any:
+    def flat(tensors: dict[str, Any], leaves: list[Any], *, train: bool = True) -> Any:
         rest = iter(leaves)
         filled: dict[str, Any] = {}
         for name, (structure, known, given) in structs.items():
@@ -166,12 +167,16 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
                 structure, [leaf if each is None else next(rest) for leaf, each in zip(known, given, strict=True)]
             )
         positional, named = unbound(program.signature, filled)
-        return program.run(tensors, positional, named, True)
+        return program.run(tensors, positional, named, train)
 
     functions: dict[str, Any] = {}
     try:
         with keeping(functions, program), _entered(program, graph) as calls:
             closed, (shapes, changed) = jax.make_jaxpr(flat, return_shape=True)(tensors, dynamic_leaves)
+        if calls is not None:
+            with keeping({}, program), _entered(program, Graph(), calls):
+                evaluated = jax.make_jaxpr(functools.partial(flat, train=False))(tensors, dynamic_leaves)
+            _check_evaluation(program, closed, evaluated)
     except (EngineError, CaptureError):
         raise
     except Exception as error:  # JAX raises many kinds; each means that it refused the function
@@ -214,6 +219,11 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
         "module": program.module,
     }
     arrays = {path: place.view(np.asarray(program.tensors[place.name])) for path, place in program.places.items()}
+    arrays |= {
+        path: np.zeros(p.spec.shape, p.spec.dtype)
+        for path, p in graph.parameters()
+        if p.alias is None and path not in arrays
+    }
     return Capture(
         graph,
         arrays,
@@ -223,10 +233,20 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
     )
 
 
-def _entered(program: Program, graph: Graph) -> Any:
-    import contextlib
+def _entered(program: Program, graph: Graph, training: Any = None) -> Any:
+    return program.tracing(graph, training) if program.tracing is not None else contextlib.nullcontext()
 
-    return program.tracing(graph) if program.tracing is not None else contextlib.nullcontext()
+
+def _check_evaluation(program: Program, trained: Any, evaluated: Any) -> None:
+    """Refuse a module whose evaluation differs from its training by more than what leaf layers keep."""
+    lines = zip(str(trained.jaxpr).splitlines(), str(evaluated.jaxpr).splitlines(), strict=False)
+    apart = next(((a, b) for a, b in lines if a != b), None)
+    if apart is not None or len(trained.jaxpr.eqns) != len(evaluated.jaxpr.eqns):
+        at = f": {apart[0].strip()[:80]} against {apart[1].strip()[:80]}" if apart else ""
+        raise CaptureError(
+            f"{program.name} computes other things in training than in evaluation{at}",
+            hint="dropout and batch statistics are kept; write anything else for both modes alike",
+        )
 
 
 def _name_calls(graph: Graph, calls: Any, reader: Reader) -> None:

@@ -19,6 +19,12 @@ ARRAYS: dict[str, Callable[[int], dict[str, tuple[str, tuple[int, ...] | None]]]
     "Embedding": lambda ndim: {"weight": ("embedding", None)},
     "LayerNorm": lambda ndim: {"weight": ("scale", None), "bias": ("bias", None)},
     "GroupNorm": lambda ndim: {"weight": ("scale", None), "bias": ("bias", None)},
+    "BatchNorm": lambda ndim: {
+        "weight": ("scale", None),
+        "bias": ("bias", None),
+        "running_mean": ("mean", None),
+        "running_var": ("var", None),
+    },
     "Dropout": lambda ndim: {},
 }
 
@@ -124,6 +130,20 @@ def _group_norm(m: Any, x: Any) -> Reading | None:
     }
 
 
+def _batch_norm(m: Any, x: Any) -> Reading | None:
+    if not _plain(m, x) or m.use_scale != m.use_bias or m.axis not in (-1, x.ndim - 1) or not 2 <= x.ndim <= 5:
+        return None
+    return "BatchNorm", {
+        "num_features": x.shape[-1],
+        "eps": m.epsilon,
+        "momentum": round(1 - m.momentum, 12),
+        "affine": m.use_scale,
+        "unbiased": False,
+        "spatial_rank": max(1, x.ndim - 2),
+        "channel_axis": 1,
+    }
+
+
 def _dropout(m: Any, x: Any) -> Reading | None:
     return None if m.broadcast_dims else ("Dropout", {"rate": float(m.rate)})
 
@@ -134,20 +154,18 @@ LEAVES: dict[str, Callable[[Any, Any], Reading | None]] = {
     "flax.nnx.nn.linear.Embed": _embedding,
     "flax.nnx.nn.normalization.LayerNorm": _layer_norm,
     "flax.nnx.nn.normalization.GroupNorm": _group_norm,
+    "flax.nnx.nn.normalization.BatchNorm": _batch_norm,
     "flax.nnx.nn.stochastic.Dropout": _dropout,
     "flax.linen.linear.Dense": _linear,
     "flax.linen.linear.Conv": _conv,
     "flax.linen.linear.Embed": _embedding,
     "flax.linen.normalization.LayerNorm": _layer_norm,
     "flax.linen.normalization.GroupNorm": _group_norm,
+    "flax.linen.normalization.BatchNorm": _batch_norm,
     "flax.linen.stochastic.Dropout": _dropout,
 }
 
-#: Layers that behave differently in training and are no leaf layers: what they do cannot be kept.
-MODAL = (
-    "flax.nnx.nn.normalization.BatchNorm",
-    "flax.linen.normalization.BatchNorm",
-    *(n for n in LEAVES if "Drop" in n),
-)
+#: Layers that behave differently in training: what they do is kept by their leaf layers alone.
+MODAL = tuple(name for name in LEAVES if name.endswith(("Dropout", "BatchNorm")))
 
 __all__ = ["ARRAYS", "LEAVES", "MODAL", "Reading"]

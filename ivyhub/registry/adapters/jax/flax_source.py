@@ -18,6 +18,7 @@ import numpy as np
 
 from ....engine.graph import Call, Graph, ModuleInfo, Parameter
 from ....engine.layer import find_layer
+from ....engine.spec import Spec
 from ....errors import CaptureError
 from .flax_layers import ARRAYS, LEAVES, MODAL, Reading
 from .program import Place, Program, path_of
@@ -38,10 +39,11 @@ def _leaf_primitive() -> Any:
 
 
 class Calls:
-    """What is seen of the calls of a module's parts during one trace."""
+    """What is seen of the calls of a module's parts during one trace: in training, or in evaluation after it."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, training: Calls | None) -> None:
         self.graph = graph
+        self.training = training
         self.stack = [0]
         self.leaves: dict[str, Reading] = {}
         self.arguments: dict[int, dict[str, Any]] = {}  # of each call, by name: variables of the jaxpr
@@ -62,6 +64,8 @@ class Calls:
 
         self.order.setdefault(path)
         name = f"{type(module).__module__}.{type(module).__qualname__}"
+        if name.endswith("BatchNorm") and self._is_frozen(module, path, kwargs):
+            return original(*args, **kwargs)
         traced = [each for each in (*args, *arrays) if isinstance(each, jax.Array)]
         plain = all(type(each).__name__ == "DynamicJaxprTracer" for each in traced)
         modes = all(key in _MODES or key == "use_running_average" or value is None for key, value in kwargs.items())
@@ -70,7 +74,7 @@ class Calls:
             found = LEAVES[name](module, x)
             if found is not None and self.leaves.setdefault(path, found) == found:
                 out = x
-                if not name.endswith("Dropout"):
+                if name not in MODAL:  # which keep shape and dtype, and would change their state
                     out = jax.eval_shape(lambda x: original(x, **kwargs), jax.ShapeDtypeStruct(x.shape, x.dtype))
                 return _leaf_primitive().bind(
                     x, path=path, last="channel_axis" in found[1], shape=tuple(out.shape), dtype=out.dtype
@@ -78,7 +82,8 @@ class Calls:
         if name in MODAL:
             raise CaptureError(
                 f"{path} is a {type(module).__name__} whose training behaviour cannot be kept here",
-                hint="batch statistics of Flax, and dropout inside of vmap, grad or scan, are not captured",
+                hint="batch statistics and dropout are not captured inside of vmap, grad or scan, nor over other axes "
+                "than the last",
             )
         if path in self.leaves:
             del self.leaves[path]
@@ -96,6 +101,22 @@ class Calls:
             self.stack.pop()
         self.results[index] = getattr(result, "val", None)
         return result
+
+    def _is_frozen(self, module: Any, path: str, kwargs: Mapping[str, Any]) -> bool:
+        """Whether a batch normalisation uses its running statistics in training too: then it is a formula of them.
+
+        Raises `CaptureError` where it uses those of the batch in evaluation.
+        """
+        given = kwargs.get("use_running_average")
+        average = module.use_running_average if given is None else given
+        if self.training is None:
+            return bool(average)
+        if not average:
+            raise CaptureError(
+                f"{path} normalises by the statistics of the batch in evaluation too",
+                hint="pass use_running_average=True in evaluation, or let an argument `train` decide",
+            )
+        return path not in self.training.leaves
 
 
 def _named(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,10 +162,15 @@ def _modules(
             found[path] = Place(name)
         for path, (layer, config) in calls.leaves.items():
             module = at(path)
-            module.layer, module.config = layer, config
             kind = find_layer(layer)
             assert kind is not None
-            for word in kind(**config).parameters():
+            leaf = kind(**config)
+            module.layer, module.config = layer, leaf.config
+            for word in (*leaf.parameters(), *leaf.buffers()):
+                if word not in ARRAYS[layer](0):  # a count that Flax does not keep
+                    shape, dtype = leaf.buffers()[word]
+                    module.parameters[word] = Parameter(Spec(shape, dtype), trainable=False)
+                    continue
                 own = dict(ARRAYS[layer](0))[word][0]
                 name = places[f"{path}.{own}"]
                 axes = ARRAYS[layer](len(tensors[name].shape))[word][1]
@@ -200,8 +226,8 @@ def nnx_program(model: Any) -> Program:
         return result, {name: array for name, array in changed.items() if array is not arrays[name]}
 
     @contextlib.contextmanager
-    def tracing(graph: Graph) -> Generator[Calls]:
-        calls, paths = Calls(graph), dict[int, str]()
+    def tracing(graph: Graph, training: Calls | None) -> Generator[Calls]:
+        calls, paths = Calls(graph, training), dict[int, str]()
         kinds = {type(part) for part in parts.values() if callable(part)}
         before = [(kind, vars(kind).get("__call__")) for kind in kinds]
 
@@ -291,8 +317,8 @@ def linen_program(module: Any, variables: Any) -> Program:
         return result, {name: leaf for name, leaf in flat.items() if leaf is not arrays[name]}
 
     @contextlib.contextmanager
-    def tracing(graph: Graph) -> Generator[Calls]:
-        seeing.append(Calls(graph))
+    def tracing(graph: Graph, training: Calls | None) -> Generator[Calls]:
+        seeing.append(Calls(graph, training))
         try:
             yield seeing[-1]
         finally:

@@ -48,7 +48,8 @@ class Program:
         places: for each parameter of the graph, the native array that it is.
         trainable: the names of the tensors that gradients reach.
         modules: the module table.
-        tracing: entered while it is traced, with the graph; see `flax_source`.
+        tracing: entered while it is traced, with the graph, and with what was seen in training where that is over; see
+            `flax_source`.
         table: makes the module table and the places from what the trace has seen, where there is no `modules`.
         modes: arguments that say whether it trains, which an export knows by its mode.
         module: where its class comes from.
@@ -61,7 +62,7 @@ class Program:
     places: dict[str, Place] = field(default_factory=dict[str, Place])
     trainable: frozenset[str] = frozenset()
     modules: dict[str, ModuleInfo] = field(default_factory=dict[str, ModuleInfo])
-    tracing: Callable[[Graph], Any] | None = None
+    tracing: Callable[[Graph, Any], Any] | None = None
     table: Callable[[Any], tuple[dict[str, ModuleInfo], dict[str, Place]]] | None = None
     modes: frozenset[str] = frozenset()
     module: str = ""

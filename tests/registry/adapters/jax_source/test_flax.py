@@ -87,7 +87,60 @@ def test_a_linen_module_becomes_a_module_of_torch(rng: np.random.Generator) -> N
     assert type(native.Dropout_0).__name__ == "Dropout"
 
 
-def test_batch_statistics_of_flax_are_refused(rng: np.random.Generator) -> None:
-    model = nnx.Sequential(nnx.BatchNorm(3, rngs=nnx.Rngs(0)))
-    with pytest.raises(CaptureError, match="BatchNorm"):
-        ivyhub.trace(model, jnp.asarray(rng.standard_normal((2, 3)), jnp.float32))
+class Statistics(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.conv = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+        self.norm = nnx.BatchNorm(4, momentum=0.9, rngs=rngs)
+        self.frozen = nnx.BatchNorm(4, use_running_average=True, use_bias=False, use_scale=False, rngs=rngs)
+        self.drop = nnx.Dropout(0.3, rngs=rngs)
+        self.head = nnx.Linear(4, 2, rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        x = nnx.gelu(self.norm(self.conv(x)))
+        x = self.frozen(x, use_running_average=True)
+        return self.head(self.drop(x.mean((1, 2))))
+
+
+class Mode(linen.Module):
+    """Batch statistics and dropout by a ``train`` argument; with ``more``, another thing besides."""
+
+    more: bool = False
+
+    @linen.compact
+    def __call__(self, x: Any, train: bool = True) -> Any:
+        x = linen.BatchNorm(use_running_average=not train)(linen.Dense(5)(x))
+        x = linen.Dropout(0.2)(jnp.tanh(x), deterministic=not train)
+        return x * 2 if self.more and train else x
+
+
+def test_batch_statistics_are_kept_as_flax_moves_them(rng: np.random.Generator) -> None:
+    """With the biased variance, in training and in evaluation; a layer that is frozen is a formula."""
+    model = Statistics(nnx.Rngs(int(rng.integers(2**31))))
+    native = ivyhub.transpile(model, to="torch", args=(_image(rng),), dynamic={"x": {0: "batch"}}, verify=True)
+    assert {name for name, _ in native.named_buffers()} >= {"norm.running_mean", "norm.running_var"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["tensorflow", "jax", "flax.linen"])
+def test_batch_statistics_are_certified(to: str, rng: np.random.Generator) -> None:
+    model = Statistics(nnx.Rngs(int(rng.integers(2**31))))
+    ivyhub.transpile(model, to=to, args=(_image(rng),), dynamic={"x": {0: "batch"}}, verify=True)
+
+
+def test_an_argument_that_says_whether_it_trains_becomes_the_mode(rng: np.random.Generator) -> None:
+    x = jnp.asarray(rng.standard_normal((4, 3)), jnp.float32)
+    variables = Mode().init(jax.random.key(0), x, train=False)
+    ivyhub.transpile(Mode(), variables, to="torch", args=(x,), dynamic={"x": {0: "batch"}}, verify=True)
+    with pytest.raises(CaptureError, match="other things in training than in evaluation"):
+        ivyhub.trace((Mode(more=True), variables), x)
+
+
+def test_batch_statistics_in_evaluation_are_refused(rng: np.random.Generator) -> None:
+    class Always(linen.Module):
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            return linen.BatchNorm(use_running_average=False)(x)
+
+    x = jnp.asarray(rng.standard_normal((4, 3)), jnp.float32)
+    with pytest.raises(CaptureError, match="BatchNorm_0 normalises by the statistics of the batch in evaluation too"):
+        ivyhub.trace((Always(), Always().init(jax.random.key(0), x)), x)
