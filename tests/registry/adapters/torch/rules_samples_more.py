@@ -132,7 +132,10 @@ MORE: dict[str, Callable[[Draw], Calls]] = {
     **dict.fromkeys(("aten.special_psi.default", "prims.digamma.default"), numbers(0.5, 4)),
     **dict.fromkeys(
         ("aten.polygamma.default", "aten.special_polygamma.default"),
-        lambda d: [call(0, d.f(4, low=0.5, high=3)), call(2, d.f(4, low=0.5, high=3))],
+        lambda d: (
+            [call(n, d.f(4, low=0.5, high=3) + shift) for n in (0, 1, 2, 3) for shift in (0, 0.5)]
+            + [call(n, d.i(4, low=-12, high=0) + d.f(4, low=0.3, high=0.7)) for n in (1, 2)]
+        ),
     ),
     "aten.copysign.Tensor": lambda d: [call(d.f(2, 3), d.f(3)), call(d.i(3), d.f(3))],
     "aten.copysign.Scalar": lambda d: [call(d.f(3), -1.0)],

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .....engine import ops
 from .....engine.backends import is_floating
 from .common import RULES, Array, at_axis, dtype_of, floating, promote, shape_of
@@ -28,8 +30,23 @@ RULES("prims.digamma.default")(_one(ops.digamma))
 
 @RULES("aten.polygamma.default", "aten.special_polygamma.default")
 def polygamma(n: int, x: Array) -> Array:
+    """Below zero by reflection: frameworks have it for positive numbers.
+
+    Source: https://dlmf.nist.gov/5.15.E6
+    """
     x = floating(x)
-    return ops.digamma(x) if n == 0 else ops.polygamma(x, n=n)
+    if n == 0:
+        return ops.digamma(x)
+    positive = ops.greater(x, 0)
+    above = ops.polygamma(ops.where(positive, x, 1 - x), n=n)
+    cotangent = ops.reciprocal(ops.tan(math.pi * ops.where(positive, 0.25, x - ops.round(x))))
+    derivative = np.polynomial.Polynomial([0, 1])  # of the cotangent, as a polynomial in it
+    for _ in range(n):
+        derivative = -derivative.deriv() * np.polynomial.Polynomial([1, 0, 1])
+    total = float(derivative.coef[-1])
+    for coefficient in derivative.coef[-2::-1]:
+        total = total * cotangent + float(coefficient)
+    return ops.where(positive, above, (above if n % 2 == 0 else -above) - math.pi ** (n + 1) * total)
 
 
 @RULES("aten.copysign.Tensor", "aten.copysign.Scalar")
