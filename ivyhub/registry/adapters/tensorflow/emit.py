@@ -54,7 +54,7 @@ def load(path=None, *, device=None, dtype=None):
     tensors = read(Path(__file__).parent if path is None else Path(path))
     if dtype is None:
         dtypes = {{tensor.dtype.name for tensor in tensors.values() if "float" in tensor.dtype.name}}
-        dtype = keras.backend.result_type(*dtypes) if dtypes else "float32"
+        dtype = keras.backend.result_type(*dtypes) if dtypes else "{dtype}"
 {constants}    policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:

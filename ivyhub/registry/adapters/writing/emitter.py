@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable
 
 from packaging.version import Version
 
-from ....engine.backends import FRAMEWORKS
+from ....engine.backends import FRAMEWORKS, is_floating
 from ....engine.graph import Graph, Value, tree_leaves
+from ....engine.promotion import promote
 from ....engine.spec import Spec
 from ...weights import Reshape, Transpose
 from ..target import Target
@@ -23,7 +25,8 @@ class Emitter:
 
     Attributes:
         load: the text of the package's ``__init__.py``, with ``{entry}`` for the root class, ``{words}`` for the names
-            to import from ``modeling``, ``{listed}`` for ``__all__`` and ``{constants}`` for `load_constants`.
+            to import from ``modeling``, ``{listed}`` for ``__all__``, ``{constants}`` for `load_constants`, and
+            ``{dtype}`` for the floating-point type of the inputs.
         load_constants: the lines of it that load ``constants.safetensors``, where an export has that file.
     """
 
@@ -107,7 +110,9 @@ class Emitter:
         words = ", ".join(sorted(names))
         listed = ", ".join(f'"{word}"' for word in sorted([*names, "load"]))
         constants = self.load_constants if done.constants() else ""
-        return self.load.format(entry=names[0], words=words, listed=listed, constants=constants)
+        return self.load.format(
+            entry=names[0], words=words, listed=listed, constants=constants, dtype=_floating_dtype(done.graph)
+        )
 
     def statements(self, body: list[ast.stmt]) -> str:
         """Statements as text, indented for a method."""
@@ -118,6 +123,12 @@ class Emitter:
         """Where the instances of a class stand in the model, as a comment behind its first line."""
         more = f" and {len(cls.instances) - 1} more" if len(cls.instances) > 1 else ""
         return f"  # {cls.instances[0]}{more}" if cls.instances[0] else ""
+
+
+def _floating_dtype(graph: Graph) -> str:
+    """The floating-point type of the inputs, that of their promotion where there are several, float32 without one."""
+    found = [value.dtype for value in graph.input_values if is_floating(value.dtype)]
+    return functools.reduce(promote, found) if found else "float32"
 
 
 def _tensors(graph: Graph, done: Plan) -> dict[str, Spec]:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import ivyhub
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.torch.capture import capture
 from ivyhub.registry.export import write_source, write_weights
@@ -267,6 +268,18 @@ def test_narrow_dtypes(encoder: Package, dtype: str, tolerance: float, rng: np.r
     assert result.dtype == dtype.removeprefix("mixed_")
     assert narrow.scale.dtype == ("float32" if "mixed" in dtype else dtype)
     np.testing.assert_allclose(tf.cast(result, "float32"), encoder.load()(*inputs), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_a_model_without_weights_computes_in_the_dtype_of_its_inputs(dtype: str, rng: np.random.Generator) -> None:
+    class Squares(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.dropout(x, 0.0) * x + 0.1
+
+    x = torch.from_numpy(rng.normal(size=3).astype(dtype))
+    found = ivyhub.transpile(Squares(), to="tensorflow", args=(x,))(x.numpy())
+    assert np.asarray(found).dtype == dtype
+    np.testing.assert_allclose(found, Squares()(x), rtol=1e-15 if dtype == "float64" else 1e-3)
 
 
 def test_a_weight_file_that_does_not_fit_is_refused(encoder: Package, tmp_path: Path) -> None:
