@@ -306,6 +306,12 @@ def test_gradients(name: str, framework: str, rng: np.random.Generator) -> None:
             assert_close(plain, theirs, EXACT, f"gradient of the decomposition of {name} with {sample[1]}")
 
 
+#: Attributes that choose rows only where a size is a symbol; test_unknown_sizes.py computes with those.
+SYMBOLIC = {
+    "full": [{"shape": shape, "fill_value": Dim.symbol("n"), "dtype": "int64"} for shape in ((), (2,))],
+}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_rows(name: str, framework: str, rng: np.random.Generator) -> None:
     """Every row is chosen by a sample, and its dotted names exist on the installed framework."""
@@ -317,7 +323,8 @@ def test_rows(name: str, framework: str, rng: np.random.Generator) -> None:
             if isinstance(node, ast.Attribute):
                 resolve(node, framework)
     used = set()
-    for args, attributes in samples(name, rng):
+    symbolic = [((), attributes) for attributes in SYMBOLIC.get(name, ())]
+    for args, attributes in [*samples(name, rng), *symbolic]:
         used.add(id(op.row(framework, specs_of(op, args), op.bind(attributes), version=version)))
     unused = [row.template.text for row in rows if id(row) not in used]
     assert not unused
