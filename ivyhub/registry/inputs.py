@@ -81,6 +81,9 @@ def random_inputs(
             made[spec.name] = kept.get(shape, np.ones(shape, bool)).astype(spec.dtype)
         elif "float" in spec.dtype:
             made[spec.name] = rng.uniform(spec.low, spec.high, shape).astype(spec.dtype)
+        elif "complex" in spec.dtype:
+            real, imag = rng.uniform(spec.low, spec.high, (2, *shape))
+            made[spec.name] = (real + 1j * imag).astype(spec.dtype)
         else:
             made[spec.name] = rng.integers(int(spec.low), max(int(spec.high), int(spec.low) + 1), shape).astype(
                 spec.dtype

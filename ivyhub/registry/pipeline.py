@@ -161,7 +161,7 @@ def input_specs(graph: Graph, examples: dict[str, np.ndarray]) -> tuple[InputSpe
                 continue
             shape = tuple(size if isinstance(size, int) else str(size) for size in value.shape)
             low, high = -1.0, 1.0
-            if "float" not in value.dtype:
+            if "float" not in value.dtype and "complex" not in value.dtype:
                 array = examples.get(path)
                 low, high = (0, 2) if array is None or not array.size else (int(array.min()), int(array.max()) + 1)
             specs.append(InputSpec(path, shape, value.dtype, low, high))

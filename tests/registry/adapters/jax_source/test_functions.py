@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 import ivyhub
 from ivyhub.errors import CaptureError, UnsupportedOpsError
@@ -174,3 +175,11 @@ def test_settings_that_are_baked_in_are_named() -> None:
 
     found = capture_source(lambda x, n: x * n, (jnp.zeros(3), 3), {}, {})
     assert found.notes == ["n=3 is baked into the graph"]
+
+
+def test_complex_numbers_go_in_and_out(rng: np.random.Generator) -> None:
+    x = jnp.asarray(rng.standard_normal((3, 4)) + 1j * rng.standard_normal((3, 4)), jnp.complex64)
+    native = ivyhub.transpile(lambda x: (jnp.conj(x) @ x.T, jnp.abs(x)), to="torch", args=(x,), verify=True)
+    product, size = native(torch.from_numpy(np.asarray(x).copy()))
+    np.testing.assert_allclose(product.resolve_conj(), np.asarray(jnp.conj(x) @ x.T), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(size, np.abs(x), rtol=1e-6)

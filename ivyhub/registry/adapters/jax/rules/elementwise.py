@@ -30,7 +30,6 @@ _UNARY = {
     "atan": ops.atan,
     "atanh": ops.atanh,
     "ceil": ops.ceil,
-    "conj": ops.conj,
     "cos": ops.cos,
     "cosh": ops.cosh,
     "erf": ops.erf,
@@ -66,6 +65,14 @@ def _unary(op: Any) -> Any:
 
 for _name, _op in _UNARY.items():
     RULES(_name)(_unary(_op))
+
+
+@RULES("conj")
+def conj(x: Array, *, input_dtype: str) -> Array:
+    """Of real numbers too, which become complex."""
+    del input_dtype
+    return ops.conj(x if is_complex(dtype_of(x)) else ops.complex(x, ops.multiply(x, 0)))
+
 
 _BINARY = {
     "add": ops.add,
