@@ -117,6 +117,16 @@ _FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
 _JAX_X32 = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
 
 
+def narrowed(name: str) -> Mapping[str, str]:
+    """The dtypes that a framework does not have unless it is told to, each with the one it takes instead.
+
+    Example:
+        >>> narrowed("jax")["int64"], narrowed("torch")
+        ('int32', {})
+    """
+    return _JAX_X32 if name == "jax" else {}
+
+
 @functools.cache
 def _installed(distributions: tuple[str, ...]) -> Version | None:
     for distribution in distributions:

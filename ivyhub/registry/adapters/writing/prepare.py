@@ -7,6 +7,7 @@ from ....engine.graph import Graph, ModuleInfo, Parameter, below
 from ....engine.passes.dropouts import own_dropouts
 from ....engine.passes.layout import channels_last, heads_third
 from ....engine.passes.legalise import legalise
+from ....engine.passes.limits import narrow_limits
 from ....engine.passes.unsigned import widen_unsigned
 from ....engine.verify import verify
 from ....errors import NoLoweringError
@@ -52,6 +53,7 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
         passes.simplify(graph)
         legalise(graph, style.framework, style.version, expand=lacks)
     widen_unsigned(graph, style.framework)
+    narrow_limits(graph, style.framework)
     for module in graph.modules.values():  # what was expanded above holds its arrays as a plain module does
         shared = not style.ties and any(parameter.alias is not None for parameter in module.parameters.values())
         if module.layer and (shared or style.leaves.find(module.layer, module.config, style.version) is None):
@@ -70,6 +72,7 @@ def _prepare_nested(graph: Graph, style: Style) -> None:
                 passes.simplify(nested)
                 legalise(nested, style.framework, style.version)
             widen_unsigned(nested, style.framework)
+            narrow_limits(nested, style.framework)
 
 
 def _check_updates(graph: Graph, style: Style) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ivyhub
-from ivyhub.errors import CaptureError, NoLoweringError, UnsupportedOpsError
+from ivyhub.errors import CaptureError, EngineError, NoLoweringError, UnsupportedOpsError
 from tests.registry.adapters.parity import assert_same
 
 torch = pytest.importorskip("torch")
@@ -344,3 +344,23 @@ def test_an_axis_that_the_module_fixes_cannot_be_dynamic():
 
     with pytest.raises(CaptureError, match="axis 1 of 'x' was named 'width', but the model only takes 4 there"):
         ivyhub.transpile(Fixed(), to="torch", args=(torch.randn(2, 4),), dynamic={"x": {0: "batch", 1: "width"}})
+
+
+def test_limits_of_64_bits_are_those_of_32_in_jax():
+    jnp = pytest.importorskip("jax.numpy")
+
+    class Least(nn.Module):
+        def forward(self, x, mask, index):
+            least = torch.where(mask, x, torch.iinfo(torch.int64).max).amin(-1)
+            return least, x.scatter_reduce(0, index, x, "amin", include_self=False)
+
+    x, index = torch.randint(-9, 9, (4, 3)), torch.randint(0, 4, (4, 3))
+    native = ivyhub.transpile(Least(), to="jax", args=(x, x > 20, index))
+    least, reduced = native(*(jnp.asarray(array.numpy()) for array in (x, x > 20, index)))
+    assert (np.asarray(least) == np.iinfo("int32").max).all()
+    np.testing.assert_array_equal(reduced, Least()(x, x > 20, index)[1])
+
+
+def test_a_scale_factor_that_leaves_a_rest_is_refused():
+    with pytest.raises(EngineError, match=r"whole size, received 1\.7 for a size of 4"):
+        ivyhub.trace(nn.Upsample(scale_factor=1.7), torch.randn(1, 2, 4))

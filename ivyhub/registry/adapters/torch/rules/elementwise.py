@@ -9,7 +9,8 @@ from typing import Any
 from .....engine import ops
 from .....engine.backends import is_floating
 from .....engine.ops.creation import created
-from .common import RULES, Array, cast, dtype_of, floating, promote
+from .....engine.spec import normalize_axis
+from .common import RULES, Array, cast, dtype_of, floating, promote, shape_of
 
 # -- one operand -----------------------------------------------------------------------------------------------------
 
@@ -27,7 +28,6 @@ RULES("aten.special_erf.default")(_unary(ops.erf, floating))
 RULES("aten.special_expit.default")(_unary(ops.sigmoid, floating))
 for _name, _op in (
     *(("abs", ops.abs), ("neg", ops.negative), ("square", ops.square), ("sign", ops.sign), ("sgn", ops.sign)),
-    *(("isnan", ops.isnan), ("isinf", ops.isinf), ("isfinite", ops.isfinite)),
     *(("silu", ops.silu), ("mish", ops.mish), ("relu", ops.relu), ("relu6", ops.relu6), ("selu", ops.selu)),
     *(("hardswish", ops.hardswish), ("hardsigmoid", ops.hardsigmoid), ("log_sigmoid", ops.log_sigmoid)),
 ):
@@ -40,6 +40,19 @@ def _rounded(op: Callable[[Array], Array]) -> Callable[[Array], Array]:
 
 for _name in ("ceil", "floor", "trunc", "round"):
     RULES(f"aten.{_name}.default")(_rounded(getattr(ops, _name)))
+
+
+def _class(op: Callable[[Array], Array], of_integers: bool) -> Callable[[Array], Array]:
+    def rule(x: Array) -> Array:
+        if is_floating(dtype_of(x)) or "complex" in dtype_of(x):
+            return op(x)
+        return created(ops.full, x, shape=shape_of(x), fill_value=of_integers, dtype="bool")
+
+    return rule
+
+
+for _name, _of_integers in (("isnan", False), ("isinf", False), ("isfinite", True)):
+    RULES(f"aten.{_name}.default")(_class(getattr(ops, _name), _of_integers))
 
 
 @RULES("aten.frac.default")
@@ -358,9 +371,11 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
 
 @RULES("aten.softmax.int", "aten._softmax.default", "aten._safe_softmax.default")
 def softmax(x: Array, dim: int, dtype: str | bool | None = None) -> Array:
+    normalize_axis(dim, len(shape_of(x)))
     return ops.softmax(floating(x, dtype if isinstance(dtype, str) else None), axis=dim)
 
 
 @RULES("aten.log_softmax.int", "aten._log_softmax.default")
 def log_softmax(x: Array, dim: int, dtype: str | bool | None = None) -> Array:
+    normalize_axis(dim, len(shape_of(x)))
     return ops.log_softmax(floating(x, dtype if isinstance(dtype, str) else None), axis=dim)

@@ -246,11 +246,24 @@ def _new_size(x: Array, size: Sequence[Size] | None, factors: Sequence[float] | 
     return tuple(found)
 
 
+def _check_factors(x: Array, new: Sequence[Size], factors: Sequence[float] | None) -> None:
+    """Refuse a factor that is not that of the sizes: PyTorch then steps by the factor, and leaves a rest over."""
+    for old, size, factor in zip(shape_of(x)[2:], new, factors or (), strict=False):
+        whole = factor == int(factor) if isinstance(old, Dim) else size == old * factor
+        if not whole:
+            raise ShapeError(
+                f"expected a scale factor that gives a whole size, received {factor} for a size of {old}",
+                hint="pass size, or recompute_scale_factor=True",
+            )
+
+
 for _name in ("nearest1d", "nearest2d", "nearest3d"):
 
     @RULES(f"aten.upsample_{_name}.vec")
     def nearest(x: Array, size: Sequence[Size] | None, factors: Sequence[float] | None = None) -> Array:
-        return ops.interpolate(x, size=_new_size(x, size, factors))
+        new = _new_size(x, size, factors)
+        _check_factors(x, new, factors)
+        return ops.interpolate(x, size=new)
 
 
 for _name, _mode in (
@@ -270,6 +283,8 @@ for _name, _mode in (
         mode: str = _mode,
     ) -> Array:
         new = _new_size(x, size, factors)
+        if not align_corners:
+            _check_factors(x, new, factors)
         return ops.interpolate(x, size=new, mode=mode, align_corners=align_corners)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .....engine import ops
+from .....engine.backends import is_floating
 from .....engine.dims import Dim, Size
-from .....errors import ShapeError
-from .common import RULES, Array, shape_of, spread
+from .....errors import DTypeError, ShapeError
+from .common import RULES, Array, dtype_of, shape_of, spread
 from .shape import pad, unsqueeze, with_batch, without_batch
 
 Ints = int | Sequence[int]
@@ -77,6 +78,8 @@ def _avg_pool(
     *,
     count: int,
 ) -> Array:
+    if not is_floating(dtype_of(x)):
+        raise DTypeError(f"expected floating-point numbers to average, received {dtype_of(x)}")
     x, batched = with_batch(x, count)
     kernel, strides, pads, _, extra = _window(shape_of(x)[2:], kernel_size, stride, padding, 1, ceil_mode)
     if any(extra) and count_include_pad:  # what ceil_mode adds never counts

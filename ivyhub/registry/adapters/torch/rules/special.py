@@ -22,10 +22,15 @@ for _op, *_names in (
     (ops.erfc, "aten.erfc.default", "aten.special_erfc.default", "prims.erfc.default"),
     (ops.erfinv, "aten.erfinv.default", "aten.special_erfinv.default", "prims.erf_inv.default"),
     (ops.lgamma, "aten.lgamma.default", "aten.special_gammaln.default", "prims.lgamma.default"),
-    (ops.digamma, "aten.digamma.default", "aten.special_digamma.default", "aten.special_psi.default"),
 ):
     RULES(*_names)(_one(_op))
-RULES("prims.digamma.default")(_one(ops.digamma))
+
+
+@RULES("aten.digamma.default", "aten.special_digamma.default", "aten.special_psi.default", "prims.digamma.default")
+def digamma(x: Array) -> Array:
+    """At zero an infinity of the other sign, where frameworks have no number."""
+    x = floating(x)
+    return ops.where(ops.equal(x, 0), ops.divide(-1, x), ops.digamma(x))
 
 
 @RULES("aten.polygamma.default", "aten.special_polygamma.default")
@@ -36,7 +41,7 @@ def polygamma(n: int, x: Array) -> Array:
     """
     x = floating(x)
     if n == 0:
-        return ops.digamma(x)
+        return digamma(x)
     positive = ops.greater(x, 0)
     above = ops.polygamma(ops.where(positive, x, 1 - x), n=n)
     cotangent = ops.reciprocal(ops.tan(math.pi * ops.where(positive, 0.25, x - ops.round(x))))
