@@ -427,8 +427,9 @@ def trace(module_or_function: Any, *args: Any, dynamic: Dynamic | None = None, *
     """A model or function as a graph.
 
     Args:
-        module_or_function: a ``torch.nn.Module``, or a function of `ivyhub.engine.ops`.
-        args: its inputs: arrays, or for a function also `ivyhub.engine.spec.Spec`.
+        module_or_function: a source as `transpile` takes it; a pair of a module and its variables where its framework
+            keeps them apart.
+        args: its inputs: arrays, or for a function of the engine also `ivyhub.engine.spec.Spec`.
         dynamic: for an input by name, the name of each axis whose size varies: ``{"x": {0: "batch"}}``.
         kwargs: its inputs by name.
 
@@ -457,13 +458,16 @@ def transpile(
     layout: str = "source",
     verify: bool = False,
 ) -> Any:
-    """A live module of one framework as a live, trainable module of another.
+    """A live model or function of one framework as a live, trainable one of another.
 
     Args:
-        source: a ``torch.nn.Module``, a module of ``ivyhub.engine.nn``, or a graph, which has its inputs already.
-        variables: of the module, where its framework keeps them apart.
+        source: a ``torch.nn.Module``; a function of JAX, a ``flax.nnx.Module``, a ``flax.linen.Module``; a function or
+            module of TensorFlow, a Keras model; the path of a ``.keras`` or ``.onnx`` file, an ``onnx.ModelProto``; a
+            function or module of the engine; or a graph, which has its inputs already.
+        variables: of a Linen module, or the pytree of parameters that a function takes first.
         to: the target, as `pull` takes it.
-        args: example inputs; shapes, dtypes and plain values count, not the numbers in arrays.
+        args: example inputs; shapes, dtypes and plain values count, not the numbers in arrays. A Keras model and an
+            ONNX file know their own.
         kwargs: example inputs by name.
         dynamic: for an input by name, the name of each axis whose size varies: ``{"x": {0: "batch"}}``.
         device: where the weights go; the framework's default if None.
@@ -507,18 +511,19 @@ def push(
     """Keep a model in the local registry under a name.
 
     A fine-tuned export, live or as a folder, goes back to the names and layouts of the checkpoint that it came from,
-    as a new version whose parent is that one; its numbers keep the type that they have. Any other ``torch.nn.Module``
+    as a new version whose parent is that one; its numbers keep the type that they have. Any other source of `transpile`
     is captured with the inputs given; its PyTorch export is compared with it, and stands for it when other exports are
     compared with their original later.
 
     Args:
-        model: a live export, the folder of one, a ``torch.nn.Module``, or a graph of `trace`.
+        model: a live export, the folder of one, a source as `transpile` takes it, with its variables in a pair where
+            its framework keeps them apart, or a graph of `trace`.
         name: ``name`` or ``organisation/name``.
-        args: of a module that is no export: example inputs, see `transpile`.
-        kwargs: of such a module: example inputs by name.
-        dynamic: of such a module: the names of its symbolic sizes.
+        args: of a source that is no export: example inputs, see `transpile`.
+        kwargs: of such a source: example inputs by name.
+        dynamic: of such a source: the names of its symbolic sizes.
         dtype: of an export: cast it to this floating-point type, ``float32`` for one that was trained in bfloat16.
-        verify: compare such a module with its PyTorch export, and refuse it where they do not agree.
+        verify: compare such a source with its PyTorch export, and refuse it where they do not agree.
         store: the registry; the user's own by default.
 
     Returns:

@@ -132,7 +132,7 @@ def keep(
     verify: bool,
 ) -> Digest:
     """See `ivyhub.push`."""
-    if isinstance(model, str | Path):
+    if isinstance(model, str | Path) and kind_of(model) is None:
         folder = Path(model).expanduser()
         record = read_record(folder)
         with open_checkpoint(folder) as checkpoint:

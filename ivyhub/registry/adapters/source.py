@@ -150,8 +150,9 @@ def capture_source(source: Any, args: Sequence[Any], kwargs: Mapping[str, Any], 
     kind = kind_of(source, args, kwargs)
     if kind is None:
         kinds = ", ".join(kind.name for kind in KINDS)
+        received = repr(str(source)) if isinstance(source, str | Path) else type(source).__name__
         raise UsageError(
-            f"expected {kinds}, received {type(source).__name__}",
+            f"expected {kinds}, received {received}",
             hint="models of other frameworks come from a checkpoint: ivyhub.pull",
         )
     found: Capture = importlib.import_module(kind.adapter, __package__).capture(source, args, kwargs, dynamic)

@@ -69,7 +69,7 @@ class Calls:
         traced = [each for each in (*args, *arrays) if isinstance(each, jax.Array)]
         plain = all(type(each).__name__ == "DynamicJaxprTracer" for each in traced)
         modes = all(key in _MODES or key == "use_running_average" or value is None for key, value in kwargs.items())
-        if name in LEAVES and plain and modes and len(args) == 1 and isinstance(args[0], jax.Array):
+        if path and name in LEAVES and plain and modes and len(args) == 1 and isinstance(args[0], jax.Array):
             (x,) = args
             found = LEAVES[name](module, x)
             if found is not None and self.leaves.setdefault(path, found) == found:
