@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from ivyhub import engine
+from ivyhub.engine import ops
+from tests.engine.test_ops import as_numpy, native
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of what it is asked for here
 
@@ -150,3 +152,11 @@ def test_shifts_by_all_bits_and_more(dtype: str, framework: str) -> None:
             np.testing.assert_array_equal(function(xp.asarray(x), shift), oracle(x, np.array(shift, dtype)))
             found = function(3, xp.asarray(shifts[shifts == shift]))
             np.testing.assert_array_equal(found, oracle(np.array(3, dtype), shifts[shifts == shift]))
+
+
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom is <= 0")  # PyTorch says so too
+@pytest.mark.parametrize("shape", [(0,), (1,)])
+def test_the_spread_of_too_few_elements_is_not_a_number(framework: str, shape: tuple[int, ...]) -> None:
+    x = native(framework, np.ones(shape, np.float32))
+    assert np.isnan(as_numpy(ops.var(x, correction=1)))
+    assert np.isnan(as_numpy(ops.std(x, correction=1)))

@@ -140,7 +140,9 @@ def _count(x: Array, axis: Axis, correction: float) -> Any:
 
     spec = spec_of(x)
     count: Size = product(spec.shape[i] for i in normalize_axes(axis, spec.ndim))
-    return count - correction if isinstance(count, int) else scalar(count, spec.dtype) - float(correction)
+    if not isinstance(count, int):
+        return scalar(count, spec.dtype) - float(correction)
+    return count - correction if count > correction else 0  # not less: nothing over nothing is NaN
 
 
 def _whole(n: SimpleNamespace) -> bool:
