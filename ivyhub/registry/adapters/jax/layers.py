@@ -78,6 +78,24 @@ NNX.row(
     when=lambda c: c.channel_axis == -1,
     derive=conv_settings,
 )
+
+
+def batch_norm(unbiased: bool) -> dict[str, Any]:
+    """What a row of either kind of Flax says of a batch normalisation that moves by one variance or the other."""
+    return {
+        "weights": {
+            "weight": ("scale", ()),
+            "bias": ("bias", ()),
+            "running_mean": ("mean", ()),
+            "running_var": ("var", ()),
+        },
+        "when": lambda c: (
+            c.channel_axis == -1 and c.track_running_stats and c.momentum is not None and c.unbiased is unbiased
+        ),
+        "derive": lambda c: {"decay": round(1 - c.momentum, 12)},
+    }
+
+
 for _kind, _since, _unbiased in (
     ("support.BatchNorm", "0.7.1", True),  # Flax 0.12 came with JAX 0.7.1
     ("support.OldBatchNorm", "0", True),
@@ -87,15 +105,6 @@ for _kind, _since, _unbiased in (
         "BatchNorm",
         f"{_kind}({{num_features}}, momentum={{decay:0.99}}, epsilon={{eps:1e-05}}, "
         "use_scale={affine:True}, use_bias={affine:True}, rngs=rngs, **dtypes)",
-        weights={
-            "weight": ("scale", ()),
-            "bias": ("bias", ()),
-            "running_mean": ("mean", ()),
-            "running_var": ("var", ()),
-        },
-        when=lambda c, unbiased=_unbiased: (
-            c.channel_axis == -1 and c.track_running_stats and c.momentum is not None and c.unbiased is unbiased
-        ),
-        derive=lambda c: {"decay": round(1 - c.momentum, 12)},
+        **batch_norm(_unbiased),
         since=_since,
     )

@@ -16,7 +16,7 @@ from ..writing.emitter import Emitter
 from ..writing.layers import Leaves
 from ..writing.prepare import prepare
 from ..writing.style import Style, array_literal, attribute, name, repeated, statement
-from .layers import conv_settings, conv_weights
+from .layers import batch_norm, conv_settings, conv_weights
 from .styles import jax_dtype
 
 LINEN = Leaves()
@@ -68,16 +68,7 @@ for _home, _unbiased in (("support", True), ("nn", False)):
         f"{_home}.BatchNorm(momentum={{decay:0.99}}, epsilon={{eps:1e-05}}, use_scale={{affine:True}}, "
         f"use_bias={{affine:True}}, {_DTYPES})",
         call="{self}({x}, use_running_average={training})",
-        weights={
-            "weight": ("scale", ()),
-            "bias": ("bias", ()),
-            "running_mean": ("mean", ()),
-            "running_var": ("var", ()),
-        },
-        when=lambda c, unbiased=_unbiased: (
-            c.channel_axis == -1 and c.track_running_stats and c.momentum is not None and c.unbiased is unbiased
-        ),
-        derive=lambda c: {"decay": round(1 - c.momentum, 12)},
+        **batch_norm(_unbiased),
     )
 
 # dir(flax.linen.Module) of Flax 0.12 with its dataclass fields, kept as a table so that writing needs no Flax

@@ -70,7 +70,7 @@ class KerasStyle(Style):
     array: ClassVar[str] = "tf.Tensor"
     training: ClassVar[str | None] = "training"
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
-    supports: ClassVar[tuple[str, ...]] = ("tensorflow", "keras")
+    supports: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow_sequences", "keras")
     items: ClassVar[str] = "blocks"  # Keras has a property ``layers``
     imports: ClassVar[Mapping[str, str]] = {
         "functools": "import functools",
