@@ -13,6 +13,7 @@ from ivyhub.engine.op import OPS
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS
 from ivyhub.engine.verify import verify
+from tests.arrays import assert_close
 
 BATCH, LENGTH = Dim.symbol("batch"), Dim.symbol("length")
 SIZES = {"batch": 2, "length": 5}
@@ -128,5 +129,5 @@ def keeps_values(
         if exact:
             np.testing.assert_array_equal(found, expected)
         else:  # another order of summation in float32
-            np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
+            assert_close(found, expected, 2e-5)
     return operations(graph)

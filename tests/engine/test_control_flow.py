@@ -16,13 +16,13 @@ from ivyhub.engine.trace import trace
 from ivyhub.engine.transforms import grad, vmap
 from ivyhub.engine.verify import verify
 from ivyhub.errors import DTypeError, EngineError, GraphError, ShapeError
+from tests.arrays import assert_close, native
 from tests.engine.evaluate import evaluate
-from tests.engine.test_ops import as_numpy, native
 
 # What PyTorch imports for Inductor warns of itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 # float32 against float64 formulas of some ten steps.
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+CLOSE = 1e-4
 
 
 def program(x: Any, w: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def wanted(x: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
 def assert_same(found: dict[str, Any], expected: dict[str, np.ndarray]) -> None:
     assert found.keys() == expected.keys()
     for name, array in expected.items():
-        np.testing.assert_allclose(as_numpy(found[name]), array, err_msg=name, **CLOSE)
+        assert_close(found[name], array, CLOSE, name)
 
 
 def arrays(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +99,7 @@ def test_pytorch_compiles_its_own_branches_and_loops(rng: np.random.Generator) -
     for count in (0, 3, 6):
         found, wanted = fast(x, torch.tensor(count)), function(x, torch.tensor(count))
         for each, other in zip(found, wanted, strict=True):
-            np.testing.assert_allclose(each, other, **CLOSE)
+            assert_close(each, other, CLOSE)
     taken.clear()
     fast(x, torch.tensor(9))
     assert not taken  # no Python of it runs again
@@ -122,14 +122,14 @@ def test_derivatives(owner: str, rng: np.random.Generator) -> None:
     def product(w: Any) -> Any:
         return ops.sum(scan(lambda carry, each: (ops.multiply(carry, each), carry), native(owner, y), w)[0])
 
-    np.testing.assert_allclose(as_numpy(grad(product)(native(owner, w))), y.sum() * w.prod() / w, **CLOSE)
+    assert_close(grad(product)(native(owner, w)), y.sum() * w.prod() / w, CLOSE)
 
     def branch(w: Any) -> Any:
         return ops.sum(cond(ops.greater(ops.sum(w), 0.0), lambda w: w * w, lambda w: w, w))
 
-    np.testing.assert_allclose(as_numpy(grad(branch)(native(owner, w))), 2 * w, **CLOSE)
+    assert_close(grad(branch)(native(owner, w)), 2 * w, CLOSE)
     power = grad(lambda w: ops.sum(fori_loop(0, 3, lambda i, v: ops.multiply(v, w), w)))
-    np.testing.assert_allclose(as_numpy(power(native(owner, w))), 4 * w**3, **CLOSE)
+    assert_close(power(native(owner, w)), 4 * w**3, CLOSE)
 
 
 def test_a_mapped_predicate_chooses_each(framework: str, rng: np.random.Generator) -> None:
@@ -137,7 +137,7 @@ def test_a_mapped_predicate_chooses_each(framework: str, rng: np.random.Generato
         pytest.xfail("tf.vectorized_map has no rule for a branch that depends on what is mapped in eager mode")
     x = rng.normal(size=(6,))
     found = vmap(lambda x: cond(ops.greater(x, 0.0), lambda v: v, lambda v: v * 2.0, x))(native(framework, x))
-    np.testing.assert_allclose(as_numpy(found), np.where(x > 0, x, 2 * x), rtol=1e-6)
+    assert_close(found, np.where(x > 0, x, 2 * x), 1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 8])
@@ -148,9 +148,9 @@ def test_associative_scan(size: int, framework: str, rng: np.random.Generator) -
     for each in a[1:]:
         forward.append(forward[-1] @ each)
     found = associative_scan(ops.matmul, native(framework, a))
-    np.testing.assert_allclose(as_numpy(found), np.stack(forward), rtol=1e-3, atol=1e-4)  # products of up to eight
+    assert_close(found, np.stack(forward), 1e-3)  # products of up to eight
     sums = associative_scan(lambda p, q: {"x": p["x"] + q["x"]}, {"x": native(framework, a)}, reverse=True, axis=1)
-    np.testing.assert_allclose(as_numpy(sums["x"]), np.cumsum(a[:, ::-1], 1)[:, ::-1], **CLOSE)
+    assert_close(sums["x"], np.cumsum(a[:, ::-1], 1)[:, ::-1], CLOSE)
 
 
 def test_a_graph_holds_graphs(rng: np.random.Generator) -> None:

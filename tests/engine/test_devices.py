@@ -18,7 +18,8 @@ from ivyhub.engine.backends import dtype_name, framework_of
 from ivyhub.engine.devices import Device, default_device, default_dtype, device, to_device, to_framework
 from ivyhub.engine.native import module as functions_of
 from ivyhub.errors import DTypeError, EngineError, UnknownDeviceError
-from tests.engine.test_ops import FRAMEWORKS, as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
+from tests.engine.test_ops import FRAMEWORKS
 
 PAIRS = [*itertools.permutations(FRAMEWORKS, 2)]
 
@@ -72,7 +73,7 @@ def test_memory_that_tensorflow_cannot_take_as_it_lies(rng: np.random.Generator)
     x = placed(rng.normal(size=(8, 8)).astype(np.float32), 16)
     found = to_framework(x, "tensorflow")
     assert pointer(found) % 64 == 0
-    np.testing.assert_allclose(as_numpy(engine.matmul(found, found)), x @ x, rtol=1e-4, atol=1e-5)
+    assert_close(engine.matmul(found, found), x @ x, 1e-4)
     with pytest.raises(EngineError, match="multiple of 64 bytes"):
         to_framework(x, "tensorflow", copy=False)
 

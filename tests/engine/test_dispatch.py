@@ -15,7 +15,7 @@ from ivyhub.engine.promotion import promote, result_dtype
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import trace
 from ivyhub.errors import DTypeError, MixedFrameworksError, ShapeError
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, native
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 NUMBERS = ("bool", *INTEGERS, "float32", "float64", "complex64", "complex128")

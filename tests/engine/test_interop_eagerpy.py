@@ -13,6 +13,7 @@ import pytest
 
 from ivyhub.engine import Array, jit, random
 from ivyhub.errors import DTypeError, NoLoweringError, ShapeError
+from tests.arrays import assert_close
 
 eagerpy = pytest.importorskip("eagerpy")
 
@@ -142,13 +143,13 @@ def test_what_they_give(x: Array) -> None:
         for found, expected in zip(numbers(result), numbers(case(theirs)), strict=True):
             assert found.shape == expected.shape, name
             # float32, up to four operations one after the other: sums of 24 numbers, an inverse of a 3 by 3 matrix.
-            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6, err_msg=name)
+            assert_close(found, expected, 1e-5, name)
     for name, argument in UNARY.items():
         host = argument(np.asarray(x))
         # float32, one function; tangents and logarithms of numbers near their zeros lose the most.
-        np.testing.assert_allclose(results[name], getattr(np, name)(host), rtol=1e-5, err_msg=name)
+        assert_close(results[name], getattr(np, name)(host), 1e-5, name)
     matrix = regular(x)
-    np.testing.assert_allclose(matrix.inv(), np.linalg.inv(np.asarray(matrix)), rtol=1e-4, atol=1e-6)
+    assert_close(matrix.inv(), np.linalg.inv(np.asarray(matrix)), 1e-4)
 
 
 def test_methods_are_named_and_documented() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ivyhub import engine
 from ivyhub.engine import Array
+from tests.arrays import assert_close
 
 einops = pytest.importorskip("einops")
 from einops import array_api
@@ -41,10 +42,10 @@ def test_every_function(framework: str, x: np.ndarray) -> None:
             assert type(found) is Array
             assert found.framework == framework
             # Means of 12 float32 numbers, summed in any order.
-            np.testing.assert_allclose(einops.asnumpy(found), case(einops, x), rtol=1e-5, atol=1e-6)
+            assert_close(einops.asnumpy(found), case(einops, x), 1e-5)
     found = einops.einsum(ours, ours[0], "b c h w, c h v -> b w v")
     expected = np.einsum("bchw,chv->bwv", x.astype(float), x[0].astype(float))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)  # sums of 12 products
+    assert_close(found, expected, 1e-5)  # sums of 12 products
 
 
 @pytest.mark.parametrize("name", ["torch", "jax", "tensorflow"])
@@ -53,7 +54,7 @@ def test_gradients_pass_through(name: str, x: np.ndarray) -> None:
     ours = importlib.import_module(f"ivyhub.engine.xp.{name}").asarray(x)
     gradient = engine.grad(lambda x: (einops.reduce(x, "b c h w -> c", "sum") ** 2).sum())(ours)
     expected = np.broadcast_to(2 * x.sum((0, 2, 3), keepdims=True), x.shape)
-    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-4)  # sums of 48 numbers of either sign
+    assert_close(gradient, expected, 1e-4)  # sums of 48 numbers of either sign
 
 
 @pytest.mark.parametrize("imports", ["from ivyhub.engine import Array; import einops", "import einops, ivyhub.engine"])
@@ -66,6 +67,7 @@ assert "einops" not in sys.modules
 assert "ivyhub.engine.ops" not in sys.modules or "Array" in {imports!r}
 import numpy as np
 from ivyhub.engine import Array
+from tests.arrays import assert_close
 assert einops.rearrange(Array(np.ones((2, 3))), "a b -> (b a)").shape == (6,)
 assert einops.rearrange(np.ones((2, 3)), "a b -> (b a)").shape == (6,)
 assert not {{"torch", "jax", "tensorflow"}} & sys.modules.keys()

@@ -16,6 +16,7 @@ from ivyhub.engine.dims import Dim
 from ivyhub.engine.graph import tree_map
 from ivyhub.engine.op import OPS, Op
 from ivyhub.engine.spec import Spec, spec_of
+from tests.arrays import DTYPE_NARROW, as_numpy, assert_close, native, several
 from tests.engine import loss_samples
 from tests.engine.draw import BATCH, Draw, Sample
 from tests.engine.ops_samples import ORACLES, SAMPLES
@@ -41,7 +42,6 @@ CONSTANT = {
 NAMES = sorted(OPS)
 # NumPy warns where logsumexp takes the logarithm of 0, as it must for nothing but -inf.
 pytestmark = pytest.mark.filterwarnings("ignore:divide by zero encountered in log:RuntimeWarning")
-DTYPE_NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
 
 
 class Plain:
@@ -59,33 +59,6 @@ def samples(name: str, rng: np.random.Generator) -> list[Sample]:
     return [*SAMPLES[name](draw), *(OF_DTYPES[name](draw) if name in OF_DTYPES else ())]
 
 
-def native(owner: str, leaf: Any, *, precise: bool = False) -> Any:
-    """A NumPy array as an array of a framework, float32 unless precise."""
-    if not isinstance(leaf, np.ndarray | np.generic):
-        return leaf
-    if leaf.dtype.name in ("float64", "complex128") and not precise:
-        leaf = leaf.astype(DTYPE_NARROW[leaf.dtype.name])
-    if owner == "numpy":
-        return leaf
-    if owner == "torch":
-        import torch
-
-        return torch.tensor(leaf)
-    if owner == "jax":
-        import jax.numpy as jnp
-
-        return jnp.asarray(leaf, dtype=DTYPE_NARROW.get(leaf.dtype.name, leaf.dtype))
-    import tensorflow as tf
-
-    return tf.constant(leaf)
-
-
-def as_numpy(leaf: Any) -> Any:
-    if framework_of(leaf) == "torch":
-        return leaf.detach().resolve_conj().numpy()
-    return np.asarray(leaf) if framework_of(leaf) else leaf
-
-
 def run(op: Op | Callable[..., Any], owner: str, args: Any, attributes: Mapping[str, Any]) -> Any:
     """Call an operation; one without arrays is told its framework."""
     if isinstance(op, Op) and not args:
@@ -96,24 +69,6 @@ def run(op: Op | Callable[..., Any], owner: str, args: Any, attributes: Mapping[
 def invariant(name: str, result: Any) -> Any:
     """What of a result no framework chooses: all of it, but for eigenvectors and their like."""
     return INVARIANTS[name](*several(result)) if name in INVARIANTS else result
-
-
-def several(result: Any) -> list[Any]:
-    return list(result) if isinstance(result, tuple | list) else [result]
-
-
-def assert_close(found: Any, wanted: Any, tolerance: float, what: str) -> None:
-    found, wanted = several(found), several(wanted)
-    assert len(found) == len(wanted), what
-    for a, b in zip(found, wanted, strict=True):
-        a, b = as_numpy(a), np.asarray(as_numpy(b))
-        assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
-        if b.dtype.kind in "fc" and b.size:
-            finite = np.isfinite(b)
-            scale = max(1.0, np.abs(b[finite]).max(initial=0.0))
-            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=what)
-        else:
-            np.testing.assert_array_equal(a, b, err_msg=what)
 
 
 def oracle(op: Op, sample: Sample) -> Any:

@@ -15,6 +15,7 @@ from ivyhub.engine.stateful.layers import LAYERS
 from ivyhub.engine.trace import Builder, trace
 from ivyhub.engine.verify import verify
 from ivyhub.errors import GraphError, NoLoweringError
+from tests.arrays import assert_close
 from tests.engine.evaluate import BATCH, LENGTH, evaluate, keeps_values, operations, random_array, random_parameters
 
 X = Spec((BATCH, LENGTH, 4))
@@ -97,7 +98,7 @@ def test_channels_last_inputs_on_request(rng):
     assert graph.inputs["pixels"].shape == (BATCH, 17, 17, 3)
     found = evaluate(graph, {"pixels": pixels.transpose(0, 2, 3, 1)}, parameters)
     for a, b in zip(expected, found, strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)  # another order of summation
+        assert_close(a, b, 2e-5)  # another order of summation
     assert operations(graph).count("transpose") == 1
 
 

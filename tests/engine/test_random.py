@@ -13,7 +13,7 @@ from ivyhub.engine.backends import dtype_name, framework_of
 from ivyhub.engine.compilation import jit
 from ivyhub.engine.transforms import grad, vmap
 from ivyhub.errors import DTypeError, EngineError, ShapeError
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 # What PyTorch imports for Inductor and jvp warns of itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
@@ -72,7 +72,7 @@ def test_a_key_gives_the_numbers_of_jax(framework: str, rng: np.random.Generator
         assert found.shape == wanted.shape, name
         if wanted.dtype.kind == "f":
             # erfinv, log and log1p are each library's own: some units in the last place of numbers below 20.
-            np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-6, err_msg=name)
+            assert_close(found, wanted, 2e-4, name)
         else:
             np.testing.assert_array_equal(found, wanted, err_msg=name)
 
@@ -130,7 +130,7 @@ def test_frameworks_agree_on_what_is_not_jaxs(rng: np.random.Generator) -> None:
     ):
         wanted, *others = (as_numpy(draw(random.key(seed, f), f)) for f in ("numpy", "torch", "jax", "tensorflow"))
         for found in others:
-            np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-6)  # as above, through a quotient and a power
+            assert_close(found, wanted, 1e-3)  # as above, through a quotient and a power
 
 
 def test_compiled_numbers_are_the_same(framework: str, rng: np.random.Generator) -> None:
@@ -141,7 +141,7 @@ def test_compiled_numbers_are_the_same(framework: str, rng: np.random.Generator)
         return random.normal(first, (5,)), random.permutation(random.fold_in(second, 3), 20)
 
     for found, wanted in zip(jit(draw)(key), draw(key), strict=True):
-        np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), rtol=1e-5)
+        assert_close(found, wanted, 1e-5)
         assert framework_of(found) == framework
 
 
@@ -156,7 +156,7 @@ def test_samples_have_gradients_of_their_parameters() -> None:
 
     key = random.key(5, "torch")
     slope = grad(lambda std: ops.sum(random.normal(key, (100,), std=std)))(torch.tensor(2.0))
-    np.testing.assert_allclose(slope, as_numpy(random.normal(key, (100,))).sum(), rtol=1e-4)
+    assert_close(slope, as_numpy(random.normal(key, (100,))).sum(), 1e-4)
 
 
 def test_bad_input(framework: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ivyhub.engine import Spec, nn, ops, random, to_framework
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 
 class Tagger(nn.Module):
@@ -27,7 +27,7 @@ def test_lengths_are_exported(target: str, rng: np.random.Generator) -> None:
     x, lengths = rng.normal(size=(3, 6, 3)).astype(np.float32), rng.permutation([1, 4, 6])
     live = model.to(target, Spec(("batch", 6, 3)), Spec(("batch",), "int64"))
     found = live(*to_framework((x, lengths), target))
-    np.testing.assert_allclose(as_numpy(found), model(x, lengths), rtol=1e-4, atol=1e-5)  # float32, two matrix products
+    assert_close(found, model(x, lengths), 1e-4)  # float32, two matrix products
 
 
 def test_pytorch_traces_ctc(rng: np.random.Generator) -> None:
@@ -42,7 +42,7 @@ def test_pytorch_traces_ctc(rng: np.random.Generator) -> None:
         torch.tensor([2, 1]),
     )
     traced = make_fx(lambda *given: ops.ctc_loss(*given), tracing_mode="fake")(*operands)
-    np.testing.assert_allclose(traced(*operands), ops.ctc_loss(*operands), rtol=1e-5)  # float32, sums of exponentials
+    assert_close(traced(*operands), ops.ctc_loss(*operands), 1e-5)  # float32, sums of exponentials
 
 
 def test_ctc_of_nothing(framework: str) -> None:

@@ -12,10 +12,11 @@ from ivyhub.engine.op import OPS
 from ivyhub.engine.passes.layout import channels_last
 from ivyhub.engine.spec import spec_of
 from ivyhub.engine.trace import trace
+from tests.arrays import as_numpy, assert_close, native
 from tests.engine.draw import Draw
 from tests.engine.evaluate import evaluate
 from tests.engine.ops_samples import SAMPLES
-from tests.engine.test_ops import VALUES, as_numpy, native
+from tests.engine.test_ops import VALUES
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 3)])
@@ -28,7 +29,7 @@ def test_same_is_that_of_jax(
     x, weight = rng.normal(size=(2, 3, 8, 7)).astype("f4"), rng.normal(size=(4, 3, *kernel)).astype("f4")
     found = ops.conv(native(framework, x), native(framework, weight), strides=strides, padding="SAME")
     wanted = jax.lax.conv_general_dilated(x, weight, strides, "SAME")
-    np.testing.assert_allclose(as_numpy(found), wanted, rtol=0, atol=VALUES * np.abs(wanted).max())
+    assert_close(found, wanted, VALUES)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("reflect", "reflect"), ("edge", "replicate"), ("wrap", "circular")])
@@ -44,7 +45,7 @@ def test_modes_are_those_of_torch(framework: str, ours: str, theirs: str, rng: n
         padding=((2, 2), (1, 1)),
         padding_mode=ours,
     )
-    np.testing.assert_allclose(as_numpy(found), wanted, rtol=0, atol=VALUES * np.abs(wanted).max())
+    assert_close(found, wanted, VALUES)
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 3)])
@@ -60,7 +61,7 @@ def test_pooling_of_same_is_that_of_tensorflow(
     np.testing.assert_array_equal(as_numpy(largest), tf.nn.max_pool(x, (3, 2), strides, "SAME").numpy())
     average = ops.avg_pool(native(framework, x), count_include_pad=False, **options)
     wanted = tf.nn.avg_pool(x, (3, 2), strides, "SAME").numpy()
-    np.testing.assert_allclose(as_numpy(average), wanted, rtol=0, atol=VALUES)
+    assert_close(average, wanted, VALUES)
 
 
 @pytest.mark.parametrize("name", sorted(name for name, op in OPS.items() if "channel_axis" in op.attributes))
@@ -82,6 +83,6 @@ def test_channels_last_keeps_the_values(name: str, rng: np.random.Generator) -> 
         wanted = evaluate(graph, arrays)
         channels_last(graph)
         for found, each in zip(evaluate(graph, arrays), wanted, strict=True):
-            np.testing.assert_allclose(found, each, rtol=0, atol=VALUES * max(1.0, np.abs(each).max()))
+            assert_close(found, each, VALUES)
         count += 1
     assert count

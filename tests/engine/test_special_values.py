@@ -10,7 +10,7 @@ import pytest
 
 from ivyhub import engine
 from ivyhub.engine import ops
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, native
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of what it is asked for here
 

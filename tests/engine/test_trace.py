@@ -13,6 +13,7 @@ from ivyhub.engine import Spec
 from ivyhub.engine.trace import trace
 from ivyhub.engine.verify import verify
 from ivyhub.errors import EngineError, GraphError
+from tests.arrays import assert_close
 from tests.engine.evaluate import evaluate
 
 TOLERANCE = 1e-6  # the same operations of NumPy in the same order; a constant may have been rounded to float32 first
@@ -92,7 +93,7 @@ def test_a_graph_computes_what_the_code_does(name: str, rows: int | str, rng: np
     wanted = list(wanted) if isinstance(wanted, tuple | list) else [wanted]
     for ours, theirs in zip(evaluate(graph, {parameter: x}), wanted, strict=True):
         assert ours.shape == theirs.shape
-        np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+        assert_close(ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("function", [engine.nonzero, engine.unique_values])

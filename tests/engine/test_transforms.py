@@ -13,13 +13,13 @@ from ivyhub.engine.backends import load
 from ivyhub.engine.compilation import jit
 from ivyhub.engine.transforms import checkpoint, custom_gradient, grad, jvp, stop_gradient, value_and_grad, vjp, vmap
 from ivyhub.errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 TRAINING = ("torch", "jax", "tensorflow")
 # What PyTorch imports for Inductor and jvp warns of itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 # float32 against the same formula in float32: sums of some ten terms in another order.
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+CLOSE = 1e-4
 
 
 @pytest.fixture(params=TRAINING)
@@ -58,15 +58,15 @@ def test_gradients_are_those_of_the_framework(trainer: str, rng: np.random.Gener
     params, x = model(rng, trainer)
     wanted_value, wanted = native_gradients(trainer, params, x)
     (value, aux), found = value_and_grad(lambda p, x: (loss(p, x), {"x": x, "note": "kept"}), has_aux=True)(params, x)
-    np.testing.assert_allclose(as_numpy(value), as_numpy(wanted_value), **CLOSE)
+    assert_close(value, wanted_value, CLOSE)
     assert aux["note"] == "kept"
     np.testing.assert_array_equal(as_numpy(aux["x"]), as_numpy(x))
     assert found.keys() == params.keys()
     assert found["steps"] is None
     for name, array in wanted.items():
-        np.testing.assert_allclose(as_numpy(found[name]), as_numpy(array), **CLOSE)
+        assert_close(found[name], array, CLOSE)
     both = grad(loss, argnums=(1, 0))(params, x)
-    np.testing.assert_allclose(as_numpy(both[1]["w"]), as_numpy(wanted["w"]), **CLOSE)
+    assert_close(both[1]["w"], wanted["w"], CLOSE)
 
 
 def test_one_array_given_twice_is_two_arguments(trainer: str) -> None:
@@ -80,7 +80,7 @@ def test_gradients_of_gradients(trainer: str, rng: np.random.Generator) -> None:
     x = rng.normal(size=(6,))
     slope = grad(lambda x: ops.sum(ops.multiply(ops.sin(x), x)))
     found = grad(lambda x: ops.sum(slope(x)))(native(trainer, x))
-    np.testing.assert_allclose(as_numpy(found), 2 * np.cos(x) - x * np.sin(x), **CLOSE)
+    assert_close(found, 2 * np.cos(x) - x * np.sin(x), CLOSE)
 
 
 def test_vjp_and_jvp_are_products_with_the_jacobian(trainer: str, rng: np.random.Generator) -> None:
@@ -93,12 +93,12 @@ def test_vjp_and_jvp_are_products_with_the_jacobian(trainer: str, rng: np.random
         return {"y": ops.matmul(matrix, ops.tanh(x)), "largest": ops.argmax(x, axis=0)}
 
     result, pullback = vjp(function, point)
-    np.testing.assert_allclose(as_numpy(result["y"]), a @ np.tanh(x), **CLOSE)
+    assert_close(result["y"], a @ np.tanh(x), CLOSE)
     assert int(result["largest"]) == x.argmax()
     (found,) = pullback({"y": native(trainer, u), "largest": None})
-    np.testing.assert_allclose(as_numpy(found), u @ jacobian, **CLOSE)
+    assert_close(found, u @ jacobian, CLOSE)
     result, derivative = jvp(function, (point,), (native(trainer, v),))
-    np.testing.assert_allclose(as_numpy(derivative["y"]), jacobian @ v, **CLOSE)
+    assert_close(derivative["y"], jacobian @ v, CLOSE)
     assert derivative["largest"] is None
     with pytest.raises(ShapeError, match=r"a cotangent of shape \(4,\)"):
         pullback({"y": native(trainer, v), "largest": None})
@@ -108,7 +108,7 @@ def test_complex_gradients_point_upwards(trainer: str) -> None:
     """|z|² has the gradient 2z, as in PyTorch."""
     z = native(trainer, np.complex64(1 + 2j))
     found = grad(lambda z: ops.square(ops.abs(z)))(z)
-    np.testing.assert_allclose(as_numpy(found), 2 + 4j, rtol=1e-6)
+    assert_close(found, 2 + 4j, 1e-6)
 
 
 def test_vmap_is_a_loop(framework: str, rng: np.random.Generator) -> None:
@@ -119,8 +119,8 @@ def test_vmap_is_a_loop(framework: str, rng: np.random.Generator) -> None:
         return {"dot": ops.matmul(pair["x"], weight), "sum": ops.sum(pair["x"])}
 
     found = vmap(one, in_axes=({"x": 1}, None), out_axes={"dot": 1, "sum": 0})({"x": x}, y)
-    np.testing.assert_allclose(as_numpy(found["dot"]), a @ b, **CLOSE)
-    np.testing.assert_allclose(as_numpy(found["sum"]), a.sum((0, 2)), **CLOSE)
+    assert_close(found["dot"], a @ b, CLOSE)
+    assert_close(found["sum"], a.sum((0, 2)), CLOSE)
     with pytest.raises(ShapeError, match="axes of one size"):
         vmap(ops.add)(x, y)
 
@@ -130,7 +130,7 @@ def test_gradients_of_each_example(trainer: str, rng: np.random.Generator) -> No
     found = vmap(grad(loss), in_axes=(None, 0))(params, x)["w"]
     for i in range(5):
         wanted = grad(loss)(params, x[i])["w"]
-        np.testing.assert_allclose(as_numpy(found)[i], as_numpy(wanted), **CLOSE)
+        assert_close(as_numpy(found)[i], wanted, CLOSE)
 
 
 def test_a_checkpoint_changes_no_number(trainer: str, rng: np.random.Generator) -> None:
@@ -142,7 +142,7 @@ def test_a_checkpoint_changes_no_number(trainer: str, rng: np.random.Generator) 
         return loss(params, x)
 
     found = grad(lambda p: checkpoint(counted)(p, x))(params)
-    np.testing.assert_allclose(as_numpy(found["w"]), as_numpy(grad(loss)(params, x)["w"]), **CLOSE)
+    assert_close(found["w"], grad(loss)(params, x)["w"], CLOSE)
     assert len(calls) > 1 or trainer == "jax"  # JAX traces it once and computes again what it traced
 
 
@@ -155,7 +155,7 @@ def test_a_checkpoint_that_would_lose_a_gradient_says_so(rng: np.random.Generato
 def test_stopped_and_custom_gradients(trainer: str, rng: np.random.Generator) -> None:
     x = rng.normal(size=(4,)) * 3
     stopped = grad(lambda x: ops.sum(ops.multiply(x, stop_gradient(x))))(native(trainer, x))
-    np.testing.assert_allclose(as_numpy(stopped), x, rtol=1e-6)
+    assert_close(stopped, x, 1e-6)
 
     @custom_gradient
     def clipped(x: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -164,7 +164,7 @@ def test_stopped_and_custom_gradients(trainer: str, rng: np.random.Generator) ->
     def scaled(x: Any) -> Any:
         return ops.sum(ops.multiply(clipped(x)["out"], native(trainer, np.array([9.0, -9.0, 0.1, 0.0]))))
 
-    np.testing.assert_allclose(as_numpy(grad(scaled)(native(trainer, x))), [0.5, -0.5, 0.1, 0.0], rtol=1e-6)
+    assert_close(grad(scaled)(native(trainer, x)), np.array([0.5, -0.5, 0.1, 0.0]), 1e-6)
 
 
 def test_a_compiled_step_of_training(trainer: str, rng: np.random.Generator) -> None:
@@ -183,11 +183,11 @@ def test_a_compiled_step_of_training(trainer: str, rng: np.random.Generator) -> 
     for _ in range(3):
         state, value = fast(state, x)
         reference, wanted = step(reference, x)
-        np.testing.assert_allclose(as_numpy(value), as_numpy(wanted), **CLOSE)
+        assert_close(value, wanted, CLOSE)
     assert len(traces) == 3 + 1
     fast(state | {"steps": 4}, x)  # another number is another signature
     assert len(traces) == 3 + 2
-    np.testing.assert_allclose(as_numpy(state["w"]), as_numpy(reference["w"]), **CLOSE)
+    assert_close(state["w"], reference["w"], CLOSE)
 
 
 def test_compiled_pytorch_is_differentiable_from_outside(rng: np.random.Generator) -> None:
@@ -195,7 +195,7 @@ def test_compiled_pytorch_is_differentiable_from_outside(rng: np.random.Generato
 
     x = torch.tensor(rng.normal(size=(3,)), requires_grad=True)
     jit(lambda x: ops.sum(ops.square(x)))(x).backward()
-    np.testing.assert_allclose(x.grad, 2 * x.detach().numpy(), rtol=1e-6)
+    assert_close(x.grad, 2 * x.detach().numpy(), 1e-6)
 
 
 def test_compiled_pytorch_is_differentiable_by_what_it_closes_over() -> None:
@@ -218,7 +218,7 @@ def test_compiled_for_strides_and_shapes(trainer: str, rng: np.random.Generator)
         for n in (2, 2.0, 3):
             found = fast(array, n)
             assert [*found] == [str(i) for i in range(array.shape[0])]
-            np.testing.assert_allclose(np.stack([as_numpy(v) for v in found.values()]), as_numpy(array) * n, rtol=1e-6)
+            assert_close(np.stack([as_numpy(v) for v in found.values()]), as_numpy(array) * n, 1e-6)
 
 
 def test_a_gradient_that_compiling_would_lose_is_refused() -> None:

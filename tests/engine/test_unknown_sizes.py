@@ -12,9 +12,10 @@ from ivyhub.engine.backends import framework_of
 from ivyhub.engine.graph import tree_leaves, tree_map
 from ivyhub.engine.op import OPS
 from ivyhub.errors import ShapeError
+from tests.arrays import assert_close, native
 from tests.engine.draw import BATCH, Sample
 from tests.engine.ops_samples import SAMPLES
-from tests.engine.test_ops import VALUES, assert_close, native, samples
+from tests.engine.test_ops import VALUES, samples
 
 
 def traced(name: str, args: Any, attributes: Any) -> Any:

@@ -26,6 +26,7 @@ from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.conversion import open_runner
 from ivyhub.registry.export import load_package
 from ivyhub.registry.store import Store
+from tests.arrays import assert_close
 
 TRAINABLE = ("torch", "jax", "flax.linen", "tensorflow")
 TARGETS = (*TRAINABLE, "numpy")
@@ -74,7 +75,7 @@ def test_an_export_computes_what_its_original_computes(
     inputs = ids(rng)
     [logits] = open_runner(Target.parse(target), load_package(Path(result.path))).outputs(inputs)
     # float32 sums of 32 terms in another order
-    np.testing.assert_allclose(logits, original(bert_folder, inputs), atol=1e-6, rtol=1e-5)
+    assert_close(logits, original(bert_folder, inputs), 1e-5)
 
 
 def test_a_package_says_what_it_is(bert_folder: Path, pull: Pull) -> None:
@@ -141,7 +142,7 @@ def test_a_fine_tuned_export_comes_home(target: str, bert_folder: Path, pull: Pu
     fresh.load_state_dict({name: torch.from_numpy(array) for name, array in after.items()}, strict=True)
     with torch.no_grad():
         logits = fresh(**{name: torch.from_numpy(array) for name, array in inputs.items()}).logits.numpy()
-    np.testing.assert_allclose(logits, trained[0], atol=1e-5)  # float32 sums of 32 terms in another order
+    assert_close(logits, trained[0], 1e-5)  # float32 sums of 32 terms in another order
 
 
 @pytest.mark.parametrize("target", TRAINABLE)
@@ -174,7 +175,7 @@ def test_a_live_model_of_every_framework(bert_folder: Path, rng: np.random.Gener
     for target in TARGETS:
         model = ivyhub.pull(str(bert_folder), framework=target, verify=False)
         [logits] = open_runner(Target.parse(target), model).outputs(inputs)
-        np.testing.assert_allclose(logits, expected, atol=1e-6, rtol=1e-5)
+        assert_close(logits, expected, 1e-5)
 
 
 @pytest.mark.parametrize("target", ["torch", "jax", "tensorflow"])
@@ -222,7 +223,7 @@ def test_a_module_in_memory(target: str, mixed: Any) -> None:
     received = runner.outputs({"x": x[:3].numpy(), "rows": rows[:3].numpy()})
     expected = module(x[:3], rows[:3])
     for ours, theirs in zip(received, (expected["y"], *expected["hidden"]), strict=True):
-        np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-6, rtol=1e-5)
+        assert_close(ours, theirs.detach().numpy(), 1e-5)
 
 
 @pytest.mark.parametrize("make", [lambda m, x, r: m, lambda m, x, r: ivyhub.trace(m, x, r)], ids=["module", "graph"])
@@ -327,7 +328,7 @@ def test_a_graph_of_a_function_becomes_a_native_object(target: str, rng: np.rand
     wanted = similar(x, x)
     found = list(found.values()) if isinstance(found, dict) else found
     for ours, theirs in zip(found, wanted.values(), strict=True):
-        np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-5, atol=1e-6)  # sums of four float32 products
+        assert_close(np.asarray(ours), theirs, 1e-5)  # sums of four float32 products
 
 
 def test_a_graph_of_a_module_has_its_arrays_while_the_module_lives(rng: np.random.Generator) -> None:
@@ -335,7 +336,7 @@ def test_a_graph_of_a_module_has_its_arrays_while_the_module_lives(rng: np.rando
     graph = ivyhub.trace(module, Spec(("n", 4)))
     x = rng.standard_normal((3, 4)).astype(np.float32)
     found = graph.to("torch")(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(found, module(engine.to_framework(x, "jax")), rtol=1e-5, atol=1e-6)
+    assert_close(found, module(engine.to_framework(x, "jax")), 1e-5)
     with pytest.raises(UsageError, match="2 parameters and no weights"):
         ivyhub.Graph.from_json(graph.to_json()).to("torch")
     with pytest.raises(UsageError, match="a graph has its inputs already"):

@@ -12,6 +12,7 @@ import transformers
 import ivyhub
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.conversion import open_runner
+from tests.arrays import assert_close
 
 WIDTHS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 MODELS = {
@@ -51,6 +52,4 @@ def test_a_pull_in_another_dtype_is_the_model_cast_to_it(name, dtype, framework,
         assert found.dtype.name == dtype
     tolerance = 0.0 if framework == "torch" else TOLERANCES[dtype]  # the same kernels in the same order
     counted = inputs["attention_mask"].astype(bool)
-    np.testing.assert_allclose(
-        found.astype(np.float32)[counted], wanted.float().numpy()[counted], rtol=tolerance, atol=tolerance
-    )
+    assert_close(found.astype(np.float32)[counted], wanted.float().numpy()[counted], tolerance)

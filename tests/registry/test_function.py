@@ -14,6 +14,7 @@ from ivyhub import engine
 from ivyhub.engine import Spec, nn, ops, random
 from ivyhub.engine.graph import Graph
 from ivyhub.errors import UsageError
+from tests.arrays import assert_close
 
 TARGETS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "flax.linen": "jax", "tensorflow": "tensorflow"}
 
@@ -46,7 +47,7 @@ def test_a_function_takes_and_gives_what_its_source_does(target: str, rng: np.ra
     assert isinstance(result["more"][1], list | tuple)
     pairs = zip(ivyhub.engine.trees.leaves(dict(result)), ivyhub.engine.trees.leaves(wanted), strict=True)
     for ours, theirs in pairs:
-        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-5)  # sums of four products
+        assert_close(np.asarray(ours), np.asarray(theirs), 1e-5)  # sums of four products
 
 
 def test_frameworks_see_through_it(rng: np.random.Generator) -> None:
@@ -58,10 +59,10 @@ def test_frameworks_see_through_it(rng: np.random.Generator) -> None:
     graph = ivyhub.trace(total, *SPECS)
     p, x, y = draw(rng, "jax")
     gradient = jax.jit(jax.grad(graph.to("jax")))(p, x, y)["w"][1][0]
-    np.testing.assert_allclose(gradient, np.full(4, 4.0), rtol=1e-6)  # two rows, doubled
+    assert_close(gradient, np.full(4, 4.0), 1e-6)  # two rows, doubled
     p, x, y = draw(rng, "torch")
     gradients = torch.func.grad(graph.to("torch"))(p, x, y)
-    np.testing.assert_allclose(gradients["w"][1][0], np.full(4, 4.0), rtol=1e-6)
+    assert_close(gradients["w"][1][0], np.full(4, 4.0), 1e-6)
     assert Graph.from_json(graph.to_json()).to("torch")(p, x, y).shape == ()
 
 
@@ -78,7 +79,7 @@ def test_what_was_a_part_of_the_program_is_checked(rng: np.random.Generator) -> 
 
     found = ivyhub.transpile(power, to="numpy", args=(Spec((3,)), 3, {"a": Spec(())}, None))
     x, one = rng.normal(size=3).astype(np.float32), np.float32(1)
-    np.testing.assert_allclose(found(x, 3, {"a": one}), x**3, rtol=1e-6)
+    assert_close(found(x, 3, {"a": one}), x**3, 1e-6)
     with pytest.raises(UsageError, match="captured with n=3, received 2"):
         found(x, 2, {"a": one})
     with pytest.raises(UsageError, match=r"dictionary of \['a'\] as names, received \['a', 'b'\]"):

@@ -11,6 +11,7 @@ import pytest
 import ivyhub
 from ivyhub.errors import UsageError
 from ivyhub.registry.adapters.running import leaves
+from tests.arrays import assert_close
 
 
 def _flax(weight: np.ndarray, folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -60,7 +61,7 @@ def test_a_source_of_any_framework_is_kept_and_pulled(source: Any, tmp_path: Pat
     native = ivyhub.pull("affine", framework="numpy")
     x = rng.standard_normal((5, 3)).astype(np.float32)
     # float32 on both sides; a sum of three products.
-    np.testing.assert_allclose(next(leaves(native(x))), x @ weight + 1, rtol=1e-5, atol=1e-5)
+    assert_close(next(leaves(native(x))), x @ weight + 1, 1e-5)
 
 
 def test_a_path_that_is_no_source_is_named() -> None:

@@ -12,10 +12,10 @@ from ivyhub.engine import nn, ops, random
 from ivyhub.engine.graph import Graph
 from ivyhub.engine.layer import LAYERS
 from ivyhub.errors import EngineError
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 # float32, sums of some hundred terms.
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+TOLERANCE = 1e-4
 Build = Callable[[], nn.Module]
 Oracle = Callable[[Any], Any]
 
@@ -131,9 +131,9 @@ def test_against_torch(name: str, framework: str, rng: np.random.Generator) -> N
         oracle.train(train)
         inputs = torch.tensor(x).long() if x.dtype == np.int32 else torch.tensor(x)
         found, wanted = as_numpy(module(native(framework, x))), as_numpy(oracle(inputs))
-        np.testing.assert_allclose(found, wanted, **TOLERANCE)
+        assert_close(found, wanted, TOLERANCE)
     for key, value in oracle.state_dict().items():
-        np.testing.assert_allclose(as_numpy(module[key]), value.numpy(), err_msg=key, **TOLERANCE)
+        assert_close(module[key], value.numpy(), TOLERANCE, key)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -169,9 +169,9 @@ def test_recurrent_against_torch(kind: str, bidirectional: bool, framework: str,
     found, last = module(native(framework, x), (native(framework, start),) * (2 if both else 1))
     begin = (torch.tensor(start),) * 2 if both else torch.tensor(start)
     wanted, end = oracle(torch.tensor(x), begin)
-    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+    assert_close(found, wanted, TOLERANCE)
     for mine, theirs in zip(last, end if both else (end,), strict=True):
-        np.testing.assert_allclose(as_numpy(mine), as_numpy(theirs), **TOLERANCE)
+        assert_close(mine, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
@@ -183,7 +183,7 @@ def test_cells_against_torch(kind: str, framework: str, rng: np.random.Generator
     x = rng.normal(size=(2, 4)).astype(np.float32)
     wanted = oracle(torch.tensor(x))
     for mine, theirs in zip(module(native(framework, x)), wanted if kind == "LSTM" else (wanted,), strict=True):
-        np.testing.assert_allclose(as_numpy(mine), as_numpy(theirs), **TOLERANCE)
+        assert_close(mine, theirs, TOLERANCE)
 
 
 def test_dropout_between_the_layers_of_a_sequence(framework: str, rng: np.random.Generator) -> None:
@@ -194,8 +194,8 @@ def test_dropout_between_the_layers_of_a_sequence(framework: str, rng: np.random
     (first, _), (second, _) = module(x), module(x)
     assert (as_numpy(first) != as_numpy(second)).any()
     (found, last), (wanted, end) = module.eval()(x), plain(x)
-    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
-    np.testing.assert_allclose(as_numpy(last[0]), as_numpy(end[0]), **TOLERANCE)
+    assert_close(found, wanted, TOLERANCE)
+    assert_close(last[0], end[0], TOLERANCE)
 
 
 def test_sequences_of_unequal_lengths_as_keras_masks_them(framework: str, rng: np.random.Generator) -> None:
@@ -214,11 +214,9 @@ def test_sequences_of_unequal_lengths_as_keras_masks_them(framework: str, rng: n
         both = arrays["bias_ih"] + arrays["bias_hh"]
         oracle.set_weights([arrays["weight_ih"].T, arrays["weight_hh"].T, both])
         shown, *states = map(keras.ops.convert_to_numpy, oracle(x, mask=mask))
-        np.testing.assert_allclose(
-            as_numpy(found)[..., 3 * way :][..., :3], shown[:, ::-1] if way else shown, **TOLERANCE
-        )
+        assert_close(as_numpy(found)[..., 3 * way :][..., :3], shown[:, ::-1] if way else shown, TOLERANCE)
         for mine, theirs in zip(last, states, strict=True):
-            np.testing.assert_allclose(as_numpy(mine)[way], theirs, **TOLERANCE)
+            assert_close(as_numpy(mine)[way], theirs, TOLERANCE)
 
 
 def test_bags_with_offsets(framework: str, rng: np.random.Generator) -> None:
@@ -229,7 +227,7 @@ def test_bags_with_offsets(framework: str, rng: np.random.Generator) -> None:
     indices, offsets = rng.integers(0, 9, 10), np.array([0, 4, 4, 9])
     found = module(native(framework, indices), offsets=native(framework, offsets))
     wanted = oracle(torch.tensor(indices), torch.tensor(offsets))
-    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+    assert_close(found, wanted, TOLERANCE)
 
 
 def test_pooling_is_undone_at_its_places(framework: str, rng: np.random.Generator) -> None:
@@ -273,7 +271,7 @@ def test_attention_against_torch(masked: bool, framework: str, rng: np.random.Ge
     found = module(*(native(framework, x) for x in (q, k, v)), None if mask is None else native(framework, mask))
     excluded = None if mask is None else torch.tensor(~mask)
     wanted, _ = oracle(*map(torch.tensor, (q, k, v)), attn_mask=excluded)
-    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+    assert_close(found, wanted, TOLERANCE)
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -292,7 +290,7 @@ def test_transformer_layer_against_torch(norm_first: bool, framework: str, rng: 
             state[name] = value
     module.load_state_dict({key: native(framework, as_numpy(value)) for key, value in state.items()})
     x = rng.normal(size=(3, 5, 8)).astype(np.float32)
-    np.testing.assert_allclose(as_numpy(module(native(framework, x))), as_numpy(oracle(torch.tensor(x))), **TOLERANCE)
+    assert_close(module(native(framework, x)), oracle(torch.tensor(x)), TOLERANCE)
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -316,7 +314,7 @@ def test_decoder_layer_against_torch(norm_first: bool, framework: str, rng: np.r
     found = module(native(framework, x), native(framework, memory), causal=True)
     causal = torch.triu(torch.ones(5, 5, dtype=torch.bool), diagonal=1)
     wanted = oracle(torch.tensor(x), torch.tensor(memory), tgt_mask=causal)
-    np.testing.assert_allclose(as_numpy(found), as_numpy(wanted), **TOLERANCE)
+    assert_close(found, wanted, TOLERANCE)
 
 
 def test_additive_attention_against_keras(framework: str, rng: np.random.Generator) -> None:
@@ -329,7 +327,7 @@ def test_additive_attention_against_keras(framework: str, rng: np.random.Generat
     module = nn.AdditiveAttention(8)
     module.load_state_dict({"scale": native(framework, oracle.scale.numpy())})
     found = module(*(native(framework, x) for x in (q, k, v)), native(framework, mask[:, None]))
-    np.testing.assert_allclose(as_numpy(found), wanted, **TOLERANCE)
+    assert_close(found, wanted, TOLERANCE)
 
 
 def test_adaptive_softmax_against_torch(framework: str, rng: np.random.Generator) -> None:
@@ -339,10 +337,10 @@ def test_adaptive_softmax_against_torch(framework: str, rng: np.random.Generator
     module.load_state_dict({name: native(framework, value.numpy()) for name, value in oracle.state_dict().items()})
     x, target = rng.normal(size=(6, 16)).astype(np.float32), rng.permutation(20)[:6]
     found = module(native(framework, x))
-    np.testing.assert_allclose(as_numpy(found), as_numpy(oracle.log_prob(torch.tensor(x))), **TOLERANCE)
+    assert_close(found, oracle.log_prob(torch.tensor(x)), TOLERANCE)
     wanted = oracle(torch.tensor(x), torch.tensor(target)).loss
     loss = ops.nll_loss(found, native(framework, target))
-    np.testing.assert_allclose(as_numpy(loss), as_numpy(wanted), **TOLERANCE)
+    assert_close(loss, wanted, TOLERANCE)
 
 
 def test_triplets_with_a_distance(framework: str, rng: np.random.Generator) -> None:
@@ -355,7 +353,7 @@ def test_triplets_with_a_distance(framework: str, rng: np.random.Generator) -> N
         distance_function=lambda x, y: 1 - torch.nn.functional.cosine_similarity(x, y), **options
     )
     wanted = as_numpy(oracle(*map(torch.tensor, arrays)))
-    np.testing.assert_allclose(as_numpy(found(*(native(framework, x) for x in arrays))), wanted, **TOLERANCE)
+    assert_close(found(*(native(framework, x) for x in arrays)), wanted, TOLERANCE)
 
 
 def test_grouped_heads_are_repeated_heads(framework: str, rng: np.random.Generator) -> None:
@@ -369,7 +367,7 @@ def test_grouped_heads_are_repeated_heads(framework: str, rng: np.random.Generat
         )
     many.load_state_dict(state)
     x = native(framework, rng.normal(size=(2, 3, 8)).astype(np.float32))
-    np.testing.assert_allclose(as_numpy(few(x, causal=True)), as_numpy(many(x, causal=True)), **TOLERANCE)
+    assert_close(few(x, causal=True), many(x, causal=True), TOLERANCE)
 
 
 DROPOUTS = {
@@ -415,7 +413,7 @@ def test_one_key_gives_one_model_in_every_framework(rng: np.random.Generator) ->
         found[owner] = {name: as_numpy(array) for name, array in model.state_dict().items()}
     for owner, state in found.items():
         for name, array in state.items():  # the inverse error function is each framework's own
-            np.testing.assert_allclose(array, found["numpy"][name], atol=2e-6, err_msg=f"{owner} {name}")
+            assert_close(array, found["numpy"][name], 2e-6, f"{owner} {name}")
     assert (found["numpy"]["2.weight"][1] == 0).all()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ivyhub.engine.stateful import metrics
 from ivyhub.errors import EngineError
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 CLASSES = 4
 
@@ -63,7 +63,7 @@ def test_classification(name: str, framework: str, rng: np.random.Generator) -> 
     metric, oracle = CLASSIFICATION[name]
     batches = data(rng)
     found = gathered(metric, framework, *batches)
-    np.testing.assert_allclose(found, oracle(*map(np.concatenate, zip(*batches, strict=True))), rtol=1e-5)
+    assert_close(found, oracle(*map(np.concatenate, zip(*batches, strict=True))), 1e-5)
 
 
 REGRESSION: dict[str, tuple[metrics.Metric, Any]] = {
@@ -79,14 +79,14 @@ def test_regression(name: str, framework: str, rng: np.random.Generator) -> None
     batches = [(rng.normal(size=(n, 3)), rng.normal(size=(n, 3))) for n in (4, 2, 6)]
     found = gathered(metric, framework, *batches)
     # R² subtracts two sums of float32 that are near each other
-    np.testing.assert_allclose(found, oracle(*map(np.concatenate, zip(*batches, strict=True))), rtol=1e-4, atol=1e-5)
+    assert_close(found, oracle(*map(np.concatenate, zip(*batches, strict=True))), 1e-4)
 
 
 def test_weights(framework: str, rng: np.random.Generator) -> None:
     x, weights = rng.normal(size=6), rng.uniform(size=6)
     state = metrics.Mean().init(framework)
     state = metrics.Mean().update(state, native(framework, x), weights=native(framework, weights))
-    np.testing.assert_allclose(as_numpy(metrics.Mean().compute(state)), np.average(x, weights=weights), rtol=1e-4)
+    assert_close(metrics.Mean().compute(state), np.average(x, weights=weights), 1e-4)
 
 
 def test_a_threshold(framework: str) -> None:
@@ -98,7 +98,7 @@ def test_targets_that_are_ignored(framework: str, rng: np.random.Generator) -> N
     scores, targets = rng.normal(size=(6, CLASSES)), np.array([0, -1, 2, 3, -1, 1], np.int32)
     kept = targets >= 0
     found = gathered(metrics.Perplexity(-1), framework, (scores, targets))
-    np.testing.assert_allclose(found, perplexity(scores[kept], targets[kept]), rtol=1e-5)
+    assert_close(found, perplexity(scores[kept], targets[kept]), 1e-5)
 
 
 def test_bad_settings() -> None:

@@ -23,8 +23,8 @@ from ivyhub.errors import (
     UnknownNameError,
     UsageError,
 )
+from tests.arrays import as_numpy, assert_close, native
 from tests.engine.stateful.models import MODELS
-from tests.engine.test_ops import as_numpy, native
 
 
 class Tied(nn.Module):
@@ -135,7 +135,7 @@ def test_freezing(rng: np.random.Generator) -> None:
     optimizer = optim.SGD(1.0)
     moved, _ = optimizer.update(model, gradient, optimizer.init(model))
     assert moved["0.weight"] is model["0.weight"]
-    np.testing.assert_allclose(moved["1.weight"], model["1.weight"] - gradient["1.weight"], rtol=1e-6)
+    assert_close(moved["1.weight"], model["1.weight"] - gradient["1.weight"], 1e-6)
     assert len(model.unfreeze().trainable()) == 4
     with pytest.raises(UnknownNameError, match="'2'"):
         model.freeze("2")
@@ -155,10 +155,10 @@ def test_the_transforms_take_modules(framework: str, rng: np.random.Generator) -
     gradient = grad(lambda model, x: ops.sum(ops.square(model(x))))(model, x)
     assert isinstance(gradient, nn.Linear)
     y = as_numpy(model(x))
-    np.testing.assert_allclose(as_numpy(gradient.weight), 2 * y.T @ as_numpy(x), rtol=1e-5, atol=1e-5)
+    assert_close(gradient.weight, 2 * y.T @ as_numpy(x), 1e-5)
     optimizer = optim.SGD(0.1)
     moved, _ = optimizer.update(model, gradient, optimizer.init(model))
-    np.testing.assert_allclose(as_numpy(moved.bias), as_numpy(model.bias) - 0.1 * 2 * y.sum(0), rtol=1e-5, atol=1e-5)
+    assert_close(moved.bias, as_numpy(model.bias) - 0.1 * 2 * y.sum(0), 1e-5)
 
 
 @pytest.mark.parametrize("owner", ["jax", "tensorflow"])  # PyTorch's compiler takes a minute: see test_training
@@ -172,11 +172,11 @@ def test_what_training_changes_passes_through_jit(owner: str, rng: np.random.Gen
 
     plain, value, gradient = step(model.copy(), x)
     once, jitted, found = jit(step)(model, x)
-    np.testing.assert_allclose(as_numpy(jitted), as_numpy(value), rtol=1e-5)
+    assert_close(jitted, value, 1e-5)
     for name, array in gradient.items():
-        np.testing.assert_allclose(as_numpy(found[name]), as_numpy(array), rtol=1e-4, atol=1e-5)
+        assert_close(found[name], array, 1e-4)
     for name, array in plain.named_buffers().items():
-        np.testing.assert_allclose(as_numpy(once[name]), as_numpy(array), rtol=1e-5, atol=1e-6)
+        assert_close(once[name], array, 1e-5)
     assert int(once["1.num_batches_tracked"]) == 1
     assert int(model["1.num_batches_tracked"]) == 0  # jit is pure
     assert (as_numpy(once["2.key"]) != as_numpy(model["2.key"])).any()
@@ -225,7 +225,7 @@ def test_native_modules_compute_the_same(name: str, target: str, rng: np.random.
     if hasattr(exported, "eval"):
         exported.eval()
     found = exported(native(target, x))
-    np.testing.assert_allclose(as_numpy(found), model(x), rtol=1e-4, atol=1e-5)
+    assert_close(found, model(x), 1e-4)
     assert type(exported).__name__ == type(model).__name__
 
 
@@ -250,9 +250,7 @@ def test_a_certificate_agrees_and_a_push_is_kept(rng: np.random.Generator) -> No
     make, draw = MODELS["cnn"]
     model, x = make().init(random.key(2, "jax")), draw(rng)
     exported = ivyhub.transpile(model, to="torch", args=(x,), dynamic={"x": {0: "batch"}}, verify=True)
-    np.testing.assert_allclose(
-        as_numpy(exported.eval()(native("torch", x))), as_numpy(model.eval()(native("jax", x))), rtol=1e-4, atol=1e-5
-    )
+    assert_close(exported.eval()(native("torch", x)), model.eval()(native("jax", x)), 1e-4)
     ivyhub.push(model, "cnn", args=(x,))
     assert [listed.name for listed in ivyhub.list_models()] == ["cnn"]
     with pytest.raises(CaptureError, match="no input 'y'"):

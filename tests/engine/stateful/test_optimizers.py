@@ -10,7 +10,7 @@ import pytest
 
 from ivyhub.engine.stateful import optimizers as optim
 from ivyhub.engine.stateful import schedules
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, native
 
 Arrays = Mapping[str, np.ndarray]
 STEPS = 20
@@ -142,7 +142,7 @@ KERAS: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
 def assert_close(found: Arrays, wanted: Arrays) -> None:
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
-        np.testing.assert_allclose(found[name], array, rtol=TOLERANCE, atol=TOLERANCE, err_msg=name)
+        assert_close(found[name], array, TOLERANCE, name)
 
 
 @pytest.mark.parametrize("name", TORCH)

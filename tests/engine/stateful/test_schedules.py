@@ -11,7 +11,7 @@ import pytest
 from ivyhub.engine import nn
 from ivyhub.engine.stateful import schedules
 from ivyhub.errors import EngineError
-from tests.engine.test_ops import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 CASES: dict[str, tuple[schedules.Schedule, Callable[[Any], Any]]] = {
     "constant": (schedules.constant(0.3), lambda o: o.constant_schedule(0.3)),
@@ -51,7 +51,7 @@ def test_schedules(name: str, framework: str) -> None:
     for step in range(18):
         found = as_numpy(schedule(native(framework, np.asarray(step, np.int32))))
         assert found.shape == ()
-        np.testing.assert_allclose(found, float(oracle(step)), rtol=1e-5, atol=1e-6, err_msg=f"step {step}")
+        assert_close(found, float(oracle(step)), 1e-5, f"step {step}")
 
 
 def test_no_steps() -> None:
@@ -75,7 +75,7 @@ def test_clipping(limit: float, framework: str, rng: np.random.Generator) -> Non
     }
     for clip, clipped in wanted.items():
         for name, array in clip(tree, limit).items():
-            np.testing.assert_allclose(as_numpy(array), np.asarray(clipped[name]), rtol=1e-5, err_msg=name)
+            assert_close(array, np.asarray(clipped[name]), 1e-5, name)
 
 
 def test_zeros_are_not_clipped_to_nan(framework: str) -> None:
@@ -89,4 +89,4 @@ def test_accumulated_gradients_are_their_mean(framework: str, rng: np.random.Gen
     total: Any = None
     for array in arrays:
         total = nn.accumulate(total, {"w": native(framework, array)}, count=4)
-    np.testing.assert_allclose(as_numpy(total["w"]), arrays.mean(0), rtol=1e-5, atol=1e-6)
+    assert_close(total["w"], arrays.mean(0), 1e-5)

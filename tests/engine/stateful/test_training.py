@@ -12,8 +12,8 @@ from ivyhub.engine import nn, ops, random
 from ivyhub.engine.compilation import jit
 from ivyhub.engine.stateful import optimizers as optim
 from ivyhub.engine.stateful import schedules
+from tests.arrays import as_numpy, native
 from tests.engine.stateful.models import MODELS
-from tests.engine.test_ops import as_numpy, native
 
 STEPS = 100
 OPTIMIZERS = {

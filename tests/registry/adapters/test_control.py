@@ -16,8 +16,8 @@ from ivyhub.engine.graph import Graph
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import trace
 from ivyhub.engine.verify import verify
+from tests.arrays import as_numpy, assert_close, native
 from tests.engine.test_control_flow import arrays, assert_same, program, wanted
-from tests.engine.test_ops import as_numpy, native
 
 N = Dim.symbol("n")
 
@@ -60,7 +60,7 @@ def test_sizes_and_random_numbers(framework: str, tmp_path: Path, rng: np.random
     x = rng.normal(size=(4, 3)) + 1
     key = random.key(int(rng.integers(0, 2**32)), framework)
     found = as_numpy(call(native(framework, x), key))
-    np.testing.assert_allclose(found, as_numpy(noisy(native(framework, x), key)), rtol=1e-5, atol=1e-5)
+    assert_close(found, noisy(native(framework, x), key), 1e-5)
 
 
 def test_symbolic_sizes_reach_nested_functions(framework: str, tmp_path: Path, rng: np.random.Generator) -> None:
@@ -75,7 +75,7 @@ def test_symbolic_sizes_reach_nested_functions(framework: str, tmp_path: Path, r
     call = live(trace(padded, Spec((N, 3))), framework, tmp_path)
     for x in (rng.uniform(1, 2, (5, 3)), rng.uniform(-2, -1, (2, 3))):
         expected = np.broadcast_to(x.sum(0), x.shape) if x.sum() > 0 else x
-        np.testing.assert_allclose(as_numpy(call(native(framework, x))), expected, rtol=1e-5)
+        assert_close(call(native(framework, x)), expected, 1e-5)
 
 
 def test_a_graph_says_where_it_comes_from() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import ivyhub
 from ivyhub.registry.adapters.torch.hub import to_torch
 from ivyhub.registry.adapters.torch.trees import to_numpy
+from tests.arrays import assert_close
 
 # float32 has 24 bits; short chains of sums lose less than a decimal digit of it, gradients another.
 RESULTS, GRADIENTS = 2e-5, 2e-4
@@ -40,9 +41,9 @@ def agree_with_jax(function: Callable[..., Any], arrays: Sequence[np.ndarray], t
         if not jnp.issubdtype(want.dtype, jnp.floating):
             np.testing.assert_array_equal(got, want)
             continue
-        np.testing.assert_allclose(got, want, rtol=RESULTS, atol=RESULTS * max(1.0, float(np.abs(want).max())))
+        assert_close(got, want, RESULTS)
     for got, want in zip(found_gradients, gradients, strict=len(found_gradients) > 0):
-        np.testing.assert_allclose(got, want, rtol=GRADIENTS, atol=GRADIENTS * max(1.0, float(np.abs(want).max())))
+        assert_close(got, want, GRADIENTS)
 
 
 def _torch(native: Any, arrays: Sequence[np.ndarray], trained: Sequence[int]) -> Any:

@@ -13,6 +13,7 @@ import torch
 
 from ivyhub.errors import NoLoweringError
 from ivyhub.registry.export import import_package
+from tests.arrays import assert_close
 from tests.registry.adapters.parity import assert_same
 from tests.registry.adapters.zoo import EXAMPLES, Example, unused_or_undefined, write_package
 
@@ -73,7 +74,7 @@ def test_runs_alone(tmp_path: Path, rng: np.random.Generator) -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
     with torch.no_grad():
         expected = example.module(*example.args)["logits"].numpy()
-    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), expected, rtol=1e-5, atol=1e-5)  # sums of 8 floats
+    assert_close(np.load(tmp_path / "output.npy"), expected, 1e-5)  # sums of 8 floats
 
 
 def test_params_are_those_of_the_source(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -105,7 +106,7 @@ def test_bfloat16_becomes_float32(tmp_path: Path, rng: np.random.Generator) -> N
     once, _ = model(args[0].float().numpy())
     with torch.no_grad():
         expected = module(*args)[0].float().numpy()
-    np.testing.assert_allclose(once, expected, rtol=1e-2, atol=1e-2)  # the original rounds to 8 bits
+    assert_close(once, expected, 1e-2)  # the original rounds to 8 bits
 
 
 def test_load_in_another_dtype(tmp_path: Path, rng: np.random.Generator) -> None:

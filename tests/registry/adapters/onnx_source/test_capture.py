@@ -19,6 +19,7 @@ from ivyhub.registry.adapters.onnx.capture import capture
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.conversion import open_runner
 from ivyhub.registry.export import record_of_object
+from tests.arrays import assert_close
 
 TARGETS = ("torch", "jax", "tensorflow", "numpy")
 HEAD = '<ir_version: 10, opset_import: ["" : 21]>'
@@ -92,7 +93,7 @@ def test_a_model_with_named_sizes(target: str, rng: np.random.Generator) -> None
     runner = open_runner(Target.parse(target), native)
     for shape in ((1, 1, 8), (3, 5, 8)):
         x = rng.standard_normal(shape).astype(np.float32)
-        np.testing.assert_allclose(runner.outputs({"x": x})[0], reference(model, x)[0], rtol=1e-4, atol=1e-5)
+        assert_close(runner.outputs({"x": x})[0], reference(model, x)[0], 1e-4)
 
 
 def test_the_graph_names_sizes_parameters_and_results(rng: np.random.Generator) -> None:
@@ -118,7 +119,7 @@ def test_parameters_are_where_their_names_say(rng: np.random.Generator) -> None:
         native = ivyhub.transpile(model, to=target)
         x = rng.standard_normal((2, 3)).astype(np.float32)
         (found,) = open_runner(Target.parse(target), native).outputs({"input_1": x})
-        np.testing.assert_allclose(found, x @ w.T, rtol=1e-5, atol=1e-6)
+        assert_close(found, x @ w.T, 1e-5)
     assert [path for path, _ in ivyhub.trace(model).parameters()] == ["enc.layer.0.weight"]
 
 
@@ -130,7 +131,7 @@ def test_a_file_and_its_data(tmp_path: Path, rng: np.random.Generator) -> None:
     assert (tmp_path / "net.data").stat().st_size > 500
     native = ivyhub.transpile(tmp_path / "net.onnx", to="numpy", verify=True)
     (found,) = open_runner(Target.parse("numpy"), native).outputs({"x": x})
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert_close(found, expected, 1e-4)
 
 
 def test_a_value_that_decides_about_shapes_is_baked_in(rng: np.random.Generator) -> None:
@@ -166,8 +167,8 @@ def test_control_flow_on_values(rng: np.random.Generator) -> None:
         runner = open_runner(Target.parse(target), ivyhub.transpile(model, to=target))
         for c, n in ((True, 0), (False, 3)):
             y, z = runner.outputs({"x": x, "c": np.asarray(c), "n": np.asarray(n)})
-            np.testing.assert_allclose(y, -x if c else x + x, rtol=1e-6)
-            np.testing.assert_allclose(z, x * (n + 1), rtol=1e-5)
+            assert_close(y, -x if c else x + x, 1e-6)
+            assert_close(z, x * (n + 1), 1e-5)
 
 
 def test_functions_of_the_model_are_read(rng: np.random.Generator) -> None:
@@ -177,7 +178,7 @@ def test_functions_of_the_model_are_read(rng: np.random.Generator) -> None:
         Twice <by> (a) => (b) { c = Elu<alpha: float = @by>(a) b = Add(c, c) }""")
     x = rng.standard_normal(4).astype(np.float32)
     (found,) = open_runner(Target.parse("numpy"), ivyhub.transpile(model, to="numpy")).outputs({"x": x})
-    np.testing.assert_allclose(found, 2 * np.where(x > 0, x, 3 * np.expm1(x)), rtol=1e-5)
+    assert_close(found, 2 * np.where(x > 0, x, 3 * np.expm1(x)), 1e-5)
 
 
 # -- bad input --------------------------------------------------------------------------------------------------------

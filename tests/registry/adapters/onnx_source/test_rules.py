@@ -14,6 +14,7 @@ from onnx import parser
 import ivyhub
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.conversion import open_runner
+from tests.arrays import assert_close
 
 #: What writes an operator is tested with the engine; what is tested here is the reading, and one target shows that.
 TARGETS = ("torch", *(pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "tensorflow", "numpy")))
@@ -76,4 +77,4 @@ def test_operators(name: str, target: str, rng: np.random.Generator) -> None:
     runner = open_runner(Target.parse(target), ivyhub.transpile(model, to=target))
     (found,) = runner.outputs({"x": x, "z": z})
     # float32 has 24 bits; a sum over a window or an axis loses a few of them
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert_close(found, expected, 1e-4)

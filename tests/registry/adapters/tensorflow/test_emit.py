@@ -21,6 +21,7 @@ from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.torch.capture import capture
 from ivyhub.registry.export import write_source, write_weights
 from ivyhub.registry.weights import MemoryCheckpoint
+from tests.arrays import assert_close
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
@@ -107,7 +108,7 @@ def assert_same(package: Package, inputs: Sequence[np.ndarray], rng: np.random.G
 
 
 def _close(received: Any, expected: np.ndarray, what: str) -> None:
-    np.testing.assert_allclose(np.asarray(received), expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=what)
+    assert_close(np.asarray(received), expected, TOLERANCE, what)
 
 
 def _inside(layer: Any) -> Any:
@@ -267,7 +268,7 @@ def test_narrow_dtypes(encoder: Package, dtype: str, tolerance: float, rng: np.r
     result = narrow(*inputs)
     assert result.dtype == dtype.removeprefix("mixed_")
     assert narrow.scale.dtype == ("float32" if "mixed" in dtype else dtype)
-    np.testing.assert_allclose(tf.cast(result, "float32"), encoder.load()(*inputs), atol=tolerance, rtol=tolerance)
+    assert_close(tf.cast(result, "float32"), encoder.load()(*inputs), tolerance)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
@@ -279,7 +280,7 @@ def test_a_model_without_weights_computes_in_the_dtype_of_its_inputs(dtype: str,
     x = torch.from_numpy(rng.normal(size=3).astype(dtype))
     found = ivyhub.transpile(Squares(), to="tensorflow", args=(x,))(x.numpy())
     assert np.asarray(found).dtype == dtype
-    np.testing.assert_allclose(found, Squares()(x), rtol=1e-15 if dtype == "float64" else 1e-3)
+    assert_close(found, Squares()(x), 1e-15 if dtype == "float64" else 1e-3)
 
 
 def test_a_weight_file_that_does_not_fit_is_refused(encoder: Package, tmp_path: Path) -> None:

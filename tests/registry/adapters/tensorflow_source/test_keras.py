@@ -13,6 +13,7 @@ import pytest
 import ivyhub
 from ivyhub.errors import CaptureError, CorruptFileError, UnsafeError, UsageError
 from ivyhub.registry.export import record_of_object
+from tests.arrays import assert_close
 
 L = keras.layers
 TARGETS = ("torch", "jax", "tensorflow")
@@ -147,7 +148,7 @@ def test_files(tmp_path: Path, rng: np.random.Generator) -> None:
     found = ivyhub.transpile(tmp_path / "net.keras", to="numpy")
     x = rng.standard_normal((2, 4)).astype(np.float32)
     # one product of four terms in float32
-    np.testing.assert_allclose(found(x), np.asarray(model(x)), atol=1e-6)
+    assert_close(found(x), np.asarray(model(x)), 1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
