@@ -16,7 +16,7 @@ from ivyhub import __version__
 from ivyhub.cli.output import Output, common_options
 from ivyhub.errors import IvyhubError, UsageError
 
-COMMANDS = ("pull", "list", "show", "verify", "check", "frameworks")
+COMMANDS = ("pull", "convert", "list", "show", "verify", "check", "frameworks")
 """Every command, in the order of the help; ``ivyhub/cli/<command>.py`` holds it under the name ``command``."""
 
 INTERRUPTED = 130
@@ -48,6 +48,7 @@ def cli(ctx: click.Context) -> None:
     Examples:
       ivyhub pull bert --framework jax
       ivyhub pull ./my-model --framework torch --to out/my_model
+      ivyhub convert net.onnx --to jax
       ivyhub verify out/my_model
 
     \b

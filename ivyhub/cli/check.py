@@ -9,23 +9,25 @@ from ivyhub.cli.output import Output, columns, common_options, pass_output
 
 @click.command(name="check", short_help="Report what cannot be converted.")
 @click.argument("name")
-@click.option("--framework", metavar="FRAMEWORK[VERSION]", help="Check the way to this framework too.")
+@click.option("--to", "--framework", "target", metavar="TARGET", help="Check the way to this framework too.")
 @common_options
 @pass_output
 @click.pass_context
-def command(ctx: click.Context, output: Output, name: str, framework: str | None) -> None:
+def command(ctx: click.Context, output: Output, name: str, target: str | None) -> None:
     """Report every operation of NAME that cannot be converted, without converting.
 
-    Exits with 1 where one is missing.
+    NAME is what `ivyhub pull` or `ivyhub convert` takes. Exits with 1 where an operation is missing:
+    no rule reads it, or the target cannot express it.
 
     \b
     Examples:
       ivyhub check bert
-      ivyhub check ./my-model --framework tensorflow
+      ivyhub check ./my-model --to tensorflow
+      ivyhub check net.onnx --to jax
     """
     from ivyhub.registry import api
 
-    missing = [tuple(row) for row in api.check(name, framework)]
+    missing = [tuple(row) for row in api.check(name, target)]
     output.document([{"op": op, "module": module, "line": line} for op, module, line in missing])
     if not missing:
         output.line(f"{name}: every operation can be converted")

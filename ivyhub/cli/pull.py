@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ivyhub.cli.output import Output, certificate_lines, common_options, pass_output
+from ivyhub.cli.output import Command, Output, certificate_lines, common_options, pass_output
 from ivyhub.errors import UsageError
 
 if TYPE_CHECKING:
     from ivyhub.registry.api import PullResult
+
+
+PACKAGE_OPTIONS = (
+    click.option("--device", help="Where the checks run: cpu, gpu, cuda:1; the framework's default if not given."),
+    click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Cast the weights."),
+    click.option(
+        "--layout",
+        type=click.Choice(["source", "native"]),
+        default="source",
+        show_default=True,
+        help="Of images: as the source takes them, or with their channels last in JAX and TensorFlow.",
+    ),
+    click.option("--name", "new_name", metavar="NEW", help="Keep it in the registry under this name."),
+    click.option("--no-verify", is_flag=True, help="Skip the comparison with the original; the export records that."),
+    click.option("--force", is_flag=True, help="Replace the folder if it holds something already."),
+    click.option("--offline", is_flag=True, default=None, help="Use no network: what is on this machine must do."),
+)
+"""What can be said of a package, whatever it is made from."""
+
+
+def package_options(command: Command) -> Command:
+    """Add the options of `PACKAGE_OPTIONS` to a command, which hands them to `write_package`."""
+    for option in reversed(PACKAGE_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command(name="pull", short_help="Write a model as native source with weights.")
@@ -24,38 +49,15 @@ if TYPE_CHECKING:
     help="torch, jax, flax.linen, tensorflow or numpy, with a version where one is meant: 'jax>=0.5'.",
 )
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder; ./NAME-FRAMEWORK if not given.")
-@click.option("--device", help="Where the checks run: cpu, gpu, cuda:1; the framework's default if not given.")
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Cast the weights.")
-@click.option(
-    "--layout",
-    type=click.Choice(["source", "native"]),
-    default="source",
-    show_default=True,
-    help="Of images: as the source takes them, or with their channels last in JAX and TensorFlow.",
-)
-@click.option("--name", "new_name", metavar="NEW", help="Keep it in the registry under this name.")
-@click.option("--no-verify", is_flag=True, help="Skip the comparison with the original; the export records that.")
-@click.option("--force", is_flag=True, help="Replace the folder if it holds something already.")
-@click.option("--offline", is_flag=True, default=None, help="Use no network: what is on this machine must do.")
+@package_options
 @common_options
 @pass_output
-def command(
-    output: Output,
-    name: str,
-    framework: str,
-    to: Path | None,
-    device: str | None,
-    dtype: str | None,
-    layout: str,
-    new_name: str | None,
-    no_verify: bool,
-    force: bool,
-    offline: bool | None,
-) -> None:
+def command(output: Output, name: str, framework: str, to: Path | None, **options: Any) -> None:
     """Write the model NAME as native source of a framework, with its weights and proof.
 
     NAME is a short name (bert, minilm), a model of the registry, a model on the Hugging Face Hub
-    (google-bert/bert-base-uncased), or a local folder in Hugging Face layout (./my-bert).
+    (google-bert/bert-base-uncased), or a local folder in Hugging Face layout (./my-bert). The model
+    of a file is written by `ivyhub convert`.
 
     \b
     Examples:
@@ -63,7 +65,26 @@ def command(
       ivyhub pull ./my-bert --framework tensorflow --to out/my_bert
       ivyhub pull minilm --framework 'torch>=2.6' --dtype bfloat16 --name minilm-half
     """
-    folder = to or Path(default_folder(name, framework))
+    write_package(output, name, framework, to, **options)
+
+
+def write_package(
+    output: Output, name: str, framework: str, to: Path | None, *, no_verify: bool, **options: Any
+) -> None:
+    """Write a package and tell of it: what the commands that write one share.
+
+    Args:
+        output: where to tell.
+        name: the model.
+        framework: the target.
+        to: the folder; named after both if None.
+        no_verify: skip the comparison with the original.
+        options: of `ivyhub.registry.api.pull_package`.
+    """
+    from ivyhub.registry.model_files import find_model_file
+
+    file = find_model_file(name)
+    folder = to or Path(default_folder(name if file is None else f"./{file.stem}", framework))
     if "." in folder.resolve().name:
         raise UsageError(
             f"expected a folder name that Python can import, got {folder.resolve().name!r}, which has a dot",
@@ -77,14 +98,9 @@ def command(
             name,
             framework=framework,
             to=folder,
-            device=device,
-            dtype=dtype,
-            layout=layout,
-            new_name=new_name,
             verify=not no_verify,
-            force=force,
-            offline=offline,
             progress=progress,
+            **options,
         )
     output.document(result)
     for line in report(result):

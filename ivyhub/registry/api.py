@@ -19,7 +19,7 @@ from ivyhub.errors import (
     UnsupportedOpsError,
     UsageError,
 )
-from ivyhub.registry import conversion, memory, versions
+from ivyhub.registry import conversion, memory
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.export import load_package, read_record
@@ -27,6 +27,7 @@ from ivyhub.registry.export_folder import check_destination, materialise
 from ivyhub.registry.files import Digest
 from ivyhub.registry.layout import check_layout, turned
 from ivyhub.registry.manifest import ExportRecord, Version
+from ivyhub.registry.model_files import find_model_file
 from ivyhub.registry.names import resolve_source, table
 from ivyhub.registry.progress import SILENT, Progress
 from ivyhub.registry.refs import check_name
@@ -111,7 +112,7 @@ def pull_package(
     """Write a model as native source of a framework, with its weights and proof, into a folder.
 
     Args:
-        name: a short name, a model of the registry or the Hub, or a local folder in Hugging Face layout.
+        name: a short name, a model of the registry or the Hub, a local folder in Hugging Face layout, or a model file.
         framework: ``torch``, ``jax``, ``flax.linen``, ``tensorflow`` or ``numpy``, with a version where one is meant.
         to: the folder.
         device: where the comparison runs; the framework's default if None.
@@ -154,7 +155,7 @@ def pull(
     """A model as a live, trainable model of a framework, its weights loaded.
 
     Args:
-        name: a short name, a model of the registry or the Hub, or a local folder in Hugging Face layout.
+        name: a short name, a model of the registry or the Hub, a local folder in Hugging Face layout, or a model file.
         framework: ``torch``, ``jax``, ``flax.linen``, ``tensorflow`` or ``numpy``, with a version where one is meant.
         device: ``cpu``, ``gpu``, ``cuda:1``; the framework's default if None.
         dtype: cast the weights to ``float32``, ``bfloat16`` or ``float16``.
@@ -207,6 +208,9 @@ def _find(store: Store, name: str, offline: bool | None, progress: Progress) -> 
     kept = _kept(store, name)
     if kept is not None and not _follows_source(store.version(kept), name):
         return kept, None
+    path = find_model_file(name)
+    if path is not None:
+        return memory.version_of_file(store, path, progress), _listed_name(name, str(path), "file")
     try:
         with progress.stage("find"):
             source = resolve_source(name, offline=offline, store=store, known=store.refs.names())
@@ -232,8 +236,9 @@ def _follows_source(version: Version, name: str) -> bool:
 
 
 def _listed_name(name: str, id: str, kind: str) -> str | None:
-    """The name that a pull gives a version: the short name, the Hub id, or that of the folder where it is a name."""
-    word = Path(id).name if kind == "folder" else name if name in table().aliases else id
+    """The name that a pull gives a version: the short name, the Hub id, or that of the folder or file if it is one."""
+    local = {"folder": Path(id).name, "file": Path(id).stem}
+    word = local.get(kind) or (name if name in table().aliases else id)
     try:
         check_name(word)
     except IvyhubError:
@@ -350,6 +355,8 @@ def check(
     try:
         if kept is not None and not _follows_source(store.version(kept), name):
             graph = conversion.model_as_kept(store, store.version(kept)).graph
+        elif (path := find_model_file(name)) is not None:
+            graph = memory.graph_of_file(path)
         else:
             graph = conversion.capture_source(resolve_source(name, offline=offline, store=store)).graph
         if target is not None:
@@ -402,7 +409,13 @@ def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, 
     conversion.check_installed(target)
     if store.has_version(record.version):
         digest = record.version
-    elif record.origin is not None and record.origin.kind != "memory":
+    elif record.origin is not None and record.origin.kind == "file" and Path(record.origin.id).exists():
+        digest = memory.version_of_file(store, Path(record.origin.id), progress)
+        if store.version(digest).origin != record.origin:
+            raise UnknownNameError(
+                f"{record.origin.id} has changed since {folder} was made of it", hint="convert it again"
+            )
+    elif record.origin is not None and record.origin.kind not in ("file", "memory"):
         source = resolve_source(
             record.origin.id, revision=record.origin.revision if record.origin.kind == "hub" else None, store=store
         )
@@ -417,7 +430,7 @@ def _verify_folder(store: Store, folder: Path, progress: Progress) -> dict[str, 
     last = record.channels_last
     export = emit(turned(model.graph, last), target)
     found = conversion.measure(model, export, original, folder, channels_last=last, device=None, progress=progress)
-    return {**found, "reference": versions.reference(version)}
+    return {**found, "reference": conversion.reference(version, record.dtype)}
 
 
 # -- models in memory ------------------------------------------------------------------------------------------------

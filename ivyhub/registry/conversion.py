@@ -20,8 +20,9 @@ from ivyhub import __version__
 from ivyhub.engine.backends import FRAMEWORKS, load
 from ivyhub.errors import FrameworkNotInstalledError, GraphError, TargetVersionError, VerificationError
 from ivyhub.registry import certificate as certificates
-from ivyhub.registry import versions
+from ivyhub.registry import model_files, versions
 from ivyhub.registry.adapters import emit
+from ivyhub.registry.adapters import source as sources
 from ivyhub.registry.adapters.running import Original, Runner
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.adapters.writing.export import Export
@@ -30,7 +31,7 @@ from ivyhub.registry.export import RECORD, card, encode_record, load_package, re
 from ivyhub.registry.files import Digest, digest_bytes, digest_hex, storage_errors
 from ivyhub.registry.layout import TurnedRunner, in_layout
 from ivyhub.registry.manifest import ExportRecord, Version, encode, now
-from ivyhub.registry.pipeline import Model, Recipe, cast, flat, floating_dtype, model_of
+from ivyhub.registry.pipeline import Model, Recipe, arrange, cast, flat, floating_dtype, model_of
 from ivyhub.registry.progress import Progress
 from ivyhub.registry.source import Source
 from ivyhub.registry.store import Store
@@ -167,7 +168,7 @@ def export_of(
                 certificate = measure(
                     model, export, original, package, channels_last=last, device=device, progress=progress
                 )
-                certificate["reference"] = versions.reference(version)
+                certificate["reference"] = reference(version, dtype)
                 refuse_missed(name, target, certificate)
             record = record_of(
                 export,
@@ -278,14 +279,19 @@ def open_runner(target: Target, model: Any) -> Runner:
 
 
 def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[], Original]:
-    """Opens what the exports of a version are compared with; `versions.reference` says in words which it is.
+    """Opens what the exports of a version are compared with; `reference` says in words which it is.
 
-    With a configuration it is the model of the library that it comes from. A module that was pushed is gone when its
-    exports are made: they are compared with the version's own PyTorch export, which `push` compared with the module.
+    With a configuration it is the model of the library that it comes from, of a model file the model in it. A module
+    that was pushed is gone when its exports are made: they are compared with the version's own PyTorch export, which
+    `push` compared with the module.
 
     Raises:
-        FrameworkNotInstalledError: PyTorch is missing.
+        FrameworkNotInstalledError: PyTorch is missing, or what runs the model file.
     """
+    path = _file_of(version, dtype)
+    if path is not None:
+        graph = model_as_kept(store, version).graph
+        return lambda: sources.capture_source(path, (), {}, {}).original(lambda arrays: arrange(graph, arrays))
     load("torch")
     from ivyhub.registry.adapters.torch.hub import fill, read_folder
     from ivyhub.registry.adapters.torch.run import TorchRunner
@@ -307,6 +313,17 @@ def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[
         return TorchRunner(skeleton.module, skeleton.settings)
 
     return exported if version.config is None else opened
+
+
+def reference(version: Version, dtype: str | None) -> str:
+    """What the exports of a version in a floating-point type are compared with, in words."""
+    path = _file_of(version, dtype)
+    return versions.reference(version) if path is None else f"the model in {path.name}, run as what wrote it runs it"
+
+
+def _file_of(version: Version, dtype: str | None) -> Path | None:
+    """The model file that can be asked for numbers of that type: the values in one have their types for life."""
+    return model_files.unchanged(version) if dtype is None else None
 
 
 def refuse_missed(name: str, target: Target, certificate: dict[str, Any]) -> None:

@@ -33,9 +33,9 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a version came from: a Hub repository, a folder, a package, or an object in memory."""
+    """Where a version came from: a Hub repository, a folder, a package, a model file, or an object in memory."""
 
-    kind: Literal["hub", "folder", "package", "memory"]
+    kind: Literal["hub", "folder", "package", "file", "memory"]
     id: str
     revision: str | None
     digest: Digest

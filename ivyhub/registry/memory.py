@@ -1,4 +1,4 @@
-"""Models in memory: traced, transpiled, and kept in the registry."""
+"""Models in memory and in files: traced, transpiled, and kept in the registry."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ivyhub import __version__
 from ivyhub.engine import trace as tracing
 from ivyhub.engine.backends import framework_of
 from ivyhub.engine.graph import Graph, tree_map
 from ivyhub.engine.passes import simplify
 from ivyhub.engine.spec import spec_of
 from ivyhub.errors import CheckpointError, TensorMismatchError, UnknownNameError, UsageError
-from ivyhub.registry import conversion, versions
+from ivyhub.registry import conversion, model_files, versions
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.source import KINDS, Live, capture_source, kind_of
 from ivyhub.registry.adapters.target import Target
@@ -41,7 +42,7 @@ from ivyhub.registry.function import as_function, is_function
 from ivyhub.registry.layout import in_layout
 from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version
 from ivyhub.registry.pipeline import Model, Recipe, arrange, floating_dtype, input_specs, model_of, through
-from ivyhub.registry.progress import SILENT
+from ivyhub.registry.progress import SILENT, Progress
 from ivyhub.registry.source import CONFIG
 from ivyhub.registry.store import Store
 from ivyhub.registry.weights import (
@@ -148,6 +149,37 @@ def keep(
         arrays = adapter.tensors(model)
         return _keep_export(store, record, _checkpoint(arrays), name=name, dtype=dtype)
     return _keep_arrays(store, *_captured(model, args, kwargs, dynamic), name=name, verify=verify)
+
+
+def version_of_file(store: Store, path: Path, progress: Progress) -> Digest:
+    """The version of a model file: found by the digest of its bytes, or captured and kept.
+
+    Raises:
+        UnsupportedOpsError: with every operation that no rule reads.
+        UnsafeError, CorruptFileError, CaptureError, FrameworkNotInstalledError.
+    """
+    origin = model_files.origin_of(path, store.digest_of)
+
+    def known() -> Digest | None:
+        return store.find_version(origin.digest, origin=origin.id, ivyhub=__version__)
+
+    found = known()
+    if found is not None:
+        return found
+    with store.lock(f"capture {origin.id} {origin.digest}"):
+        found = known()
+        if found is None:
+            with progress.stage("capture"):
+                model, live = _captured(path, (), {}, {})
+            with progress.stage("store"):
+                tensors = WeightMap(model.recipe.weights).apply(_checkpoint(live.tensors))
+                found = versions.put_tensors(store, model, tensors, origin=origin)
+    return found
+
+
+def graph_of_file(path: Path) -> Graph:
+    """The graph of a model file, as `version_of_file` would keep it, of which nothing is kept."""
+    return _captured(path, (), {}, {})[0].graph
 
 
 # -- capture ----------------------------------------------------------------------------------------------------------
@@ -364,4 +396,4 @@ def _to_dtypes(entry: Entry, received: Mapping[str, TensorInfo], dtypes: Mapping
     return msgspec.structs.replace(entry, steps=(*entry.steps, *casts))
 
 
-__all__ = ["keep", "trace", "transpile"]
+__all__ = ["graph_of_file", "keep", "trace", "transpile", "version_of_file"]

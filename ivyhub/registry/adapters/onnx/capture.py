@@ -25,7 +25,7 @@ from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import Original
 from ..source import Arrange, Capture
-from .loading import dtype_of_type, load_model, usual
+from .loading import dtype_of_type, files_beside, load_model, usual
 from .reader import Reader
 from .rules.common import NUMBERS, Sizes, UnknownError, values_of
 from .rules.narrow import Narrow, kind_of, storage, widened
@@ -433,4 +433,4 @@ def _text(value: Any) -> str:
     return text if len(text) < 60 else f"{text[:57]}..."
 
 
-__all__ = ["Capture", "capture", "input_names"]
+__all__ = ["Capture", "capture", "files_beside", "input_names"]

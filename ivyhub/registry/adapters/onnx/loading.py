@@ -29,6 +29,17 @@ def load_onnx() -> Any:
     return onnx
 
 
+def files_beside(path: Path) -> list[Path]:
+    """The files in which the tensors of a model lie that do not lie in the model's own.
+
+    Raises as `load_model` does.
+    """
+    model, folder = load_model(path)
+    return sorted(
+        {place[0] for tensor in _tensors(model.graph) if (place := external_file(tensor, folder)) is not None}
+    )
+
+
 def load_model(source: Any) -> tuple[Any, Path | None]:
     """A model from a file or as it is, checked by ``onnx.checker``, and the folder of its external data.
 
@@ -159,4 +170,13 @@ def _tensors(graph: Any) -> Iterator[Any]:
                 yield from _tensors(inner)
 
 
-__all__ = ["array_of", "dtype_of_type", "external_file", "load_model", "load_onnx", "type_of_dtype", "usual"]
+__all__ = [
+    "array_of",
+    "dtype_of_type",
+    "external_file",
+    "files_beside",
+    "load_model",
+    "load_onnx",
+    "type_of_dtype",
+    "usual",
+]
