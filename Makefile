@@ -84,7 +84,7 @@ docs: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/convert.py memory --rounds 3
-	$(BIN)/python benchmarks/steps.py torch --rounds 3
+	$(BIN)/python benchmarks/steps.py torch --processes 1
 
 clean:
 	rm -rf .venv $(STAMP) .versions demo-out bench-out build dist

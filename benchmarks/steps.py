@@ -1,6 +1,6 @@
 """A forward pass and a training step of BERT-base: each export against the hand-written model of its framework.
 
-    python benchmarks/steps.py [torch jax flax.linen tensorflow] [--rounds 5] [--legacy pinned current]
+    python benchmarks/steps.py [torch jax flax.linen tensorflow] [--processes 3] [--rounds 3] [--legacy pinned current]
                                [--attention-dropout 0.1] [--tasks forward train] [--noise]
 
 float32, random weights, batch 8, length 128, one core, CPU seconds. The training step is the mean square of both
@@ -9,8 +9,9 @@ framework recommends and lives in a process of its own; each round lets all of t
 transformers' BERT for torch; FlaxBert and TFBert of transformers 4.x for the others, in the environments of
 `legacy_env.py`, with the frameworks of their time (``pinned``) and with those that the exports use (``current``).
 
-Two processes of one program differ too, by where their memory lies. ``--noise`` lets the export run in a second process
-against itself: what that row shows is the noise of this machine.
+Two processes of one program differ too, by where their memory lies, for as long as they live: every contestant is
+started ``--processes`` times, and runs ``--rounds`` rounds each time. ``--noise`` lets the export run in further
+processes against itself: what that row shows is the noise of this machine.
 
 Where XLA compiles, its own count of the bytes that a compiled step moves stands beside the times: it has no noise. It
 compares like with like where both contestants use one version of JAX.
@@ -233,7 +234,8 @@ def prepare(folder: Path, settings: Mapping[str, Any], targets: list[str]) -> No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="of " + ", ".join(LIBRARY))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of each process")
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--attention-dropout", type=float, default=0.1, metavar="RATE")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
@@ -268,37 +270,45 @@ def main() -> None:
             rivals = {kind: (LIBRARY[target], str(python)) for kind, python in pythons.items()}
             if options.noise:
                 rivals["itself"] = (target, sys.executable)
-            rows += compare(target, rivals, name, options.rounds, options.tasks)
+            rows += compare(target, rivals, name, options.processes, options.rounds, options.tasks)
     table(("export", "against", "task", "CPU s", "its CPU s", "ratio (min-max)", "bytes"), rows)
 
 
 def compare(
-    target: str, rivals: Mapping[str, tuple[str, str]], folder: str, rounds: int, tasks: Sequence[str]
+    target: str,
+    rivals: Mapping[str, tuple[str, str]],
+    folder: str,
+    processes: int,
+    rounds: int,
+    tasks: Sequence[str],
 ) -> list[tuple[str, ...]]:
     """Rows of the table for one export against several rivals, each a name to contend under and a Python."""
-    contestants = {"export": Contestant([sys.executable, __file__, "--contend", target, folder])}
-    for kind, (library, python) in rivals.items():
-        contestants[kind] = Contestant([python, __file__, "--contend", library, folder])
-    times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in contestants} for task in tasks}
-    for number in range(rounds):
-        turn = number % len(contestants)  # each of them is the first now and then
-        for task, found in times.items():
-            for who, contestant in [*contestants.items()][turn:] + [*contestants.items()][:turn]:
-                found[who].append(contestant.ask(task))
-    bytes_moved = {
-        task: {who: contestant.ask(f"{task} bytes") for who, contestant in contestants.items()}
-        for task in (tasks if LIBRARY[target] == "FlaxBertModel" else ())
-    }
-    for contestant in contestants.values():
-        contestant.close()
+    commands = {"export": (target, sys.executable), **rivals}
+    times: dict[str, dict[str, list[float]]] = {task: {who: [] for who in commands} for task in tasks}
+    bytes_moved: dict[str, dict[str, float]] = {}
+    for _ in range(processes):
+        contestants = {
+            who: Contestant([python, __file__, "--contend", name, folder]) for who, (name, python) in commands.items()
+        }
+        for number in range(rounds):
+            turn = number % len(contestants)  # each of them is the first now and then
+            for task, found in times.items():
+                for who, contestant in [*contestants.items()][turn:] + [*contestants.items()][:turn]:
+                    found[who].append(contestant.ask(task))
+        if LIBRARY[target] == "FlaxBertModel" and not bytes_moved:
+            for task in tasks:
+                bytes_moved[task] = {who: each.ask(f"{task} bytes") for who, each in contestants.items()}
+        versions = {who: each.versions for who, each in contestants.items()}
+        for contestant in contestants.values():
+            contestant.close()
     rows = []
     for kind, (library, _) in rivals.items():
         for task, found in times.items():
             middle, least, most = ratios(found, kind)["export"]
             rows.append(
                 (
-                    f"{target} ({contestants['export'].versions})",
-                    f"{library} ({contestants[kind].versions})",
+                    f"{target} ({versions['export']})",
+                    f"{library} ({versions[kind]})",
                     task,
                     f"{median(found['export']):.2f}",
                     f"{median(found[kind]):.2f}",
