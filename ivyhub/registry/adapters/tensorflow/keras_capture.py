@@ -22,7 +22,7 @@ from ....errors import CaptureError, UsageError
 from ..source import Capture
 from .capture import Dynamic, Tracing, bind
 from .keras_files import load
-from .keras_layers import Reading, read_layer, read_recurrent
+from .keras_layers import Reading, read_layer, read_noise, read_recurrent
 from .original import Slot, Watch
 from .reader import Interval
 
@@ -194,7 +194,7 @@ class Watching:
         self.readings: dict[str, Reading] = {}
         self.intervals: dict[int, list[Interval]] = {}
         self.graphs: dict[int, Any] = {}
-        self.recurrent: dict[int, tuple[Interval, Any, Callable[..., Any]]] = {}
+        self.formulas: dict[int, tuple[Interval, Any, Callable[..., Any]]] = {}
         self._within: list[Interval] = []
 
     def called(self, original: Callable[..., Any], layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -221,13 +221,14 @@ class Watching:
             layer.build(x.shape)
         reading = read_layer(layer, x) if single else None
         masked = getattr(x, "_keras_mask", None) is not None
-        recurrent = read_recurrent(layer, x, masked or None, None) if single and reading is None else None
+        formula = read_recurrent(layer, x, masked or None, None) if single and reading is None else None
+        formula = read_noise(layer, x) if single and reading is None and formula is None else formula
         if reading is not None:
             self.readings[path] = reading
             interval.run = _unbound
-        elif recurrent is not None:
+        elif formula is not None:
             interval.run = _unbound
-            self.recurrent[id(interval)] = (interval, layer, recurrent)
+            self.formulas[id(interval)] = (interval, layer, formula)
         self._within.append(interval)
         try:
             with _spied(layer, graph, ends) if reading is not None else contextlib.nullcontext():
@@ -250,8 +251,8 @@ class Watching:
         """The intervals, each leaf with what reads it into a builder."""
         for notes in self.intervals.values():
             for interval in notes:
-                if id(interval) in self.recurrent:
-                    _, layer, function = self.recurrent[id(interval)]
+                if id(interval) in self.formulas:
+                    _, layer, function = self.formulas[id(interval)]
                     interval.run = _reads_arrays(builder, interval.path, layer, function)
                 elif interval.run is not None:
                     interval.run = _calls_leaf(interval.path, self.readings[interval.path])
@@ -285,7 +286,8 @@ def _calls_leaf(path: str, reading: Reading) -> Callable[[Value], tuple[Value]]:
 
 
 def _reads_arrays(builder: Any, path: str, layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    names = ("kernel", "recurrent_kernel", *(("bias",) if layer.use_bias else ()))
+    own = ("kernel", "recurrent_kernel", "bias") if hasattr(layer, "use_bias") else ()
+    names = [name for name in own if name != "bias" or layer.use_bias]
 
     def run(x: Value) -> Any:
         from dataclasses import replace

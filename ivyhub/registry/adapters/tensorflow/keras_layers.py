@@ -17,6 +17,7 @@ from ....engine import ops
 from ....engine.backends import is_integer
 from ....engine.graph import Value
 from ....engine.layer import Layer, find_layer
+from ....engine.stateful.dropout import dropped
 from .original import as_is
 from .rules.common import channels_first, channels_last
 
@@ -208,6 +209,27 @@ LEAVES: Mapping[str, Callable[[Any, Any], Reading | None]] = {
     "BaseDepthwiseConv": _depthwise_conv,
     "Conv1D": _conv,
 }
+
+
+def read_noise(layer: Any, x: Any) -> Callable[..., Any] | None:
+    """What computes a dropout of whole parts of its input, examples or channels; None for any other layer."""
+    kinds = {kind.__name__ for kind in type(layer).__mro__ if kind.__module__.startswith("keras.")}
+    if "Dropout" not in kinds or not type(layer).__module__.startswith("keras.") or not layer.rate:
+        return None
+    if "BaseSpatialDropout" in kinds:
+        if getattr(layer, "data_format", "channels_last") != "channels_last":
+            return None
+        noise = (None, *(1,) * (x.shape.rank - 2), None)
+    elif layer.noise_shape is not None:
+        noise = tuple(layer.noise_shape)
+    else:
+        return None
+
+    def run(x: Value) -> tuple[Value, ...]:
+        shape = [size if given is None else given for given, size in zip(noise, x.shape, strict=True)]
+        return (dropped(x, layer.rate, shape),)
+
+    return run
 
 
 # -- recurrent layers --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import torch
 
 import ivyhub
 from ivyhub.errors import CaptureError, CorruptFileError, UnsafeError, UsageError
@@ -106,6 +107,22 @@ def test_subclassed_model(to: str, rng: np.random.Generator) -> None:
     model, ids = Tagger(), rng.integers(0, 30, (3, 7)).astype(np.int32)
     model(ids)
     assert_certified(model, to, ids, dynamic={"ids": {0: "batch"}})
+
+
+def test_dropouts_of_examples_and_channels_are_kept() -> None:
+    whole, channels = (
+        L.Dropout(0.3, noise_shape=(None, 1, 1, 1), name="whole"),
+        L.SpatialDropout2D(0.4, name="channels"),
+    )
+    model = keras.Sequential([L.Input((4, 4, 3)), L.Conv2D(5, 3, name="conv"), whole, channels, L.Flatten()])
+    native = assert_certified(model, "torch")
+    x = np.random.default_rng(0).standard_normal((200, 4, 4, 3)).astype(np.float32)
+    y = native.train()(torch.tensor(x)).detach().numpy().reshape(200, 4, 5)
+    gone = (y == 0).all(axis=1)  # whole channels, or whole examples
+    assert ((y == 0) == gone[:, None]).all()
+    # 200 examples of five channels: their shares lie within six standard deviations of what is expected
+    assert abs(gone.all(axis=1).mean() - (0.3 + 0.7 * 0.4**5)) < 0.2
+    assert abs(gone.mean() - (1 - 0.7 * 0.6)) < 0.2
 
 
 def test_layers_stay_whole_with_their_names() -> None:
