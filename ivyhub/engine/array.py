@@ -13,7 +13,7 @@ from ..errors import DTypeError, EngineError, MixedFrameworksError, ShapeError, 
 from . import native, ops, trees
 from .backends import dtype_name, framework_of
 from .methods import Methods
-from .native.keys import checked
+from .native.keys import checked, is_plain
 from .refusals import refused
 from .standard import elementwise, linalg, manipulation
 
@@ -154,17 +154,21 @@ class Array(Methods):
     # -- indexing ----------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any, /) -> Array:
+        x = self.native
+        if is_plain(key, x.shape):
+            return wrap(x[key])
         key = checked(_key(key), self.shape, self.framework)
-        return wrap(native.module(self.framework).getitem(self.native, key))
+        return wrap(native.module(self.framework).getitem(x, key))
 
     def __setitem__(self, key: Any, value: Any, /) -> None:
         value, owner = value.native if isinstance(value, Array) else value, self.framework
-        if framework_of(value) not in (None, owner, "numpy"):
+        if type(value) not in _SCALARS and framework_of(value) not in (None, owner, "numpy"):
             raise MixedFrameworksError(
                 f"assignment expected numbers or an array of {owner}, received one of {framework_of(value)}",
                 hint="move it first: to_framework(x, ...)",
             )
-        key = checked(_key(key), self.shape, owner)
+        if not is_plain(key, self.native.shape):
+            key = checked(_key(key), self.shape, owner)
         try:
             self.native = native.module(owner).setitem(self.native, key, value)
         except Exception as error:

@@ -56,6 +56,7 @@ from .spec import ONE_DTYPE, Spec
 from .template import Source, Template, literal
 
 Array = Any  # a native array of any framework, or a traced one
+Function = Callable[..., Any]
 DType = str  # a name of backends.DTYPES; attributes annotated so are written in the framework's own words
 CONTEXT = frozenset({"dropout", "training", "device"})  # placeholders that the place of a call provides
 
@@ -104,11 +105,7 @@ class Op:
     """
 
     def __init__(
-        self,
-        function: Callable[..., Any],
-        rule: Callable[..., Any] | None,
-        primitive: bool,
-        promotes: Sequence[str] | None,
+        self, function: Function, rule: Function | None, primitive: bool, promotes: Sequence[str] | None
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = function.__name__
@@ -139,7 +136,8 @@ class Op:
         self.promotes = frozenset(promotes or (self.operands if rule in ONE_DTYPE else ()))
         if self.promotes - set(self.operands):
             raise EngineError(f"{self.name} has no operands {sorted(self.promotes - set(self.operands))} to promote")
-        self._look = Look.DTYPES if self.sequences else Look.TYPES
+        self._look = Look.DTYPES if self.sequences else Look.TYPES  # the most that rows of any framework look at
+        self._looks = dict.fromkeys(FRAMEWORKS, self._look)
         self._typed = False  # whether a row looks at its operands by `when` or `derive`
         self._kernels: dict[Any, Callable[..., Any]] = {}
 
@@ -190,14 +188,15 @@ class Op:
             rows.sort(key=lambda r: (r.dtypes is not None, r.since), reverse=True)
             self._typed |= row.typed
             if row.typed or kinds is not None:
-                self._looked(Look.DTYPES)
+                self._looked(each, Look.DTYPES)
         self._kernels.clear()
         return self
 
-    def _looked(self, look: Look) -> None:
-        """Kernels depend on that much of the operands from now on."""
-        if look > self._look:
-            self._look = look
+    def _looked(self, owner: str, look: Look) -> None:
+        """Kernels of a framework depend on that much of the operands from now on."""
+        if look > self._looks[owner]:
+            self._looks[owner] = look
+            self._look = max(self._look, look)
             self._kernels.clear()
 
     # -- use -----------------------------------------------------------------------------------------------------
@@ -285,7 +284,8 @@ class Op:
         elif mixed:
             self._kernels[self._key(received, attributes)] = kernel
         else:
-            self._kernels[key_of(received, attributes, self._look, self._typed)] = kernel
+            look = self._look if attributes else self._looks[owner]
+            self._kernels[key_of(received, attributes, look, self._typed)] = kernel
         return kernel
 
     def _record(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
@@ -403,7 +403,7 @@ class Op:
             )
         if large(attributes) and self.rule is not None:
             checked(self.name, self.infer(specs, attributes))
-        seen = watched(specs, self._looked)
+        seen = watched(specs, functools.partial(self._looked, owner))
         row = self.row(owner, seen, attributes, version=framework(owner).installed)
         names: dict[str, Any] = dict(namespace(owner))
         if row is not None:
@@ -419,7 +419,7 @@ class Op:
             body = _expression(f"function({', '.join(self.operands[:given])})")
         arrays = [name for name, spec in zip(self.operands, specs, strict=True) if isinstance(spec, Spec)]
         promoted = [name for name in arrays if name in self.promotes]
-        if dtype is None and self._look == Look.TYPES and len(promoted) > 1:
+        if dtype is None and self._looks[owner] == Look.TYPES and len(promoted) > 1:
             plain = self._lambda(owner, given, body, names)
             names["mixed"] = lambda *args: self._mixed(args, attributes, plain)(*args)
             test = _expression(" is ".join(f"{name}.dtype" for name in promoted))
@@ -512,7 +512,7 @@ class Op:
 
         try:
             result = kernel(*args)
-            self._looked(Look.DTYPES)  # the kernel of other dtypes is another
+            self._looked(owner, Look.DTYPES)  # the kernel of other dtypes is another
             self._kernels[self._key(args, attributes)] = kernel
         except Exception:  # the caller raises the one of the narrow dtype
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import operator
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from ivyhub import engine
 from ivyhub.engine import Array
 from ivyhub.engine.backends import dtype_name
+from ivyhub.engine.native.keys import checked, is_plain
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import trace
 from ivyhub.errors import AxisError, DTypeError, EngineError, MixedFrameworksError, ShapeError, UnknownDeviceError
@@ -91,6 +93,44 @@ def test_indexing(key: Any, xp: ModuleType, rng: np.random.Generator) -> None:
         changed[lifted] = value if isinstance(value, float) else xp.asarray(value)
         wanted[key] = value
         np.testing.assert_array_equal(changed, wanted)
+
+
+def test_plain_keys_are_those_that_numpy_takes() -> None:
+    """Every key of up to four items over small pools: what goes to a framework unchecked is in range."""
+    pool = (0, 1, -1, 2, -3, 5, None, ..., slice(1, 9), slice(-1, None, 2), slice(None, None, -1), True, 1.5)
+    plain = 0
+    for shape in ((), (2,), (2, 3)):
+        for length in range(4):
+            for key in itertools.product(pool, repeat=length):
+                if is_plain(key, shape):
+                    plain += 1
+                    assert np.empty(shape)[checked(key, shape, "numpy")].size <= 6
+                    assert all(type(item) in (int, slice, type(None), type(...)) for item in key)
+    assert plain > 300
+
+
+@pytest.mark.parametrize("key", [3, -4, (0, 3), (..., 4), (0, 0, 0), (..., ...), (1.0, 0), ("x",)], ids=str)
+def test_keys_out_of_range(key: Any, xp: ModuleType) -> None:
+    x = xp.zeros((3, 3))
+    for use in (x.__getitem__, lambda key: x.__setitem__(key, 1.0)):
+        with pytest.raises(AxisError, match="indexing expected"):
+            use(key)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "float32", "complex64"])
+def test_numbers_are_assigned_as_numpy_does(dtype: str, xp: ModuleType) -> None:
+    inexact = dtype in ("float32", "complex64")
+    for number in (
+        True,
+        *((5,) if dtype != "bool" else ()),
+        *((-2.75, -0.0, 1e300, float("inf"), float("nan")) if inexact else ()),
+    ):
+        for key in (1, slice(None, None, -1)):
+            x, host = xp.zeros(3, dtype=getattr(xp, dtype)), np.zeros(3, dtype)
+            with np.errstate(over="ignore"):  # float32 has no 1e300
+                x[key] = host[key] = number
+            np.testing.assert_array_equal(x, host)
+            np.testing.assert_array_equal(np.signbit(np.asarray(x).real), np.signbit(host.real))
 
 
 def lift(xp: ModuleType) -> Any:

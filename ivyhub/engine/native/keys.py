@@ -9,6 +9,47 @@ from ...errors import AxisError, DTypeError, MixedFrameworksError
 from ..backends import dtype_name, framework_of
 
 
+def is_plain(key: Any, shape: Sequence[int | None]) -> bool:
+    """Whether a key is of positions in range, slices that go forwards, '...' and None: every framework reads it alike.
+
+    Example:
+        >>> is_plain((0, slice(1, 9)), (2, 3)), is_plain((..., -3), (2, 3)), is_plain(2, (2, 3))
+        (True, True, False)
+    """
+    items = key if type(key) is tuple else (key,)
+    axis, ndim, open_ = 0, len(shape), False
+    if ndim > 8:  # more than TensorFlow's kernel takes
+        return False
+    for place, item in enumerate(items):
+        if item is None:
+            continue
+        if item is Ellipsis:
+            last = ndim - sum([each is not None for each in items[place + 1 :]])
+            if open_ or last < axis:
+                return False
+            axis, open_ = last, True
+            continue
+        if axis == ndim:
+            return False
+        kind = type(item)
+        if kind is int:
+            size = shape[axis]
+            if type(size) is not int or not -size <= item < size:
+                return False
+        elif kind is slice:
+            start, stop, step = item.start, item.stop, item.step
+            if not (
+                (start is None or type(start) is int)
+                and (stop is None or type(stop) is int)
+                and (step is None or (type(step) is int and step > 0))
+            ):
+                return False
+        else:
+            return False
+        axis += 1
+    return True
+
+
 def checked(key: Any, shape: Sequence[int | None], owner: str) -> Any:
     """The key itself, of an array of a framework; an unknown size is None.
 
@@ -83,4 +124,4 @@ def _fits(mask: tuple[int, ...], axis: int, shape: tuple[int | None, ...]) -> No
         raise AxisError(f"indexing expected a mask of {beside}, received one of {mask}")
 
 
-__all__ = ["checked"]
+__all__ = ["checked", "is_plain"]

@@ -40,7 +40,7 @@ def getitem(x: torch.Tensor, key: Any) -> torch.Tensor:
     if x.dtype in _SIGNED:  # few kernels know the unsigned ones: the bits are the same
         return getitem(x.view(_SIGNED[x.dtype]), key).view(x.dtype)
     items = key if type(key) is tuple else (key,)
-    if any(isinstance(item, slice) and item.step is not None and int(item.step) < 0 for item in items):
+    if _turns(items):
         key, flipped = _forwards(items, x.shape)
         return x[key].flip(flipped)
     return x[_positions(items)] if not _blank(items) else x.new_empty(0, *x.shape[items[0].ndim :])
@@ -55,19 +55,27 @@ def setitem(x: torch.Tensor, key: Any, value: Any) -> torch.Tensor:
     items = key if type(key) is tuple else (key,)
     if _blank(items):
         return x
-    key, flipped = _forwards(items, x.shape)
-    signed = _SIGNED.get(x.dtype, x.dtype)
-    value = torch.as_tensor(value, dtype=x.dtype, device=x.device).view(signed)
-    if flipped:
-        value = value.expand(x[key].shape).flip(flipped)
-    x.view(signed)[key] = value
+    key, flipped = _forwards(items, x.shape) if _turns(items) else (_positions(items), [])
+    bits = x
+    if x.dtype in _SIGNED:
+        value = torch.as_tensor(value, dtype=x.dtype, device=x.device)
+        bits, value = x.view(_SIGNED[x.dtype]), value.view(_SIGNED[x.dtype])
+    elif type(value) not in _NUMBERS or abs(value) >= 2**63:  # which PyTorch refuses where as_tensor knows infinity
+        value = torch.as_tensor(value, dtype=x.dtype, device=x.device)
+    bits[key] = value if not flipped or type(value) in _NUMBERS else value.expand(bits[key].shape).flip(flipped)
     return x
 
 
 _BITS = {"bfloat16": "int16", "float8_e4m3fn": "int8", "float8_e5m2": "int8"}
 """What PyTorch has no word for in NumPy crosses as integers of the same bits."""
 
+_NUMBERS = frozenset({bool, int, float})
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
+def _turns(items: tuple[Any, ...]) -> bool:
+    """Whether a slice goes backwards."""
+    return any(type(item) is slice and item.step is not None and int(item.step) < 0 for item in items)
 
 
 def _positions(items: tuple[Any, ...]) -> tuple[Any, ...]:
