@@ -23,13 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, EngineError, ShapeError
+from ..errors import DTypeError, EngineError, MixedFrameworksError, ShapeError
 from . import ops
-from .backends import dtype_name, framework, load
-from .dims import Size
+from .backends import dtype_name, framework, framework_of, is_integer, load
+from .dims import Dim, Size
 from .op import Array
 from .ops.creation import created
+from .recording import RECORDER
 from .spec import broadcast_shapes
+from .trees import is_array
 
 Shape = Sequence[Size]
 Parameter = Any  # of a distribution: a number or an array
@@ -37,16 +39,41 @@ _DIGITS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 _TINY = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
 
 
-def key(seed: int, owner: str) -> Array:
-    """A key from a seed of up to 64 bits, in a framework: an array of two uint32.
+def key(seed: Array | Size, owner: str = "") -> Array:
+    """A key from a seed of up to 64 bits: an array of two uint32.
+
+    Args:
+        seed: a number; or an array of integers without axes, whose key is that of the number in it.
+        owner: the framework. An array tells its own, and in a trace there is none.
+
+    Raises:
+        DTypeError: for an array that is no integer without axes.
+        MixedFrameworksError: for an array of another framework than the owner; NumPy's are taken.
+        EngineError: for a number outside of a trace without a framework.
 
     Example:
         >>> key(7, "numpy")
         array([0, 7], dtype=uint32)
+        >>> key(np.asarray(-1))
+        array([4294967295, 4294967295], dtype=uint32)
     """
-    seed %= 2**64
+    if owner:
+        framework(owner)
+    found = framework_of(seed)
+    if found == "numpy" and owner:
+        seed = _checked_seed(seed).item()
+    elif is_array(seed):
+        if owner not in ("", found or owner):
+            raise MixedFrameworksError(f"random.key expected a seed of {owner}, received one of {found}")
+        return _key_of_array(seed)
+    if isinstance(seed, Dim):
+        return _key_of_array(created(ops.full, seed, shape=(), fill_value=seed, dtype="int64"))
+    seed = int(seed) % 2**64
     words = np.asarray([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
-    framework(owner)
+    if (recorder := RECORDER.get()) is not None:
+        return recorder.constant(words, "key")
+    if not owner:
+        raise EngineError("a key from a number needs a framework", hint=f"name it: random.key({seed}, 'torch')")
     if owner == "numpy":
         return words
     module = load(owner)
@@ -57,6 +84,7 @@ def key(seed: int, owner: str) -> Array:
 
 def split(key: Array, num: int = 2) -> tuple[Array, ...]:
     """New keys, each as good as the old one, which is not used again."""
+    num = int(num)  # a symbolic size says here that it has no value; the same below
     keys = ops.random_split(key, num=num)
     return tuple(keys[i] for i in range(num))
 
@@ -149,13 +177,15 @@ def categorical(key: Array, logits: Array, *, axis: int = -1, shape: Shape | Non
 
 def randint(key: Array, shape: Shape = (), *, low: int = 0, high: int) -> Array:
     """Uniform integers, low <= x < high, as int32."""
+    low, high = int(low), int(high)
     if not -(2**31) <= low < high <= 2**31 - 1:
         raise DTypeError(f"randint expected int32 bounds with low < high, received {low} and {high}")
-    return ops.random_integers(key, shape=tuple(shape), low=int(low), high=int(high))
+    return ops.random_integers(key, shape=tuple(shape), low=low, high=high)
 
 
 def permutation(key: Array, n: int) -> Array:
     """The integers from 0 to n - 1 in random order, as int32."""
+    n = int(n)
     order = created(ops.arange, key, stop=n, dtype="int32")
     rounds = math.ceil(3 * math.log(max(1, n)) / math.log(2**32 - 1))  # so that no two of n³ keys of a sort are alike
     for _ in range(rounds):
@@ -168,11 +198,11 @@ def permutation(key: Array, n: int) -> Array:
 
 def shuffle(key: Array, x: Array, *, axis: int = 0) -> Array:
     """The slices of an array along an axis in random order."""
-    return ops.take(x, permutation(key, int(x.shape[axis])), axis=axis)
+    return ops.take(x, permutation(key, x.shape[axis]), axis=axis)
 
 
 def choice(
-    key: Array, a: Array | int, shape: Shape = (), *, replace: bool = True, p: Array | None = None, axis: int = 0
+    key: Array, a: Array | Size, shape: Shape = (), *, replace: bool = True, p: Array | None = None, axis: int = 0
 ) -> Array:
     """Slices of an array along an axis, or integers below a number, drawn with or without replacement.
 
@@ -184,7 +214,7 @@ def choice(
         p: the probability of each, uniform where it is None.
         axis: of the array.
     """
-    count = a if isinstance(a, int) else int(a.shape[axis])
+    count = int(a) if isinstance(a, int | Dim) else int(a.shape[axis])
     draws = math.prod(map(int, shape))
     if not replace and draws > count:
         raise ShapeError(f"choice expected at most {count} draws without replacement, received {draws}")
@@ -201,7 +231,7 @@ def choice(
         indices = randint(key, (draws,), high=count)
     else:
         indices = permutation(key, count)[:draws]
-    if isinstance(a, int):
+    if isinstance(a, int | Dim):
         return ops.reshape(indices, shape=tuple(shape))
     axis %= len(a.shape)
     taken = ops.take(a, indices, axis=axis)
@@ -296,6 +326,30 @@ def dropout(key: Array, x: Array, *, rate: float = 0.5) -> Array:
 
 
 # -- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _checked_seed(seed: Array) -> Array:
+    dtype = dtype_name(seed.dtype)
+    if tuple(seed.shape) != () or not is_integer(dtype):
+        raise DTypeError(
+            f"random.key expected an integer without axes as the seed, received {dtype}{list(seed.shape)}",
+            hint="cast it with astype",
+        )
+    return seed
+
+
+def _key_of_array(seed: Array) -> Array:
+    """The key of the number in an array, modulo 2⁶⁴: its high and low words, the sign kept where it is narrower."""
+    dtype = dtype_name(_checked_seed(seed).dtype)
+    width = int(dtype.lstrip("uint"))
+    low = ops.astype(seed, dtype="uint32")
+    if width == 64:
+        high = ops.bitwise_right_shift(seed, 32)
+    elif dtype.startswith("u"):
+        high = ops.bitwise_and(seed, 0)
+    else:
+        high = ops.bitwise_right_shift(seed, width - 1)
+    return ops.stack([ops.astype(high, dtype="uint32"), low], axis=0)
 
 
 def _is_number(value: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,63 @@ def test_sizes_and_random_numbers(framework: str, tmp_path: Path, rng: np.random
     key = random.key(int(rng.integers(0, 2**32)), framework)
     found = as_numpy(call(native(framework, x), key))
     assert_close(found, noisy(native(framework, x), key), 1e-5)
+
+
+PARAMETERS = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+BASIC: dict[str, Callable[[Any, Any], Any]] = {
+    "bits": lambda key, p: random.bits(key, (5,)),
+    "uniform": lambda key, p: random.uniform(key, p.shape, low=p, high=ops.add(p, 1.0)),
+    "normal": lambda key, p: random.normal(key, p.shape, std=p),
+    "bernoulli": random.bernoulli,
+    "randint": lambda key, p: random.randint(key, (9,), low=-5, high=9),
+    "dropout": lambda key, p: random.dropout(key, p, rate=0.4),
+}
+DISTRIBUTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "truncated_normal": lambda key, p: random.truncated_normal(key, -1.0, 2.0, (5,)),
+    "exponential": lambda key, p: random.exponential(key, (4,), rate=p),
+    "gumbel": lambda key, p: random.gumbel(key, (4,)),
+    "laplace": lambda key, p: random.laplace(key, (4,), mean=p),
+    "categorical": lambda key, p: random.categorical(key, ops.log(p), shape=(9,)),
+    "permutation": lambda key, p: random.permutation(key, 20),
+    "shuffle": random.shuffle,
+    "choice": lambda key, p: random.choice(key, 9, (3, 2)),
+    "choice_once": lambda key, p: random.choice(key, p, (2,), replace=False),
+    "choice_by": lambda key, p: random.choice(key, p, (2,), p=p),
+    "choice_once_by": lambda key, p: random.choice(key, p, (2,), p=p, replace=False),
+    "gamma": random.gamma,
+    "beta": lambda key, p: random.beta(key, p, 2.0),
+    "dirichlet": lambda key, p: random.dirichlet(key, p, (3,)),
+    "poisson": lambda key, p: random.poisson(key, ops.multiply(p, 40.0)),
+}
+
+
+@pytest.mark.parametrize("draws", [BASIC, pytest.param(DISTRIBUTIONS, marks=pytest.mark.slow)], ids=["basic", "all"])
+def test_keys_are_made_in_a_trace(
+    draws: dict[str, Callable[[Any, Any], Any]], framework: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """A key from a number and one from a traced integer, split and folded. Oracle: the same code on arrays.
+
+    Where rounding may decide a draw (the largest of noisy numbers, a count), the seeds are the same in every run.
+    """
+
+    def draw(p: Any, seed: Any, owner: str = "") -> dict[str, Any]:
+        keys = random.split(random.fold_in(random.key(number, owner), seed), len(draws))
+        found = {name: draw(key, p) for (name, draw), key in zip(draws.items(), keys, strict=True)}
+        own = random.key(seed)
+        stacked = scan(
+            lambda _, i: ((), random.uniform(random.fold_in(own, i), (2,))), (), ops.astype(p, dtype="int32")
+        )
+        return {**found, "own": stacked[1]}
+
+    seeds = rng if draws is BASIC else np.random.default_rng(0)
+    number = int(seeds.integers(2**32))
+    call = live(verify(trace(draw, Spec((4,)), Spec((), "int32"))), framework, tmp_path)
+    for seed in seeds.integers(-(2**31), 2**31, 2):
+        given = native(framework, PARAMETERS), native(framework, np.asarray(seed, np.int32))
+        wanted = draw(PARAMETERS, np.asarray(seed, np.int32), "numpy")
+        found = call(*given)
+        for name, array in wanted.items():  # logarithms and inverses are each library's own
+            assert_close(found[name], array, 1e-3, name)
 
 
 def test_symbolic_sizes_reach_nested_functions(framework: str, tmp_path: Path, rng: np.random.Generator) -> None:
