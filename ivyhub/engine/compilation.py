@@ -41,15 +41,24 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         [0.5, 0.5]
     """
     plans: dict[Any, _Plan] = {}
+    direct: _Direct | None = None
 
     @functools.wraps(function)
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        found, structure = flatten((args, kwargs))
-        key = (structure, *map(type, found))
+        nonlocal direct
         try:
+            if direct is not None and direct.takes((args, kwargs)):
+                result = direct.fast(*args, **kwargs)
+                return result[0] if type(result) is tuple else result.tree()
+            found, structure = flatten((args, kwargs))
+            key = (structure, *map(type, found))
             plan = plans.get(key)
             if plan is None:
-                plan = plans[key] = _Plan(found, (args, kwargs))
+                plan = _Plan(found, (args, kwargs))
+                if plan.owner == "jax" and direct is None and (made := _Direct(function)).takes((args, kwargs)):
+                    direct = made
+                    return transformed(*args, **kwargs)
+                plans[key] = plan
             if plan.owner in _COMPILERS and not (plan.owner == "torch" and _is_inside_torch()):
                 arrays = [found[i] for i in plan.places] if plan.others else found
                 own = plan.key(found, arrays)
@@ -134,6 +143,51 @@ def _compile_jax(function: Callable[..., Any], parts: Split) -> Callable[[list[A
     fast = jax.jit(run)
     _released(parts)
     return lambda arrays: fast(arrays).tree()
+
+
+class _Direct:
+    """A function under ``jax.jit`` as it is, for arrays in trees that JAX itself takes apart.
+
+    Attributes:
+        fast: the compiled function; its result is a tuple of one tree, or what `_jax_outputs` carries.
+        takes: whether all leaves of a tree are arrays that have values, one or more.
+    """
+
+    __slots__ = ("fast", "takes")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        jax = load("jax")
+        leaves, kind = jax.tree_util.tree_leaves, _kind_of_arrays()
+
+        def finds(parts: Split) -> bool:  # arrays alone, and the same leaves in the same places
+            places = [object() for _ in parts.places]
+            try:
+                found = leaves(parts.structure.unflatten(places)) if len(places) == len(parts.rest) else []
+            except (TypeError, ValueError):
+                return False
+            return list(map(id, found)) == list(map(id, places))
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            parts = result_of("jit", "jax", function(*args, **kwargs))
+            return (parts.joined(_released(parts)),) if finds(parts) else _jax_outputs(jax)(parts)
+
+        def takes(tree: Tree) -> bool:
+            try:
+                kinds = list(map(type, leaves(tree)))
+            except (TypeError, ValueError):  # keys of a dictionary that have no order
+                return False
+            return len(kinds) > 0 and kinds.count(kind) == len(kinds)
+
+        run.__name__ = getattr(function, "__name__", "function")
+        self.fast, self.takes = jax.jit(run), takes
+
+
+@functools.cache
+def _kind_of_arrays() -> type:
+    """The type of JAX's arrays that have values."""
+    jax = load("jax")
+    with jax.ensure_compile_time_eval():
+        return type(jax.numpy.zeros(()))
 
 
 @functools.cache

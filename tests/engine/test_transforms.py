@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from ivyhub.engine import ops
+from ivyhub.engine import Array, ops
 from ivyhub.engine.backends import load
 from ivyhub.engine.compilation import jit
 from ivyhub.engine.transforms import checkpoint, custom_gradient, grad, jvp, stop_gradient, value_and_grad, vjp, vmap
+from ivyhub.engine.trees import flatten
 from ivyhub.errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
 from tests.arrays import as_numpy, assert_close, native
 
@@ -26,6 +27,11 @@ CLOSE = 1e-4
 def trainer(request: pytest.FixtureRequest) -> str:
     """A framework that has gradients."""
     return request.param
+
+
+class Parts(NamedTuple):
+    first: Any
+    others: list[Any]
 
 
 def loss(params: Any, x: Any) -> Any:
@@ -219,6 +225,37 @@ def test_compiled_for_strides_and_shapes(trainer: str, rng: np.random.Generator)
             found = fast(array, n)
             assert [*found] == [str(i) for i in range(array.shape[0])]
             assert_close(np.stack([as_numpy(v) for v in found.values()]), as_numpy(array) * n, 1e-6)
+
+
+@pytest.mark.parametrize("trainer", ["jax", "tensorflow"])  # Inductor takes seconds for each
+def test_compiled_over_trees_of_all_kinds(trainer: str, rng: np.random.Generator) -> None:
+    """Trees of arrays alone, then with other leaves and other containers, then the first ones again."""
+    x, y = native(trainer, rng.normal(size=3)), native(trainer, rng.normal(size=3))
+    calls = 0
+
+    def function(first: Any, *, rest: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return {"b": first, "a": (rest, None), "c": [ops.multiply(leaf, 2.0) for leaf in (x, y)]}
+
+    fast = jit(function)
+    trees = (x, Parts(y, [x]), {"z": y, "a": (x, None)}, {1: x, "a": y}, Array(x), [x, 0.5], [x, "mode"], {})
+    for first in (*trees, *trees):
+        result = fast(first, rest={"y": y})
+        assert type(result["b"]) is type(first)
+        wanted = {"b": first, "a": ({"y": y}, None), "c": [ops.multiply(x, 2.0), ops.multiply(y, 2.0)]}
+        (found, structure), (expected, other) = flatten(result), flatten(wanted)
+        assert structure == other
+        assert [type(leaf) for leaf in found] == [type(leaf) for leaf in expected]
+        for each, leaf in zip(found, expected, strict=True):
+            if isinstance(leaf, str | float):
+                assert each == leaf
+            else:
+                assert_close(each, as_numpy(leaf), 1e-6)
+    assert calls == len(trees)
+    with pytest.raises(MixedFrameworksError, match=f"received some of {trainer} and numpy"):
+        fast(x, rest=np.ones(3, np.float32))
+    assert calls == len(trees)
 
 
 def test_a_gradient_that_compiling_would_lose_is_refused() -> None:
