@@ -23,11 +23,13 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
 
     SOURCE is a .keras or an .onnx file, or whatever `ivyhub pull` takes: a folder in Hugging Face
     layout, the name of a model. Nothing in a file is executed. Sizes that it leaves open stay open.
+    To onnx, the folder has the model as model.onnx, for evaluation, compared through onnxruntime.
 
     \b
     Examples:
       ivyhub convert model.keras --to torch --out out/my_model
       ivyhub convert net.onnx --to jax
+      ivyhub convert ./bert-torch --to onnx
       ivyhub check net.onnx --to jax
     """
     write_package(output, source, target, out, **options)

@@ -46,7 +46,7 @@ def package_options(command: Command) -> Command:
     "--framework",
     required=True,
     metavar="FRAMEWORK[VERSION]",
-    help="torch, jax, flax.linen, tensorflow or numpy, with a version where one is meant: 'jax>=0.5'.",
+    help="torch, jax, flax.linen, tensorflow, numpy or onnx, with a version where one is meant: 'jax>=0.5'.",
 )
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder; ./NAME-FRAMEWORK if not given.")
 @package_options
@@ -136,7 +136,18 @@ def report(result: PullResult) -> list[str]:
         lines += ["", *certificate_lines(result.certificate)]
     else:
         lines += ["", f"not verified; `ivyhub verify {result.path}` compares it with the original"]
-    return [*lines, "", "Load it with", *(f"  {line}" for line in load_lines(Path(result.path)))]
+    load = onnx_lines if result.framework == "onnx" else load_lines
+    return [*lines, "", "Load it with", *(f"  {line}" for line in load(Path(result.path)))]
+
+
+def onnx_lines(folder: Path) -> list[str]:
+    """Python that runs the model file of an export.
+
+    Example:
+        >>> onnx_lines(Path("out/my_bert"))[1]
+        "session = onnxruntime.InferenceSession('out/my_bert/model.onnx')"
+    """
+    return ["import onnxruntime", f"session = onnxruntime.InferenceSession({(folder / 'model.onnx').as_posix()!r})"]
 
 
 def load_lines(folder: Path) -> list[str]:

@@ -312,8 +312,14 @@ def show(name: str, *, store: Store | None = None) -> Details:
         },
         tree=graph.tree(),
         graph=str(graph),
-        source="" if newest is None else store.read(newest.package["modeling.py"].digest).decode(),
+        source="" if newest is None else _source(store, newest),
     )
+
+
+def _source(store: Store, export: ExportRecord) -> str:
+    """The text of an export, none where its program is no text."""
+    found = export.package.get("modeling.py")
+    return "" if found is None else store.read(found.digest).decode()
 
 
 def frameworks() -> list[tuple[str, list[str], str | None, str, str]]:

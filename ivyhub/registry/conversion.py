@@ -212,8 +212,8 @@ def check_installed(target: Target) -> None:
         FrameworkNotInstalledError: the framework is missing.
         TargetVersionError: another version of it is installed than was asked for.
     """
-    row = FRAMEWORKS[target.framework]
-    if row.installed is None:
+    row = target.row
+    if row.installed is None and target.framework in FRAMEWORKS:
         load(target.framework)
     for part in (row, target.library):
         asked = "" if part is None else target.asks(part.distribution)
@@ -263,7 +263,7 @@ def measure(
         original,
         opened,
         export.weights,
-        trains=trainable and export.target.framework != "numpy",
+        trains=trainable and export.target.trains,
         dtype=floating_dtype(model.graph),
         progress=progress,
     )
@@ -380,5 +380,6 @@ def native_device(target: Target, device: str | None) -> Any:
     """
     if device is None:
         return None
-    load(target.framework)
+    if target.framework in FRAMEWORKS:
+        load(target.framework)
     return importlib.import_module(f"ivyhub.registry.adapters.{target.framework}.run").device(device)

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from ivyhub import __version__
-from ivyhub.engine.backends import framework
 from ivyhub.errors import CorruptFileError, UnknownNameError
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.adapters.writing.export import Export
@@ -120,11 +119,14 @@ def write_source(folder: Path, export: Export) -> list[Path]:
 def write_weights(
     folder: Path, export: Export, tensors: Sequence[PlannedTensor], *, progress: Progress = SILENT
 ) -> list[Path]:
-    """Write the weight file of an export, or its shards with an index.
+    """Write the weight file of an export, or its shards with an index; or what holds weights and program together.
 
     Raises:
         StorageError: the disk is full or refuses; nothing is left behind.
     """
+    if export.pack is not None:
+        with storage_errors("writing the export"):
+            return export.pack(folder, tensors, progress.advance)
     metadata = _METADATA.get(export.target.framework)
     return write_safetensors(folder / WEIGHTS, tensors, metadata=metadata, progress=progress.advance)
 
@@ -265,8 +267,7 @@ def card(name: str, record: Record, licence: str | None) -> str:
     lines = [
         f"# {_plain(name)} for {target}",
         "",
-        f"Native {framework(target.framework).name} source with weights,"
-        f" written by ivyhub {__version__} from {source}.",
+        f"Native {target.row.name} source with weights, written by ivyhub {__version__} from {source}.",
         f"Licence of the original: {_plain(licence) if licence else 'not stated; see its source'}.",
         "",
         f"It needs {', '.join(f'`{package}{versions}`' for package, versions in record.requires.items())}.",

@@ -17,7 +17,7 @@ import numpy as np
 
 from ivyhub import __version__
 from ivyhub.engine import trace as tracing
-from ivyhub.engine.backends import framework_of
+from ivyhub.engine.backends import FRAMEWORKS, framework_of
 from ivyhub.engine.graph import Graph, tree_map
 from ivyhub.engine.passes import simplify
 from ivyhub.engine.spec import spec_of
@@ -118,7 +118,8 @@ def transpile(
         package = import_package(folder)
         vars(package)["__ivyhub__"] = record
         live = call_load(package, device=native)
-    return as_function(model.graph, live, target) if is_function(model.graph) else live
+    callable_again = is_function(model.graph) and target.framework in FRAMEWORKS  # a format has no functions
+    return as_function(model.graph, live, target) if callable_again else live
 
 
 def keep(

@@ -74,7 +74,8 @@ def plain(number: Any) -> Scalar:
     """
     if isinstance(number, np.floating) and number.dtype.name in ("float32", "float64"):
         short = float(str(number))
-        if type(number)(short) == number:
+        # The largest float32, printed short, is larger than itself, and PyTorch refuses that.
+        if type(number)(short) == number and abs(short) <= float(np.finfo(number.dtype).max):
             return short
     return number.item()
 

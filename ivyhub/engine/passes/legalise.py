@@ -19,6 +19,8 @@ def legalise(
     version: Version | None = None,
     *,
     expand: Callable[[ModuleInfo], bool] = lambda module: False,
+    covers: Callable[[Node], bool] | None = None,
+    evaluates: bool = False,
 ) -> bool:
     """Decompose every operation that a framework has no row for, and expand layers into their formulas.
 
@@ -28,9 +30,11 @@ def legalise(
 
     Args:
         graph: what to rewrite.
-        framework: a name of `backends.FRAMEWORKS`.
+        framework: a name of `backends.FRAMEWORKS`, or what a message calls the target that ``covers`` tells of.
         version: of the framework; the newest for None.
         expand: whether the target lacks a leaf layer of the module table.
+        covers: whether the target can write a node, where that is not for a framework's rows to say.
+        evaluates: whether the target has evaluation alone, in which every layer is its formula.
 
     Raises `NoLoweringError` with every operation that cannot be written, its module and its source line.
     """
@@ -49,7 +53,7 @@ def legalise(
         kind = find_layer(str(module.layer))
         assert kind is not None, f"{module.path} is no leaf layer, which verify has refused"
         layer = kind(**module.config)
-        if layer.uses_training:
+        if layer.uses_training and not evaluates:
             missing.append((f"{module.layer} (of {module.path}, which behaves differently in training)", *place(node)))
             return "its formula has no training"
         paths = {name: f"{module.path}.{name}" if module.path else name for name in module.parameters}
@@ -59,7 +63,10 @@ def legalise(
     @table(*OPS)
     def decomposition(node: Node, sweep: Sweep) -> Replacement:
         op = OPS[node.op]
-        if op.row(framework, node.arg_specs, node.attributes, version=version) is not None:
+        if covers is not None:
+            if covers(node):
+                return "the target has a row"
+        elif op.row(framework, node.arg_specs, node.attributes, version=version) is not None:
             return "the framework has a row"
         if op.primitive:
             missing.append((node.op, *place(node)))

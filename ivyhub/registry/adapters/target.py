@@ -1,4 +1,4 @@
-"""Targets: what an export is written for. ``jax``, ``flax.linen``, ``torch>=2.4``, ``tensorflow==2.16``."""
+"""Targets: what an export is written for. ``jax``, ``flax.linen``, ``torch>=2.4``, ``tensorflow==2.16``, ``onnx``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from ...engine.backends import FRAMEWORKS, Library, framework
+from ...engine.backends import FRAMEWORKS, Framework, Library, framework
 from ...errors import TargetVersionError, UnknownFrameworkError
+
+ONNX = Framework("onnx", "onnx", "onnx", "1.16", ("onnx",), {}, "")
+"""A format, and no framework of the engine: models are written in it, and nothing computes with its arrays."""
 
 _WORD = re.compile(r"^\s*([A-Za-z.]+)\s*(.*)$")
 
@@ -19,8 +22,8 @@ class Target:
     """A framework, a way of writing modules in it, and the versions that the export must run on.
 
     Attributes:
-        framework: a name of `engine.backends.FRAMEWORKS`.
-        flavour: how modules are written: ``torch``, ``flax.nnx``, ``flax.linen``, ``keras``, ``numpy``.
+        framework: a name of `engine.backends.FRAMEWORKS`, or ``onnx``.
+        flavour: how modules are written: ``torch``, ``flax.nnx``, ``flax.linen``, ``keras``, ``numpy``, ``onnx``.
         versions: a PEP 440 specifier; empty for any version that ivyhub supports.
         oldest: the version of the framework that rows are chosen for: the oldest one that the specifier admits.
         word: what the versions are versions of: the framework, or the flavour (``flax.linen==0.8.5``).
@@ -50,7 +53,7 @@ class Target:
         word, rest = (match[1], match[2].strip()) if match else (text, "")
         word = "flax.nnx" if word == "flax" else word
         flavour = {"jax": "flax.nnx", "tensorflow": "keras"}.get(word, word)
-        owner = next((row for row in FRAMEWORKS.values() if word in (row.name, *row.flavours)), None)
+        owner = next((row for row in (*FRAMEWORKS.values(), ONNX) if word in (row.name, *row.flavours)), None)
         if owner is None:
             framework(word)
             raise UnknownFrameworkError(f"unknown framework {text!r}")
@@ -82,11 +85,21 @@ class Target:
         return self.framework if self.flavour in ("flax.nnx", "keras") else self.flavour
 
     @property
+    def row(self) -> Framework:
+        """What the framework is called, where its version is found, and what installs it."""
+        return ONNX if self.framework == ONNX.name else FRAMEWORKS[self.framework]
+
+    @property
+    def trains(self) -> bool:
+        """Whether its exports have gradients."""
+        return self.framework not in ("numpy", "onnx")
+
+    @property
     def library(self) -> Library | None:
         """What its modules are written with, beside the framework itself."""
-        return FRAMEWORKS[self.framework].flavours.get(self.flavour)
+        return self.row.flavours.get(self.flavour)
 
     def asks(self, distribution: str) -> str:
         """The versions of a distribution that were asked for, "" for any."""
-        own = self.library if self.word in FRAMEWORKS[self.framework].flavours else FRAMEWORKS[self.framework]
+        own = self.library if self.word in self.row.flavours else self.row
         return self.versions if own is not None and own.distribution == distribution else ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from ....engine import ops
-from ....engine.graph import Graph, ModuleInfo, Node
-from ....engine.passes.rewriting import Replacement, Rewrites, Sweep
+from ....engine.graph import Graph, ModuleInfo
 from ...weights import Cast, Entry, WeightMap
 from ..target import Target
 from ..writing.body import Method
 from ..writing.classes import Class, Plan
 from ..writing.emitter import Emitter
+from ..writing.evaluation import EVALUATION
 from ..writing.export import Export
 from ..writing.names import identifier
 from ..writing.prepare import prepare
@@ -78,37 +77,6 @@ def load(path=None, *, dtype=None):
     return {entry}(nest(tensors))
 '''
 
-EVALUATION = Rewrites()
-
-
-@EVALUATION("dropout", "stop_gradient")
-def identity(node: Node, sweep: Sweep) -> Replacement:
-    """Dropout and stopped gradients are the identity in evaluation."""
-    return node.args[0]
-
-
-@EVALUATION("call")
-def dropout_layer(node: Node, sweep: Sweep) -> Replacement:
-    """The same for layers."""
-    layer = sweep.graph.modules[node.attributes["module"]].layer
-    return node.args[0] if layer == "Dropout" else "the layer computes"
-
-
-@EVALUATION("attention")
-def kept_weights(node: Node, sweep: Sweep) -> Replacement:
-    """No attention weight is dropped."""
-    if not node.attributes["dropout_rate"]:
-        return "none is"
-    return ops.attention(*node.args, **{**node.attributes, "dropout_rate": 0.0, "dropout_layer": None})
-
-
-@EVALUATION("embedding")
-def every_row(node: Node, sweep: Sweep) -> Replacement:
-    """A row without a gradient is a row."""
-    if node.attributes["padding_idx"] is None:
-        return "all rows are alike"
-    return ops.embedding(*node.args, padding_idx=None)
-
 
 def widen(graph: Graph) -> set[str]:
     """Make bfloat16, which NumPy has not, float32 throughout; returns the parameters that were so."""
@@ -137,7 +105,7 @@ class NumpyEmitter(Emitter):
     def prepare(self, graph: Graph) -> Graph:
         self.widened = widen(graph)
         EVALUATION.apply(graph)
-        return prepare(graph, self.style, channels="first")
+        return prepare(graph, self.style, channels="any")
 
     def emit(self, graph: Graph) -> Export:
         done = super().emit(graph)

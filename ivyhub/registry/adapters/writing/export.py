@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from ....engine.spec import Spec
-from ...weights import WeightMap
+from ...weights import PlannedTensor, WeightMap
 from ..target import Target
+
+Pack = Callable[[Path, Sequence[PlannedTensor], Callable[[int, "int | None"], None]], "list[Path]"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Export:
         tensors: shape and dtype of each tensor of the file, by name, in the order of the model.
         symbols: the range of each symbolic size.
         requires: the packages that the source imports, with the versions it was written for.
+        pack: where one file holds the weights and the program: writes it into a folder, of the tensors that
+            ``weights`` gives, and tells of the bytes that are done; None where the weights have files of their own.
     """
 
     target: Target
@@ -34,8 +40,9 @@ class Export:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     symbols: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     requires: dict[str, str] = field(default_factory=dict)
+    pack: Pack | None = None
 
     @property
     def source(self) -> str:
-        """The text of ``modeling.py``."""
-        return self.files["modeling.py"]
+        """The text of ``modeling.py``; none where the program is in another file."""
+        return self.files.get("modeling.py", "")
