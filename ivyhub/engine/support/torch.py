@@ -48,18 +48,17 @@ def _combined(
 def threefry(key: torch.Tensor, count: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Two random words for each 64-bit count: Threefry-2x32 with 20 rounds (Salmon et al. 2011).
 
-    The words are int64, as uint32 has no arithmetic.
+    uint32 has no arithmetic in PyTorch: int32 has the same bits. The words are int64, and positive.
     """
-    mask = 2**32 - 1
-    first, second = key.to(torch.int64).unbind(-1)
+    first, second = key.view(torch.int32).unbind(-1)
     keys = [first, second, first ^ second ^ 0x1BD11BDA]
-    high, low = ((count >> 32) + first) & mask, (count + second) & mask
+    high, low = (count >> 32).to(torch.int32) + first, count.to(torch.int32) + second
     for i in range(5):
         for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
-            high = (high + low) & mask
-            low = (low << turn & mask | low >> (32 - turn)) ^ high
-        high, low = (high + keys[(i + 1) % 3]) & mask, (low + keys[(i + 2) % 3] + (i + 1)) & mask
-    return high, low
+            high = high + low
+            low = (low << turn | low >> (32 - turn) & 2**turn - 1) ^ high
+        high, low = high + keys[(i + 1) % 3], low + keys[(i + 2) % 3] + (i + 1)
+    return high.to(torch.int64) & 2**32 - 1, low.to(torch.int64) & 2**32 - 1
 
 
 def random_words(key: torch.Tensor, shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
