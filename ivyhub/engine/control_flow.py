@@ -28,7 +28,7 @@ from . import higher_order, ops
 from .backends import dtype_name, framework_of, load, namespace
 from .compilation import is_tracing
 from .graph import Value
-from .nested import nest, record_control
+from .nested import inputs_like, nest, record_control
 from .op import Array
 from .ops.creation import created, full
 from .recording import RECORDER
@@ -64,6 +64,8 @@ def cond(predicate: Array, then: Callable[..., Tree], orelse: Callable[..., Tree
         )
     if isinstance(predicate, Value):
         return _traced_cond(predicate, then, orelse, operands)
+    if RECORDER.get() is not None:  # an array with values: the program has one branch
+        return (then if predicate else orelse)(*operands)
     owner = owner_of("cond", (predicate, operands), gradients=False)
     framework = load(owner)
     if owner == "numpy" or (owner == "torch" and not _is_symbolic(predicate)):
@@ -113,7 +115,7 @@ def switch(index: Array, branches: Sequence[Callable[..., Tree]], *operands: Tre
     first, *others = branches
     if not others:
         return first(*operands)
-    if framework_of(index) == "jax":
+    if framework_of(index) == "jax" and RECORDER.get() is None:
         return _jax_switch(index, branches, operands)
     rest = ops.subtract(index, 1)
     return cond(ops.less_equal(index, 0), first, lambda *given: switch(rest, others, *given), *operands)
@@ -316,7 +318,7 @@ def _traced_cond(
             results[name] = Split(function(*parts.joined(values)))
             return results[name].arrays
 
-        return run, _inputs(parts.arrays)
+        return run, inputs_like(parts.arrays)
 
     graphs, captured = nest({"then": branch("then", then), "orelse": branch("orelse", orelse)})
     if results["then"].key != results["orelse"].key:
@@ -328,8 +330,8 @@ def _traced_cond(
 def _traced_while(test: Callable[[Tree], Array], body: Callable[[Tree], Tree], parts: Split) -> Tree:
     parts = _lifted(parts.joined(parts.arrays))
     functions = {
-        "test": (lambda values: [test(parts.joined(values))], _inputs(parts.arrays)),
-        "body": (lambda values: _structured(parts, body(parts.joined(values))), _inputs(parts.arrays)),
+        "test": (lambda values: [test(parts.joined(values))], inputs_like(parts.arrays)),
+        "body": (lambda values: _structured(parts, body(parts.joined(values))), inputs_like(parts.arrays)),
     }
     graphs, captured = nest(functions)
     return parts.joined(record_control("while_loop", (tuple(parts.arrays), captured), graphs))
@@ -347,7 +349,7 @@ def _traced_scan(
         result = Split(y)
         return [*_structured(carry, new), *result.arrays]
 
-    inputs = _inputs([*carry.arrays, *items.arrays])
+    inputs = inputs_like([*carry.arrays, *items.arrays])
     for word, array in zip(list(inputs)[count:], items.arrays, strict=True):
         inputs[word] = Spec(array.shape[1:], array.dtype)
     graphs, captured = nest({"body": (run, inputs)})
@@ -361,18 +363,6 @@ def _lifted(tree: Tree) -> Split:
     parts = Split(tree)
     parts.arrays = [RECORDER.get().lift(array) for array in parts.arrays]
     return parts
-
-
-def _inputs(arrays: Sequence[Value]) -> dict[str, Spec]:
-    """Names for the inputs of a nested graph: those of the values around, where they have any."""
-    found: dict[str, Spec] = {}
-    for array in arrays:
-        base = word = array.hint or "x"
-        count = 2
-        while word in found:
-            word, count = f"{base}_{count}", count + 1
-        found[word] = array.spec
-    return found
 
 
 def _structured(carry: Split, found: Tree) -> list[Any]:

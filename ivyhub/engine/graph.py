@@ -18,7 +18,14 @@ A `Graph` is a list of nodes in topological order, over a table of modules and a
     ``test``, ``body``), ``scan`` (carry, xs, captured; ``body``, ``length``, ``reverse``): control flow. The first
     attributes are graphs: their inputs are operands or carry, slices of xs, and captured, in that order, their outputs
     a tuple of values; they have no modules and no calls, and the symbols of this graph. The node's outputs are those
-    of ``then``; the last carry; the last carry and the stacked rest of what ``body`` gives.
+    of ``then``; the last carry; the last carry and the stacked rest of what ``body`` gives;
+  - ``value_and_grad`` (arrays, captured), ``vjp`` (arrays, cotangents, captured), ``jvp`` (arrays, tangents, captured),
+    ``vmap`` (arrays, captured), ``checkpoint`` (arrays, captured): transforms of a graph ``body`` of arrays (for
+    ``vmap``, of slices along their first axes) and captured. Its first result is the scalar that ``value_and_grad``
+    differentiates. The node's outputs are: results of ``body`` and gradients by the arrays; gradients by the arrays;
+    results and the derivatives of those that have one; results stacked; results. ``custom_gradient`` (arrays, captured;
+    ``body``, ``pullback``): the results of ``body``, whose gradient is what ``pullback`` gives of arrays, cotangents of
+    the results, and captured; what is captured has none.
 
 * A **module** is (path, class name, layer, config, parameters, buffers). ``layer`` names a leaf layer and ``config``
   holds its fields; a module without one is composite and its body is the nodes of its calls. Paths are those of the
@@ -52,6 +59,8 @@ CONTROL: Mapping[str, tuple[str, ...]] = {
     "cond": ("then", "orelse"),
     "while_loop": ("test", "body"),
     "scan": ("body",),
+    **dict.fromkeys(("value_and_grad", "vjp", "jvp", "vmap", "checkpoint"), ("body",)),
+    "custom_gradient": ("body", "pullback"),
 }
 """The operations that hold graphs, and the attributes that do."""
 

@@ -6,14 +6,16 @@ Every function takes the name of the framework and ``run``, a function of arrays
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from ..errors import EngineError
-from . import ops
+from . import ops, transforms_traced
 from .backends import dtype_name, framework_of, is_floating, load
-from .trees import Split, leaves
+from .recording import TRACED
+from .trees import Split, is_array, leaves
 
 Function = Callable[..., Any]
 Arrays = list[Any]
@@ -23,6 +25,8 @@ TRACING: ContextVar[bool] = ContextVar("ivyhub_jit", default=False)
 
 def value_and_grad(owner: str, run: Function, arrays: Arrays) -> tuple[Any, Arrays, Arrays]:
     """The value, the other results and the gradients of ``run``, which returns (scalar, others)."""
+    if owner == TRACED:
+        return transforms_traced.value_and_grad(run, arrays)
     framework = load(owner)
     places = tuple(range(len(arrays)))
     if owner == "jax":
@@ -40,6 +44,8 @@ def value_and_grad(owner: str, run: Function, arrays: Arrays) -> tuple[Any, Arra
 
 def vjp(owner: str, run: Function, arrays: Arrays) -> tuple[Arrays, Arrays, Callable[[Arrays], Arrays]]:
     """The differentiable results, the others, and the product with the Jacobian."""
+    if owner == TRACED:
+        return transforms_traced.vjp(run, arrays)
     framework = load(owner)
     if owner == "jax":
         outputs, pull, others = framework.vjp(run, *arrays, has_aux=True)
@@ -68,6 +74,8 @@ def _conjugated(arrays: Sequence[Any]) -> Arrays:
 
 def jvp(owner: str, run: Function, arrays: Arrays, tangents: Arrays) -> tuple[Arrays, Arrays]:
     """The results and the product of the Jacobian with the tangents."""
+    if owner == TRACED:
+        return transforms_traced.jvp(run, arrays, tangents)
     framework = load(owner)
     if owner == "jax":
         return framework.jvp(run, tuple(arrays), tuple(tangents))
@@ -82,6 +90,8 @@ def jvp(owner: str, run: Function, arrays: Arrays, tangents: Arrays) -> tuple[Ar
 
 def vmap(owner: str, run: Function, arrays: Arrays, axes: Sequence[int]) -> Arrays:
     """The results of ``run`` with the mapped axis first."""
+    if owner == TRACED:
+        return transforms_traced.vmap(run, [moved(array, axis, 0) for array, axis in zip(arrays, axes, strict=True)])
     framework = load(owner)
     if owner == "jax":
         return framework.vmap(run, in_axes=tuple(axes))(*arrays)
@@ -96,19 +106,21 @@ def vmap(owner: str, run: Function, arrays: Arrays, axes: Sequence[int]) -> Arra
 
 def checkpoint(owner: str, function: Function, run: Function, arrays: Arrays) -> Arrays:
     """The results of ``run``, computed again for the gradient; ``function`` is what it runs."""
+    if owner == TRACED:
+        return transforms_traced.checkpoint(run, arrays)
     if owner == "jax":
         return load(owner).checkpoint(run)(*arrays)
     if owner == "tensorflow":
+        taped = importlib.import_module("tensorflow.python.eager.record").should_record_backprop
+        if any(framework_of(leaf) == owner and taped([leaf]) for leaf in _closed_over(function, set())):
+            raise _lost_gradient()
         return _listed(load(owner).recompute_grad(run)(*arrays))
     torch = load("torch")
     if torch._C._functorch.peek_interpreter_stack() is None:
         return _listed(torch.utils.checkpoint.checkpoint(run, *arrays, use_reentrant=False))
 
     if any(torch._C._functorch.is_gradtrackingtensor(leaf) for leaf in _closed_over(function, set())):
-        raise EngineError(
-            "checkpoint received a function that closes over an array which is differentiated",
-            hint="make it an argument of the function: its gradient would be lost",
-        )
+        raise _lost_gradient()
 
     def forget(*inputs: Any) -> tuple[Arrays, Callable[..., Arrays]]:
         def pull(*cotangents: Any) -> Arrays:
@@ -119,6 +131,13 @@ def checkpoint(owner: str, function: Function, run: Function, arrays: Arrays) ->
         return run(*inputs), pull
 
     return with_gradient("torch", forget, arrays)
+
+
+def _lost_gradient() -> EngineError:
+    return EngineError(
+        "checkpoint received a function that closes over an array which is differentiated",
+        hint="make it an argument of the function: its gradient would be lost",
+    )
 
 
 def _closed_over(function: Any, seen: set[int]) -> Iterator[Any]:
@@ -138,6 +157,8 @@ def _closed_over(function: Any, seen: set[int]) -> Iterator[Any]:
 
 def with_gradient(owner: str, run: Function, arrays: Arrays) -> Arrays:
     """The results of ``run``, which returns (results, pullback), with that pullback."""
+    if owner == TRACED:
+        return transforms_traced.with_gradient(run, arrays)
     framework = load(owner)
     if owner == "jax":
 
@@ -183,9 +204,7 @@ def _torch_function(torch: Any) -> Any:
 
 def is_differentiable(leaf: Any) -> bool:
     """Whether a leaf is an array of floating-point or complex numbers."""
-    return framework_of(leaf) is not None and (
-        is_floating(found := dtype_name(leaf.dtype)) or found.startswith("complex")
-    )
+    return is_array(leaf) and (is_floating(found := dtype_name(leaf.dtype)) or found.startswith("complex"))
 
 
 def _listed(result: Any) -> Arrays:

@@ -1,4 +1,4 @@
-"""Nodes that hold graphs: ``cond``, ``while_loop`` and ``scan`` (see the specification in `graph`).
+"""Nodes that hold graphs: control flow and transforms (see the specification in `graph`).
 
 `nest` traces the functions of such a node. A value of the graph around that they close over becomes an operand of the
 node and an input of each of its graphs; a parameter likewise; a leaf layer stands as its formula.
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import DTypeError, EngineError, GraphError, ShapeError
+from .backends import is_floating
 from .graph import CONTROL, Graph, Value, tree_map
 from .layer import find_layer
 from .lines import keep_last_hint
@@ -19,6 +20,7 @@ from .spec import Spec
 from .trace import Builder
 
 Function = Callable[[Sequence[Value]], Sequence[Value]]
+Inputs = Mapping[str, Spec]
 
 
 class NestedBuilder(Builder):
@@ -62,7 +64,8 @@ class NestedBuilder(Builder):
         kind = find_layer(str(info.layer))
         if kind is None or (layer := kind(**info.config)).uses_training:
             raise GraphError(
-                f"{module} ({info.layer}) behaves differently in training, so it cannot stand in a branch or loop",
+                f"{module} ({info.layer}) behaves differently in training, so it cannot stand in a branch, loop or "
+                "transform",
                 hint="call it before or after",
             )
         return layer.forward({name: self.parameter(f"{module}.{name}") for name in info.parameters}, *args)
@@ -85,33 +88,50 @@ class NestedBuilder(Builder):
         return self.input(name, value.spec)
 
 
-def nest(functions: Mapping[str, tuple[Function, Mapping[str, Spec]]]) -> tuple[dict[str, Graph], tuple[Value, ...]]:
+def inputs_like(arrays: Sequence[Value]) -> dict[str, Spec]:
+    """Names for the inputs of a nested graph: those of the values around, where they have any."""
+    found: dict[str, Spec] = {}
+    for array in arrays:
+        base = word = array.hint or "x"
+        count = 2
+        while word in found:
+            word, count = f"{base}_{count}", count + 1
+        found[word] = array.spec
+    return found
+
+
+def nest(
+    functions: Mapping[str, tuple[Function, Inputs | Callable[[], Inputs]]],
+) -> tuple[dict[str, Graph], tuple[Value, ...]]:
     """Trace the functions of one node.
 
     Args:
-        functions: by the attribute that will hold the graph: the function over values, and its inputs by name.
+        functions: by the attribute that will hold the graph: the function over values, and its inputs by name, or what
+            tells them once the functions before it are traced.
 
     Returns:
         The graphs, and the values of the graph around that they all take after their own inputs.
     """
     parent = RECORDER.get()
     if not isinstance(parent, Builder):
-        raise EngineError("control flow received a traced array outside of its trace")
+        raise EngineError("control flow or a transform received a traced array outside of its trace")
     builders: dict[str, NestedBuilder] = {}
+    words: dict[str, list[str]] = {}
     for name, (function, inputs) in functions.items():
         builder = builders[name] = NestedBuilder(parent)
-        values = [builder.input(word, spec) for word, spec in inputs.items()]
+        specs = inputs() if callable(inputs) else inputs
+        values = [builder.input(word, spec) for word, spec in specs.items()]
+        words[name] = list(specs)
         with builder.recording():
             builder.finish(tuple(builder.lift(value) for value in function(values)))
         keep_last_hint(builder.graph)
     captured = tuple(dict.fromkeys(value for builder in builders.values() for value in builder.captured))
     for name, builder in builders.items():
-        own = list(functions[name][1])
-        inputs = {word: builder.graph.inputs[word] for word in own}
+        inputs = {word: builder.graph.inputs[word] for word in words[name]}
         for value in captured:
             builder.lift(value)
-        words = {value: word for word, value in builder.graph.inputs.items()}
-        inputs |= {words[builder.captured[value]]: builder.captured[value] for value in captured}
+        given = {value: word for word, value in builder.graph.inputs.items()}
+        inputs |= {given[builder.captured[value]]: builder.captured[value] for value in captured}
         builder.graph.inputs = inputs
         builder.graph.calls[0].arguments = dict(inputs)
     return {name: builder.graph for name, builder in builders.items()}, captured
@@ -153,6 +173,36 @@ def infer_control(op: str, args: Sequence[Any], attributes: Mapping[str, Any]) -
             found = _run(op, "body", attributes["body"], (*carry, *rows, *captured))
             _equal(op, "the carry and what becomes of it", carry, found[: len(carry)])
             return (*carry, *(y.with_shape(length, *y.shape) for y in found[len(carry) :]))
+        case "checkpoint", (tuple() as arrays, tuple() as captured):
+            return _run(op, "body", attributes["body"], (*arrays, *captured))
+        case "vmap", (tuple() as arrays, tuple() as captured):
+            if len({x.shape[:1] for x in arrays}) != 1 or arrays[0].ndim == 0:
+                raise ShapeError(f"{op} expected arrays of one length, received {arrays}")
+            slices = tuple(x.with_shape(*x.shape[1:]) for x in arrays)
+            found = _run(op, "body", attributes["body"], (*slices, *captured))
+            return tuple(y.with_shape(arrays[0].shape[0], *y.shape) for y in found)
+        case "value_and_grad", (tuple() as arrays, tuple() as captured):
+            found = _run(op, "body", attributes["body"], (*arrays, *captured))
+            _smooth(op, arrays)
+            if not found or found[0].shape or not is_floating(found[0].dtype):
+                raise ShapeError(f"{op} expected a floating-point scalar as the first result, received {found}")
+            return (*found, *arrays)
+        case "vjp", (tuple() as arrays, tuple() as cotangents, tuple() as captured):
+            found = _run(op, "body", attributes["body"], (*arrays, *captured))
+            _smooth(op, (*arrays, *found))
+            _equal(op, "the results and their cotangents", found, cotangents)
+            return arrays
+        case "jvp", (tuple() as arrays, tuple() as tangents, tuple() as captured):
+            found = _run(op, "body", attributes["body"], (*arrays, *captured))
+            _smooth(op, arrays)
+            _equal(op, "the arrays and their tangents", arrays, tangents)
+            return (*found, *filter(_is_smooth, found))
+        case "custom_gradient", (tuple() as arrays, tuple() as captured):
+            found = _run(op, "body", attributes["body"], (*arrays, *captured))
+            _smooth(op, (*arrays, *found))
+            gradients = _run(op, "pullback", attributes["pullback"], (*arrays, *found, *captured))
+            _equal(op, "the arrays and their gradients", arrays, gradients)
+            return found
     raise GraphError(f"{op} has other args than {args}")
 
 
@@ -169,6 +219,15 @@ def _truth(op: str, spec: Spec) -> None:
         raise DTypeError(f"{op} expected one truth value, received {spec}", hint="reduce it with all or any")
 
 
+def _is_smooth(spec: Spec) -> bool:
+    return is_floating(spec.dtype) or spec.dtype.startswith("complex")
+
+
+def _smooth(op: str, specs: Sequence[Spec]) -> None:
+    if not specs or not all(map(_is_smooth, specs)):
+        raise DTypeError(f"{op} expected floating-point or complex arrays, received {', '.join(map(repr, specs))}")
+
+
 def _equal(op: str, what: str, first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
     if tuple(first) != tuple(second):
         raise ShapeError(
@@ -177,4 +236,4 @@ def _equal(op: str, what: str, first: tuple[Any, ...], second: tuple[Any, ...]) 
         )
 
 
-__all__ = ["NestedBuilder", "infer_control", "nest", "record_control"]
+__all__ = ["NestedBuilder", "infer_control", "inputs_like", "nest", "record_control"]

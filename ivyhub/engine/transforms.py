@@ -13,6 +13,9 @@ The framework is that of the arrays among the arguments. Arguments and results a
 arrays are passed as they are. Functions are pure: what is differentiated is an argument, not closed over. NumPy maps
 with `vmap`, and says of the others that it has no gradients.
 
+In a trace they are nodes that hold graphs, which every target writes with its own; what the functions close over is an
+operand of the node. The pullback of `vjp` computes the function again there.
+
     >>> import numpy as np
     >>> vmap(lambda x: x.sum())(np.ones((2, 3)))
     array([3., 3.])
@@ -31,6 +34,7 @@ from typing import Any
 from ..errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
 from . import machinery, ops
 from .backends import dtype_name, framework_of, is_floating
+from .recording import RECORDER, TRACED
 from .trees import Split, Tree, broadcast, flatten, is_array, leaves, tree_map
 
 Function = Callable[..., Any]
@@ -86,7 +90,7 @@ def value_and_grad(
                     raise EngineError(f"grad expected a pair (value, aux), received {type(found).__name__}")
                 value = found[0]
             scalars = leaves(value)
-            if len(scalars) != 1 or framework_of(scalars[0]) != owner:
+            if len(scalars) != 1 or (framework_of(scalars[0]) != owner and owner != TRACED) or not is_array(scalars[0]):
                 raise EngineError(f"grad expected one scalar of {owner} as the result, received {scalars!r:.200}")
             scalar = scalars[0]
             if tuple(scalar.shape) != ():
@@ -349,14 +353,16 @@ def custom_gradient(function: Function) -> Function:
 
 
 def owner_of(name: str, tree: Tree, *, gradients: bool = True) -> str:
-    """The framework of the arrays of a tree. Raises where there is none, or several, or one without gradients."""
+    """The framework of the arrays of a tree, or `TRACED` in a trace.
+
+    Raises where there is none, or several, or one without gradients.
+    """
+    if RECORDER.get() is not None:
+        return TRACED
     owners: dict[str, Any] = {}
     for leaf in leaves(tree):
         if getattr(leaf, "__traced__", False) is True:
-            raise EngineError(
-                f"{name} received {leaf!r}: a graph holds no derivatives and no mapped functions",
-                hint=f"trace the function alone, and use {name} on what runs it",
-            )
+            raise EngineError(f"{name} received {leaf!r} outside of its trace")
         if owner := framework_of(leaf):
             owners.setdefault(owner, leaf)
     if len(owners) > 1:
@@ -378,14 +384,14 @@ def owner_of(name: str, tree: Tree, *, gradients: bool = True) -> str:
 def _differentiable(name: str, tree: Tree) -> Split:
     parts = Split(tree, machinery.is_differentiable)
     if not parts.arrays:
-        found = ", ".join(dtype_name(leaf.dtype) for leaf in leaves(tree) if framework_of(leaf)) or "no array"
+        found = ", ".join(dtype_name(leaf.dtype) for leaf in leaves(tree) if is_array(leaf)) or "no array"
         raise DTypeError(f"{name} expected floating-point arrays to differentiate, received {found}")
     return parts
 
 
 def result_of(name: str, owner: str, tree: Tree) -> Split:
     parts = Split(tree)
-    for leaf in parts.arrays:
+    for leaf in parts.arrays if owner != TRACED else ():
         if (found := framework_of(leaf)) != owner:
             raise MixedFrameworksError(
                 f"{name} of arrays of {owner} expected results of {owner}, received one of {found}",
@@ -395,7 +401,7 @@ def result_of(name: str, owner: str, tree: Tree) -> Split:
 
 
 def _check_like(name: str, what: str, given: Any, wanted: Any) -> None:
-    if tuple(given.shape) != tuple(wanted.shape) or given.dtype != wanted.dtype:
+    if tuple(given.shape) != tuple(wanted.shape) or dtype_name(given.dtype) != dtype_name(wanted.dtype):
         raise ShapeError(
             f"{name} expected {what} of shape {tuple(wanted.shape)} and {dtype_name(wanted.dtype)}, "
             f"received {tuple(given.shape)} and {dtype_name(given.dtype)}"

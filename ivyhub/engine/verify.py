@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import EngineError, GraphError
-from .graph import Graph, ModuleInfo, Node, call_chain, tree_values
+from .graph import CONTROL, Graph, ModuleInfo, Node, call_chain, tree_values
 from .layer import find_layer
 from .nested import infer_control
 from .op import OPS
@@ -108,7 +108,7 @@ def _verify_node(graph: Graph, node: Node, fail: Callable[..., GraphError]) -> N
             if module is None or module.layer is None:
                 raise fail(f"{node.attributes['module']!r} is no leaf layer", node)
             expected = _inferred(lambda: infer_layer(graph, module.path, node.arg_specs), node, fail)
-        case "cond" | "while_loop" | "scan":
+        case op if op in CONTROL:
             expected = _inferred(lambda: infer_control(node.op, node.arg_specs, node.attributes), node, fail)
             for nested in node.graphs.values():
                 if len(nested.modules) != 1 or len(nested.calls) != 1 or nested.updates:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ivyhub.engine.dims import Dim
-from ivyhub.engine.graph import Graph, Value, tree_map, tree_values
+from ivyhub.engine.graph import CONTROL, Graph, Value, tree_map, tree_values
 from ivyhub.engine.op import OPS
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.stateful.layers import LAYERS
@@ -50,7 +50,7 @@ def evaluate(graph: Graph, inputs: Mapping[str, Any], parameters: Mapping[str, n
                 module = graph.modules[attributes["module"]]
                 weights = {name: parameters[graph.owner(f"{module.path}.{name}")] for name in module.parameters}
                 result = LAYERS[str(module.layer)](**module.config).forward(weights, *args)
-            case "cond" | "while_loop" | "scan":
+            case op if op in CONTROL:
                 result = control(node, args)
             case _:
                 op = OPS[node.op]
@@ -82,6 +82,14 @@ def control(node: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
             while run("test", *carry, *captured)[0]:
                 carry = run("body", *carry, *captured)
             return tuple(carry)
+        case "checkpoint" | "custom_gradient":
+            arrays, captured = args
+            return tuple(run("body", *arrays, *captured))
+        case "vmap":
+            arrays, captured = args
+            rows = [run("body", *slices, *captured) for slices in zip(*arrays, strict=True)]
+            return tuple(np.stack(each) for each in zip(*rows, strict=True))
+    assert node.op == "scan", "NumPy has no gradients"
     carry, xs, captured = args
     steps = list(range(node.attributes["length"]))
     rows = {}

@@ -11,10 +11,15 @@ import pytest
 from ivyhub.engine import Array, ops
 from ivyhub.engine.backends import load
 from ivyhub.engine.compilation import jit
+from ivyhub.engine.graph import Graph
+from ivyhub.engine.spec import Spec
+from ivyhub.engine.trace import trace
 from ivyhub.engine.transforms import checkpoint, custom_gradient, grad, jvp, stop_gradient, value_and_grad, vjp, vmap
 from ivyhub.engine.trees import flatten
-from ivyhub.errors import DTypeError, EngineError, MixedFrameworksError, NoLoweringError, ShapeError
+from ivyhub.engine.verify import verify
+from ivyhub.errors import DTypeError, EngineError, GraphError, MixedFrameworksError, NoLoweringError, ShapeError
 from tests.arrays import as_numpy, assert_close, native
+from tests.engine.evaluate import evaluate
 
 TRAINING = ("torch", "jax", "tensorflow")
 # What PyTorch imports for Inductor and jvp warns of itself.
@@ -152,10 +157,13 @@ def test_a_checkpoint_changes_no_number(trainer: str, rng: np.random.Generator) 
     assert len(calls) > 1 or trainer == "jax"  # JAX traces it once and computes again what it traced
 
 
-def test_a_checkpoint_that_would_lose_a_gradient_says_so(rng: np.random.Generator) -> None:
-    params, x = model(rng, "torch")
+@pytest.mark.parametrize("owner", ["torch", "tensorflow"])
+def test_a_checkpoint_that_would_lose_a_gradient_says_so(owner: str, rng: np.random.Generator) -> None:
+    params, x = model(rng, owner)
     with pytest.raises(EngineError, match="closes over an array"):
         grad(lambda p: checkpoint(lambda x: loss(p, x))(x))(params)
+    plain = checkpoint(lambda y: ops.multiply(y, x))  # closes over what is no argument of the gradient
+    assert_close(grad(lambda y: ops.sum(plain(y)))(x), x, CLOSE)
 
 
 def test_stopped_and_custom_gradients(trainer: str, rng: np.random.Generator) -> None:
@@ -274,6 +282,68 @@ def test_numpy_says_that_it_has_no_gradients() -> None:
         with pytest.raises(NoLoweringError, match="NumPy has no gradients"):
             transform(x)
     assert jit(lambda x: ops.sum(x))(x) == 3.0
+
+
+def test_transforms_are_nodes_of_a_graph(rng: np.random.Generator) -> None:
+    """A value of the graph around that a function closes over is an operand, what is computed stays inside."""
+
+    def function(x: Any, y: Any) -> Any:
+        value, slope = value_and_grad(lambda x: ops.sum(ops.sin(x) * y))(x)
+        return value, vmap(lambda row: row * slope[0])(checkpoint(ops.exp)(y))
+
+    graph = verify(trace(function, Spec(("n",)), Spec(("n",))))
+    assert [line.partition("  #")[0] for line in str(graph).splitlines()[2:9]] == [
+        "    value: float32[], slope: float32[n] = value_and_grad((x,), (y,))",
+        "        body(x: float32[n], y: float32[n]):",
+        "            sin: float32[n] = sin(x)",
+        "            multiply: float32[n] = multiply(sin, y)",
+        "            sum: float32[] = sum(multiply)",
+        "            return (sum,)",
+        "    checkpoint: float32[n] = checkpoint((y,))",
+    ]
+    assert [node.op for node in graph.nodes][-1] == "vmap"
+    again = Graph.from_json(graph.to_json())
+    assert str(again) == str(graph)
+    again.substitute({"n": 4})
+    assert [value.spec for value in verify(again).output_values] == [Spec(()), Spec((4,))]
+    x = rng.normal(size=(3, 4))
+    mapped = trace(lambda x: vmap(lambda row: ops.exp(row) * 2.0, in_axes=1, out_axes=-1)(x), Spec((3, 4)))
+    assert_close(evaluate(mapped, {"x": x.astype(np.float32)}), 2 * np.exp(x).astype(np.float32), CLOSE)
+
+
+def test_a_graph_that_lies_is_refused() -> None:
+    def traced(function: Callable[..., Any], *specs: Spec) -> tuple[Graph, Any]:
+        graph = verify(trace(function, *specs))
+        return graph, next(node for node in graph.nodes if node.graphs)
+
+    lies: tuple[tuple[Any, str], ...] = (
+        (lambda x: grad(lambda x: ops.sum(x))(x), "floating-point scalar"),
+        (lambda x: vmap(ops.sin)(x), "inputs of body and its operands"),
+        (lambda x: vjp(ops.sin, x)[1](x)[0], "results and their cotangents"),
+        (lambda x: custom_gradient(lambda x: (ops.sin(x), lambda g: g))(x), "arrays and their gradients"),
+    )
+    for function, message in lies:
+        graph, node = traced(function, Spec((3,)))
+        name = [*node.graphs][-1]
+        other = trace(lambda x, g: (ops.stack([x, x], axis=0),), *[Spec((3,))] * 2)
+        if name == "body":
+            other = trace(lambda x: (ops.stack([x, x], axis=0),), Spec((3,)))
+        node.attributes[name] = other
+        with pytest.raises(GraphError, match=message):
+            verify(graph)
+
+
+def test_bad_input_of_a_trace() -> None:
+    for function, error, message in (
+        (lambda x: grad(lambda x: x)(x), ShapeError, "expected a scalar as the result"),
+        (lambda x: grad(lambda n: ops.sum(x))(ops.astype(x, dtype="int32")), DTypeError, "floating-point arrays"),
+        (lambda x: vmap(ops.add)(x, x[:2]), ShapeError, "axes of one size"),
+        (lambda x: vjp(ops.sin, x)[1](x[:2]), ShapeError, "a cotangent of shape"),
+        (lambda x: custom_gradient(lambda x: (x, lambda g: g[:2]))(x), ShapeError, "gradients to have equal shapes"),
+        (lambda x: grad(lambda x: 1.0)(x), EngineError, "one scalar"),
+    ):
+        with pytest.raises(error, match=message):
+            trace(function, Spec((3,)))
 
 
 def test_bad_input(trainer: str) -> None:

@@ -225,3 +225,77 @@ def scan(
 
     carry, rows = jax.lax.scan(step, carry, xs, length=length, reverse=reverse)
     return (*carry, *rows)
+
+
+def value_and_grad(
+    body: Callable[..., tuple[jax.Array, ...]], arrays: tuple[jax.Array, ...], captured: tuple[jax.Array, ...] = ()
+) -> tuple[jax.Array, ...]:
+    """What ``body`` gives of arrays and captured, and the gradients of the first of it, a scalar, by the arrays."""
+
+    def run(*arrays: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        value, *others = body(*arrays, *captured)
+        return value, others
+
+    places = tuple(range(len(arrays)))
+    (value, others), gradients = jax.value_and_grad(run, argnums=places, has_aux=True)(*arrays)
+    return (value, *others, *conjugated(gradients))
+
+
+def conjugated(arrays: Sequence[jax.Array]) -> tuple[jax.Array, ...]:
+    """JAX's gradients of complex numbers as the direction of steepest ascent, and back; others as they are."""
+    return tuple(x.conj() if jnp.iscomplexobj(x) else x for x in arrays)
+
+
+def vjp(
+    body: Callable[..., tuple[jax.Array, ...]],
+    arrays: tuple[jax.Array, ...],
+    cotangents: tuple[jax.Array, ...],
+    captured: tuple[jax.Array, ...] = (),
+) -> tuple[jax.Array, ...]:
+    """The product of cotangents with the Jacobian of ``body`` by the arrays."""
+    _, pull = jax.vjp(lambda *arrays: body(*arrays, *captured), *arrays)
+    return conjugated(pull(conjugated(cotangents)))
+
+
+def jvp(
+    body: Callable[..., tuple[jax.Array, ...]],
+    arrays: tuple[jax.Array, ...],
+    tangents: tuple[jax.Array, ...],
+    captured: tuple[jax.Array, ...] = (),
+) -> tuple[jax.Array, ...]:
+    """The results of ``body``, and the derivatives of those that have one, in the direction of the tangents."""
+    results, derivatives = jax.jvp(lambda *arrays: body(*arrays, *captured), arrays, tangents)
+    smooth = (jnp.issubdtype(y.dtype, jnp.inexact) for y in results)
+    return (*results, *(d for d, known in zip(derivatives, smooth, strict=True) if known))
+
+
+def vmap(
+    body: Callable[..., tuple[jax.Array, ...]], arrays: tuple[jax.Array, ...], captured: tuple[jax.Array, ...] = ()
+) -> tuple[jax.Array, ...]:
+    """The results of ``body`` of slices along the first axes of arrays, stacked."""
+    return jax.vmap(lambda *slices: body(*slices, *captured))(*arrays)
+
+
+def checkpoint(
+    body: Callable[..., tuple[jax.Array, ...]], arrays: tuple[jax.Array, ...], captured: tuple[jax.Array, ...] = ()
+) -> tuple[jax.Array, ...]:
+    """The results of ``body``, which keeps nothing for its gradient and runs again for it."""
+    return jax.checkpoint(body)(*arrays, *captured)
+
+
+def custom_gradient(
+    body: Callable[..., tuple[jax.Array, ...]],
+    pullback: Callable[..., tuple[jax.Array, ...]],
+    arrays: tuple[jax.Array, ...],
+    captured: tuple[jax.Array, ...] = (),
+) -> tuple[jax.Array, ...]:
+    """The results of ``body``, whose gradient by the arrays is ``pullback`` of arrays, cotangents and captured."""
+    fixed = jax.lax.stop_gradient(captured)
+
+    def run(*arrays: jax.Array) -> tuple[tuple[jax.Array, ...], Callable[..., tuple[jax.Array, ...]]]:
+        def pull(cotangents: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            return conjugated(pullback(*arrays, *conjugated(cotangents), *fixed))
+
+        return body(*arrays, *fixed), pull
+
+    return jax.custom_gradient(run)(*arrays)

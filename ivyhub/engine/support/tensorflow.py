@@ -1,8 +1,9 @@
 """What TensorFlow lacks. See `ivyhub.engine.support`."""
 
 # pyright: basic, reportOptionalOperand=false, reportOperatorIssue=false, reportArgumentType=false
+# pyright: reportCallIssue=false
 # (A static size is None where it is unknown; the sizes that are computed with here are features, which are known. The
-# stubs know neither `...` in an index nor tensors among the numbers of a list.)
+# stubs know neither `...` in an index nor tensors among the numbers of a list, nor gradients of one result or several.)
 
 from __future__ import annotations
 
@@ -408,3 +409,84 @@ def blackman_window(size: int, periodic: bool = True, dtype: tf.DType = tf.float
 def bartlett_window(size: int, periodic: bool = True, dtype: tf.DType = tf.float32) -> tf.Tensor:
     """1 - |2 i / n - 1|, where n is the size, or for a symmetric window one less."""
     return 1 - tf.abs(tf.range(size, dtype=dtype) * (2 / max(size if periodic else size - 1, 1)) - 1)
+
+
+def value_and_grad(
+    body: Callable[..., tuple[tf.Tensor, ...]], arrays: tuple[tf.Tensor, ...], captured: tuple[tf.Tensor, ...] = ()
+) -> tuple[tf.Tensor, ...]:
+    """What ``body`` gives of arrays and captured, and the gradients of the first of it, a scalar, by the arrays."""
+    with tf.GradientTape() as tape:
+        arrays = tuple(map(tf.identity, arrays))  # one tensor given twice is two arguments
+        tape.watch(arrays)
+        results = body(*arrays, *captured)
+    return (*results, *gradients(tape, results[0], arrays))
+
+
+def gradients(
+    tape: tf.GradientTape,
+    results: tf.Tensor | tuple[tf.Tensor, ...],
+    arrays: tuple[tf.Tensor, ...],
+    cotangents: tuple[tf.Tensor, ...] | None = None,
+) -> tuple[tf.Tensor, ...]:
+    """What a tape gives by the arrays, zeros where a result does not depend on one."""
+    zero = tf.UnconnectedGradients.ZERO
+    found = tape.gradient(results, arrays, output_gradients=cotangents, unconnected_gradients=zero)
+    return tuple(tf.convert_to_tensor(each) for each in found)  # those of gathers come as IndexedSlices
+
+
+def vjp(
+    body: Callable[..., tuple[tf.Tensor, ...]],
+    arrays: tuple[tf.Tensor, ...],
+    cotangents: tuple[tf.Tensor, ...],
+    captured: tuple[tf.Tensor, ...] = (),
+) -> tuple[tf.Tensor, ...]:
+    """The product of cotangents with the Jacobian of ``body`` by the arrays."""
+    with tf.GradientTape() as tape:
+        arrays = tuple(map(tf.identity, arrays))
+        tape.watch(arrays)
+        results = tuple(body(*arrays, *captured))
+    return gradients(tape, results, arrays, cotangents)
+
+
+def jvp(
+    body: Callable[..., tuple[tf.Tensor, ...]],
+    arrays: tuple[tf.Tensor, ...],
+    tangents: tuple[tf.Tensor, ...],
+    captured: tuple[tf.Tensor, ...] = (),
+) -> tuple[tf.Tensor, ...]:
+    """The results of ``body``, and the derivatives of those that have one, in the direction of the tangents."""
+    arrays = tuple(map(tf.identity, arrays))
+    with tf.autodiff.ForwardAccumulator(arrays, tangents) as accumulator:
+        results = tuple(body(*arrays, *captured))
+    zero = tf.UnconnectedGradients.ZERO
+    smooth = [y for y in results if y.dtype.is_floating or y.dtype.is_complex]
+    return (*results, *(accumulator.jvp(y, unconnected_gradients=zero) for y in smooth))
+
+
+def vmap(
+    body: Callable[..., tuple[tf.Tensor, ...]], arrays: tuple[tf.Tensor, ...], captured: tuple[tf.Tensor, ...] = ()
+) -> tuple[tf.Tensor, ...]:
+    """The results of ``body`` of slices along the first axes of arrays, stacked."""
+    return tf.vectorized_map(lambda slices: tuple(body(*slices, *captured)), arrays)
+
+
+def checkpoint(
+    body: Callable[..., tuple[tf.Tensor, ...]], arrays: tuple[tf.Tensor, ...], captured: tuple[tf.Tensor, ...] = ()
+) -> tuple[tf.Tensor, ...]:
+    """The results of ``body``, which keeps nothing for its gradient and runs again for it."""
+    return tf.recompute_grad(body)(*map(tf.convert_to_tensor, (*arrays, *captured)))
+
+
+def custom_gradient(
+    body: Callable[..., tuple[tf.Tensor, ...]],
+    pullback: Callable[..., tuple[tf.Tensor, ...]],
+    arrays: tuple[tf.Tensor, ...],
+    captured: tuple[tf.Tensor, ...] = (),
+) -> tuple[tf.Tensor, ...]:
+    """The results of ``body``, whose gradient by the arrays is ``pullback`` of arrays, cotangents and captured."""
+    fixed = [tf.stop_gradient(each) for each in captured]
+
+    def run(*arrays: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable[..., tuple[tf.Tensor, ...]]]:
+        return body(*arrays, *fixed), lambda *cotangents: pullback(*arrays, *cotangents, *fixed)
+
+    return tf.custom_gradient(run)(*map(tf.convert_to_tensor, arrays))

@@ -307,3 +307,121 @@ def biased(norm: Any, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.T
         step = norm.running_var - (1 - momentum) * before
         norm.running_var = norm.running_var - step * (x.shape[1] / x.numel())
     return y
+
+
+def value_and_grad(
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    arrays: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+) -> tuple[torch.Tensor, ...]:
+    """What ``body`` gives of arrays and captured, and the gradients of the first of it, a scalar, by the arrays."""
+
+    def run(*arrays: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        value, *others = body(*arrays, *captured)
+        return value, tuple(others)
+
+    places = tuple(range(len(arrays)))
+    gradients, (value, others) = torch.func.grad_and_value(run, argnums=places, has_aux=True)(*arrays)
+    return (value, *others, *gradients)
+
+
+def vjp(
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    arrays: tuple[torch.Tensor, ...],
+    cotangents: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+) -> tuple[torch.Tensor, ...]:
+    """The product of cotangents with the Jacobian of ``body`` by the arrays."""
+    pull = torch.func.vjp(lambda *arrays: body(*arrays, *captured), *arrays)[1]
+    return pull(cotangents)
+
+
+def jvp(
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    arrays: tuple[torch.Tensor, ...],
+    tangents: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+) -> tuple[torch.Tensor, ...]:
+    """The results of ``body``, and the derivatives of those that have one, in the direction of the tangents."""
+    results, derivatives = torch.func.jvp(lambda *arrays: body(*arrays, *captured), arrays, tangents)[:2]
+    return (*results, *(d for y, d in zip(results, derivatives, strict=True) if differentiable(y)))
+
+
+def differentiable(x: torch.Tensor) -> bool:
+    """Whether x holds floating-point or complex numbers."""
+    return x.is_floating_point() or x.is_complex()
+
+
+def vmap(
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    arrays: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+) -> tuple[torch.Tensor, ...]:
+    """The results of ``body`` of slices along the first axes of arrays, stacked."""
+    return torch.func.vmap(lambda *slices: body(*slices, *captured))(*arrays)
+
+
+class WithGradient(torch.autograd.Function):
+    """The results of a function that returns them with a pullback; it runs again for the gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(run: Callable[..., tuple], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        results, _ = run(*arrays)
+        given = {id(array) for array in arrays}
+        return tuple(result.view_as(result) if id(result) in given else result for result in results)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: tuple[torch.Tensor, ...]) -> None:
+        ctx.run = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        _, pull = ctx.run(*ctx.saved_tensors)
+        return (None, *pull(*cotangents))
+
+
+def custom_gradient(
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    pullback: Callable[..., tuple[torch.Tensor, ...]],
+    arrays: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+) -> tuple[torch.Tensor, ...]:
+    """The results of ``body``, whose gradient by the arrays is ``pullback`` of arrays, cotangents and captured."""
+    count = len(arrays)
+
+    def run(*given: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], Callable[..., Sequence]]:
+        def pull(*cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+            return (*pullback(*given[:count], *cotangents, *given[count:]), *[None] * len(captured))
+
+        return body(*given), pull
+
+    return WithGradient.apply(run, *arrays, *captured)
+
+
+def checkpoint(
+    body: Callable[..., tuple[torch.Tensor, ...]],
+    arrays: tuple[torch.Tensor, ...],
+    captured: tuple[torch.Tensor, ...] = (),
+) -> tuple[torch.Tensor, ...]:
+    """The results of ``body``, which keeps nothing for its gradient and runs again for it."""
+
+    def run(*given: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], Callable[..., Sequence]]:
+        def pull(*cotangents: torch.Tensor) -> list[torch.Tensor | None]:
+            smooth = [place for place, x in enumerate(given) if differentiable(x)]
+
+            def results(*arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
+                full = list(given)
+                for place, x in zip(smooth, arrays, strict=True):
+                    full[place] = x
+                return tuple(filter(differentiable, body(*full)))
+
+            pull = torch.func.vjp(results, *(given[place] for place in smooth))[1]
+            gradients = dict(zip(smooth, pull(tuple(filter(differentiable, cotangents))), strict=True))
+            return [gradients.get(place) for place in range(len(given))]
+
+        return body(*given), pull
+
+    return WithGradient.apply(run, *arrays, *captured)

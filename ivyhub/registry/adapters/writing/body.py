@@ -231,7 +231,7 @@ class _Writer:
 
     def _expression(self, node: Node) -> ast.expr:
         match node.op:
-            case "cond" | "while_loop" | "scan":
+            case op if op in CONTROL:
                 return self._control(node)
             case "parameter":
                 return self._parameter(node.attributes["path"])

@@ -25,12 +25,25 @@ _WHILE = {
     "torch": "support.while_loop({test}, {body}, {carry}, {captured:()})",
     "numpy": "support.while_loop({test}, {body}, {carry}, {captured:()})",
 }
+_TRANSFORMS = {
+    "value_and_grad": "support.value_and_grad({body}, {arrays}, {captured:()})",
+    "vjp": "support.vjp({body}, {arrays}, {cotangents}, {captured:()})",
+    "jvp": "support.jvp({body}, {arrays}, {tangents}, {captured:()})",
+    "vmap": "support.vmap({body}, {arrays}, {captured:()})",
+    "checkpoint": "support.checkpoint({body}, {arrays}, {captured:()})",
+    "custom_gradient": "support.custom_gradient({body}, {pullback}, {arrays}, {captured:()})",
+}
+_DERIVATIVES = ("value_and_grad", "vjp", "jvp")  # which NumPy has not
 _SCAN = "support.scan({body}, {carry}, {xs}, {captured:()}, length={length}, reverse={reverse:False})"
 
 ROWS: Mapping[str, Mapping[str, Template]] = {
     "cond": {framework: Template(row) for framework, row in _COND.items()},
     "while_loop": {framework: Template(row) for framework, row in _WHILE.items()},
     "scan": {framework: Template(_SCAN) for framework in _COND},
+    **{
+        op: {framework: Template(row) for framework in _COND if framework != "numpy" or op not in _DERIVATIVES}
+        for op, row in _TRANSFORMS.items()
+    },
 }
 """How each framework runs the functions. Branches and tests return one array where there is one, bodies a tuple."""
 
@@ -38,15 +51,29 @@ _ARGS = {
     "cond": ("predicate", "operands", "captured"),
     "while_loop": ("carry", "captured"),
     "scan": ("carry", "xs", "captured"),
+    "vjp": ("arrays", "cotangents", "captured"),
+    "jvp": ("arrays", "tangents", "captured"),
+    **dict.fromkeys(("value_and_grad", "vmap", "checkpoint", "custom_gradient"), ("arrays", "captured")),
 }
-_WORDS = {"then": "then", "orelse": "otherwise", "test": "test", "body": "body"}
+_WORDS = {"then": "then", "orelse": "otherwise", "test": "test", "body": "body", "pullback": "pullback"}
+
+
+def refused(graph: Graph, framework: str) -> list[Node]:
+    """The transforms in a graph, and in those that it holds, that a framework cannot run."""
+    found: list[Node] = []
+    for node in graph.nodes:
+        if node.op in _TRANSFORMS and framework not in ROWS[node.op]:
+            found.append(node)
+        for nested in node.graphs.values():
+            found += refused(nested, framework)
+    return found
 
 
 def outlined(node: Node, name: str) -> Function:
     """One graph of a node as a function; its sizes are those of the function around."""
     graph: Graph = node.graphs[name]
     outputs = list(graph.outputs)
-    alone = len(outputs) == 1 and name != "body"
+    alone = len(outputs) == 1 and name not in ("body", "pullback")
     inputs = {word: value for word, value in graph.inputs.items() if isinstance(value, Value)}
     result = outputs[0] if alone else graph.outputs
     return Function(0, "", inputs=inputs, steps=list(graph.nodes), outputs=outputs, result=result)
@@ -68,7 +95,7 @@ def definition(word: str, parameters: Sequence[str], body: list[ast.stmt]) -> as
 def expression(
     node: Node, framework: str, operands: Sequence[ast.expr | list[ast.expr]], words: Mapping[str, str]
 ) -> ast.expr:
-    """What runs the functions. The results of a loop are a tuple, of which a single one is taken."""
+    """What runs the functions. The results of a loop or transform are a tuple, of which a single one is taken."""
     values: dict[str, ast.expr | None] = {
         name: ast.Tuple(operand, ast.Load()) if isinstance(operand, list) else operand
         for name, operand in zip(_ARGS[node.op], operands, strict=True)
@@ -81,4 +108,4 @@ def expression(
     return tree
 
 
-__all__ = ["definition", "expression", "function_word", "outlined"]
+__all__ = ["definition", "expression", "function_word", "outlined", "refused"]
