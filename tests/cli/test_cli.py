@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,6 +143,12 @@ def test_every_command_has_help_with_examples(name: str, capsys: pytest.CaptureF
     told = capsys.readouterr().out
     assert "Examples:" in told
     assert f"ivyhub {name}" in told.split("Examples:")[1]
+
+
+def test_python_runs_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "ivyhub", "pull"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (run(["pull"]), "")
+    assert done.stderr == capsys.readouterr().err
 
 
 def test_bare_call_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
