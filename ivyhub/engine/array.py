@@ -16,6 +16,7 @@ from .methods import Methods
 from .native.keys import checked, is_plain
 from .refusals import refused
 from .standard import elementwise, linalg, manipulation
+from .ufuncs import OPERATORS
 
 _VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 _SCALARS = frozenset({bool, int, float, complex})
@@ -138,7 +139,7 @@ class Array(Methods):
         return native.module(self.framework).to_numpy(self.native, dtype, copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, /, *inputs: Any, **kwargs: Any) -> Any:
-        names = _OF_UFUNC.get(ufunc)
+        names = OPERATORS.get(ufunc)
         if names and method == "__call__" and not kwargs:  # array + x, of NumPy's array and ours: the work is ours
             first, second = inputs
             if isinstance(first, Array):
@@ -345,32 +346,6 @@ _BINARY = {
     "truediv": elementwise.divide,
     "xor": elementwise.bitwise_xor,
 }
-
-_UFUNCS = {
-    "floordiv": "floor_divide",
-    "mod": "remainder",
-    "mul": "multiply",
-    "pow": "power",
-    "sub": "subtract",
-    "truediv": "divide",
-    "lshift": "left_shift",
-    "rshift": "right_shift",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
-    "eq": "equal",
-    "ge": "greater_equal",
-    "gt": "greater",
-    "le": "less_equal",
-    "lt": "less",
-    "ne": "not_equal",
-}
-_SWAPPED = {"eq": "eq", "ne": "ne", "lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
-_OF_UFUNC = {
-    getattr(np, _UFUNCS.get(name, name)): (f"__{name}__", f"__{_SWAPPED.get(name, 'r' + name)}__")
-    for name in (*_COMPARISONS, *_BINARY)
-}
-"""The operators behind ufuncs of NumPy: the one of an `Array` on the left, and of one on the right."""
 
 
 def _install() -> None:

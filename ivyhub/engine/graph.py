@@ -54,6 +54,7 @@ from .dims import Dim, Size, substitute
 from .op import OPS
 from .recording import RECORDER
 from .spec import Spec, basic_key
+from .ufuncs import WithoutValues
 
 CONTROL: Mapping[str, tuple[str, ...]] = {
     "cond": ("then", "orelse"),
@@ -112,7 +113,7 @@ def tree_values(tree: Tree) -> list[Value]:
     return [leaf for _, leaf in tree_leaves(tree) if isinstance(leaf, Value)]
 
 
-class Value:
+class Value(WithoutValues):
     """An array in a graph. Operators and indexing record nodes, so rules and decompositions read as array code.
 
     Attributes:
@@ -123,7 +124,6 @@ class Value:
 
     __slots__ = ("hint", "node", "spec")
     __traced__ = True
-    __array_ufunc__ = None  # numpy scalars leave binary operators to us
 
     def __init__(self, spec: Spec, *, node: Node | None = None, hint: str = "") -> None:
         self.spec = spec
@@ -213,9 +213,12 @@ class Value:
         return OPS["logical_not" if self.dtype == "bool" else "bitwise_invert"](self)
 
 
+_OPERANDS = (Value, bool, int, float, complex, Dim, np.ndarray, np.generic)
+
+
 def _is_array_code(operand: object) -> bool:
     recorder = RECORDER.get()
-    return recorder is not None and recorder.lines and isinstance(operand, Value | bool | int | float | complex | Dim)
+    return recorder is not None and recorder.lines and isinstance(operand, _OPERANDS)
 
 
 def _operator(name: str, *, reflected: bool = False, boolean: str | None = None) -> Callable[[Value, Any], Any]:

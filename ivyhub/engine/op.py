@@ -108,8 +108,7 @@ class Op:
         self, function: Function, rule: Function | None, primitive: bool, promotes: Sequence[str] | None
     ) -> None:
         functools.update_wrapper(self, function)
-        self.name = function.__name__
-        self.function = function
+        self.name, self.function = function.__name__, function
         self.primitive = primitive
         self.rows: dict[str, list[Row]] = {name: [] for name in FRAMEWORKS}
         self.operands: list[str] = []
@@ -292,6 +291,7 @@ class Op:
         recorder = RECORDER.get()
         if recorder is None:
             raise EngineError(f"{self.name} received a traced array outside of its trace")
+        args = recorder.operands(self, args)
         return recorder.apply(self, self._cast(args, self._common_dtype(args)), self.bind(attributes))
 
     def _cast(self, args: tuple[Any, ...], dtype: str | None) -> tuple[Any, ...]:

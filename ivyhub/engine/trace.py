@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import keyword
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -164,6 +165,25 @@ class Builder:
             return self.apply(OPS["full"], (), {"shape": (), "fill_value": leaf, "dtype": dtype})
 
         return tree_map(lambda leaf: lifted(leaf) if isinstance(leaf, Dim) else leaf, args)
+
+    def operands(self, op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The operands of a call with native arrays as constants.
+
+        A scalar of NumPy beside values whose dtype it would share is a number, as it is beside arrays of a framework.
+        """
+        if not any(framework_of(leaf) for _, leaf in tree_leaves(args)):
+            return args
+        shared = [arg for name, arg in zip(op.operands, args, strict=True) if name in op.promotes]
+        beside = any(isinstance(leaf, Value) for _, leaf in tree_leaves(tuple(shared)))
+
+        def operand(name: str, leaf: Any) -> Any:
+            if isinstance(leaf, np.generic) and beside and name in op.promotes:
+                return leaf.item()
+            return leaf if framework_of(leaf) is None else self.lift(leaf)
+
+        return tuple(
+            tree_map(functools.partial(operand, name), arg) for name, arg in zip(op.operands, args, strict=True)
+        )
 
     def lift(self, leaf: Any) -> Any:
         """What may stand among the args of a node: native arrays become constants."""

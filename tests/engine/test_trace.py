@@ -110,3 +110,44 @@ def test_the_truth_of_an_array_is_refused() -> None:
 def test_numbers_out_of_nothing_need_a_trace_or_a_name() -> None:
     with pytest.raises(EngineError, match="framework is unknown"):
         engine.zeros((2,))
+
+
+def test_operators_beside_arrays_of_numpy(rng: np.random.Generator) -> None:
+    """Arrays are constants, scalars are numbers, on either side, whatever their dtype."""
+    host = rng.uniform(1, 2, 4)
+    x = rng.uniform(1, 2, (5, 4)).astype(np.float32)
+
+    def function(x: Any) -> Any:
+        total = host + x - x * host.astype(np.float32) + host / x + x // np.arange(1, 5)
+        total = total * np.float64(0.5) + np.float64(2) ** x - np.float32(3) % x
+        return total + engine.where(host < x, x == host, host != x) + (x @ np.ones((4, 1), np.float32))
+
+    graph = trace(function, Spec(("n", 4), "float32"))
+    verify(graph)
+    (found,) = evaluate(graph, {"x": x})
+    assert found.dtype == np.float64  # of host, as of any array
+    assert_close(found, function(x), 1e-6)
+    numbers = trace(lambda x: np.float64(0.5) * x + np.float32(2), Spec((4,), "float16"))
+    assert [node.op for node in numbers.nodes] == ["multiply", "add"]
+    assert numbers.outputs.dtype == "float16"
+
+
+NUMPY: dict[str, Callable[[Any], Any]] = {
+    "numpy.sqrt": np.sqrt,
+    "numpy.add": lambda x: np.add(x, 1),
+    "numpy.sum": np.sum,
+    "numpy.stack": lambda x: np.stack([x, x]),
+    "numpy.asarray": np.asarray,
+    "numpy.zeros_like": np.zeros_like,
+    "numpy.multiply": lambda x: np.multiply.outer(np.ones(2), x),
+}
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_functions_of_numpy_are_refused(name: str) -> None:
+    with pytest.raises(GraphError, match=rf"{name} expected .*, received <x: float32\[3\]>") as caught:
+        trace(lambda x: NUMPY[name](x), Spec((3,), "float32"))
+    assert "use the engine's functions" in str(caught.value)
+    assert ("engine.sqrt" in str(caught.value)) == (name == "numpy.sqrt")
+    shape = trace(lambda x: x * (np.ndim(x) + np.shape(x)[0] + np.size(x)), Spec((3,), "float32"))
+    assert [node.op for node in shape.nodes] == ["multiply"]
