@@ -1,8 +1,8 @@
 """Dropout and its kin. Each holds a key as a buffer, which every call in training splits.
 
 In a graph `Dropout` is a leaf layer, and the layers that drop whole channels or examples, or at the limit of selu, are
-made of the operation `dropout`: all of them draw in training and are the identity in evaluation. Those that draw normal
-numbers are traced as in evaluation.
+made of the operation `dropout`: all of them draw in training and are the identity in evaluation. A graph does not carry
+other numbers that are drawn in training: what draws them is traced in evaluation alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..recording import RECORDER
 from ..spec import spec_of
 from . import layers
 from .leaves import Leaf
-from .module import Buffer, Module
+from .module import TRACING, Buffer, Module
 
 
 class Drawing(Module):
@@ -28,6 +28,17 @@ class Drawing(Module):
     def keep_key(self) -> None:
         """Declare the key; `Module.init` makes it, and `key` may be assigned."""
         self.key = Buffer((2,), _own_key, "uint32", persistent=False)
+
+    def draws(self) -> bool:
+        """Whether a call draws, which it does in training. Raises `GraphError` in a trace of a module in training."""
+        tracing = TRACING.get()
+        training = self.training or (tracing is not None and id(self) in tracing.training)
+        if training and RECORDER.get() is not None:
+            raise GraphError(
+                f"{type(self).__name__} draws numbers in training that a graph does not carry",
+                hint="call eval() on it, or on the whole model, before it is traced: its graph is that of evaluation",
+            )
+        return self.training
 
     def next_key(self) -> Array:
         """A key that no call has used."""
@@ -101,6 +112,8 @@ class Dropout(Leaf, Drawing):
 
     def forward(self, x: Array) -> Array:
         rate: float = self.rate
+        if _is_traced(x):  # in a trace of a function, which does not know the module as a leaf layer
+            return dropped(x, rate, spec_of(x).shape) if rate else x
         return ops.where(self.kept(x, rate), x / (1 - rate), 0) if self.training and rate else x
 
 
@@ -169,7 +182,7 @@ class GaussianDropout(_WithRate):
     """
 
     def forward(self, x: Array) -> Array:
-        if not self.training or not self.rate:
+        if not self.rate or not self.draws():
             return x
         spec = spec_of(x)
         noise = random.normal(self.next_key(), spec.shape, dtype=spec.dtype)
@@ -186,7 +199,7 @@ class GaussianNoise(Drawing):
         self.keep_key()
 
     def forward(self, x: Array) -> Array:
-        if not self.training or not self.std:
+        if not self.std or not self.draws():
             return x
         spec = spec_of(x)
         return x + self.std * random.normal(self.next_key(), spec.shape, dtype=spec.dtype)

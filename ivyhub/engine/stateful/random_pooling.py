@@ -43,7 +43,7 @@ class _FractionalMaxPool(Drawing):
             sizes = [length for axis, length in enumerate(spec.shape) if axis not in (0, channels)]
             size = tuple(int(int(length) * self.ratio) for length in sizes)
         shape = (spec.shape[0], spec.shape[channels], self.rank)
-        if self.training:
+        if self.draws():
             samples = random.uniform(self.next_key(), shape, dtype=spec.dtype)
         else:
             samples = ops.created(ops.full, x, shape=shape, fill_value=0.5, dtype=spec.dtype)

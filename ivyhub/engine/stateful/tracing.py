@@ -18,12 +18,20 @@ from .module import TRACING, Buffer, Module, Parameter
 
 
 class Tracing:
-    """What a model's modules and arrays are called while it is traced, and the graph that records them."""
+    """What a model's modules and arrays are called while it is traced, and the graph that records them.
+
+    Attributes:
+        root: the model.
+        paths: of its modules, by identity.
+        names: of its arrays, by identity.
+        training: the modules, by identity, that were in training before the trace, which runs them in evaluation.
+    """
 
     def __init__(self, root: Module) -> None:
         self.paths = {id(module): path for path, module in root.named_modules().items()}
         self.names = {id(slot): path for path, slot in root.slots().items()}
         self.root = root
+        self.training = {id(module) for module in root.named_modules().values() if module.training}
 
     def read(self, module: Module, name: str, slot: Parameter) -> Array:
         """A parameter or buffer as a value of the graph; one from outside of the model is read as it is."""
@@ -81,7 +89,8 @@ def trace(module: Module, *specs: Any, **named: Any) -> Graph:
     """A module as a graph; see `Module.trace`.
 
     What differs in training is kept in leaf layers (dropout, batch normalisation), which are whole in the graph, and in
-    the operation ``dropout``; other modules are traced as they run in evaluation.
+    the operation ``dropout``; other modules are traced as they run in evaluation. Those that draw other numbers in
+    training raise `GraphError` unless they are in evaluation.
     """
     tracing = Tracing(module)
 
