@@ -481,8 +481,8 @@ def transpile(
 
     Args:
         source: a ``torch.nn.Module``; a function of JAX, a ``flax.nnx.Module``, a ``flax.linen.Module``; a function or
-            module of TensorFlow, a Keras model; the path of a ``.keras`` or ``.onnx`` file, an ``onnx.ModelProto``; a
-            function or module of the engine; or a graph, which has its inputs already.
+            module of TensorFlow, a Keras model; the path of a ``.keras`` or ``.onnx`` file or of a SavedModel, an
+            ``onnx.ModelProto``; a function or module of the engine; or a graph, which has its inputs already.
         variables: of a Linen module, or the pytree of parameters that a function takes first.
         to: the target, as `pull` takes it.
         args: example inputs; shapes, dtypes and plain values count, not the numbers in arrays. A Keras model and an

@@ -1,4 +1,4 @@
-"""Models that lie in files: ``.keras``, ``.onnx`` and whatever else a row of `KINDS` reads.
+"""Models that lie in files and folders: ``.keras``, ``.onnx``, SavedModels, whatever a row of `KINDS` reads.
 
 They say themselves what the model is, so there is no configuration beside them, and they are their own original.
 """
@@ -32,8 +32,8 @@ def find_model_file(name: str) -> Path | None:
     path = Path(name).expanduser()
     if kind_of(path) is None:
         return None
-    if path.exists():
-        return path.resolve()
+    if path.is_file() or (path.is_dir() and (path.name != name or path.is_absolute())):
+        return path.resolve()  # a folder is written as a path, as one with a checkpoint is
     if path.name != name or path.is_absolute():
         raise UnknownNameError(f"there is no file {name!r}", hint="give the path of a model file")
     return None

@@ -76,6 +76,7 @@ class Kind:
         classes: the qualified names of its base classes.
         arrays: the framework whose arrays, among its example inputs, tell a function of this kind.
         suffixes: of its files.
+        holds: the name of a file that a folder of this kind has in it.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Kind:
     classes: tuple[str, ...] = ()
     arrays: str | None = None
     suffixes: tuple[str, ...] = ()
+    holds: str = ""
 
 
 KINDS: tuple[Kind, ...] = (
@@ -111,6 +113,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         arrays="tensorflow",
     ),
+    Kind("the folder of a SavedModel", ".tensorflow.saved_model", holds="saved_model.pb"),
 )
 
 
@@ -128,7 +131,8 @@ def kind_of(source: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | N
         'a torch.nn.Module'
     """
     if isinstance(source, str | Path):
-        return next((kind for kind in KINDS if Path(source).suffix in kind.suffixes), None)
+        path = Path(source).expanduser()
+        return next((k for k in KINDS if path.suffix in k.suffixes or (k.holds and (path / k.holds).is_file())), None)
     head = source[0] if isinstance(source, tuple) and len(source) == 2 else source
     names = {f"{base.__module__}.{base.__qualname__}" for base in type(head).__mro__}
     found = next((kind for kind in KINDS if names.intersection(kind.classes)), None)

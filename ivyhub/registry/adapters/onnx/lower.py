@@ -62,6 +62,11 @@ def _numbers(call: Call) -> bool:
     return _dtype(call) != "bool"
 
 
+def _ordered(call: Call) -> bool:
+    """What onnxruntime compares along an axis."""
+    return _dtype(call) not in ("bool", "uint64")
+
+
 for _name, _kind in _ALIKE:
     ROWS(_name, when=None if _name in _ANY else _floats if _name in _FLOATING else _numbers)(
         lambda w, call, *operands, kind=_kind: w.op(kind, *operands)
@@ -469,7 +474,7 @@ def _reduce(w: Writer, call: Call, x: IrValue, *, kind: str) -> IrValue:
 
 
 for _name, _kind in _REDUCED.items():
-    ROWS(_name, when=_numbers if _name in ("max", "min") else None)(
+    ROWS(_name, when=_ordered if _name in ("max", "min") else None)(
         lambda w, call, x, kind=_kind: _reduce(w, call, x, kind=kind)
     )
 
@@ -491,7 +496,7 @@ def _arg(w: Writer, call: Call, x: IrValue, *, kind: str) -> IrValue:
 
 
 for _name, _kind in (("argmax", "ArgMax"), ("argmin", "ArgMin")):
-    ROWS(_name, when=_numbers)(lambda w, call, x, kind=_kind: _arg(w, call, x, kind=kind))
+    ROWS(_name, when=_ordered)(lambda w, call, x, kind=_kind: _arg(w, call, x, kind=kind))
 
 # -- products --------------------------------------------------------------------------------------------------------
 

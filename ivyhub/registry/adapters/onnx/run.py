@@ -123,7 +123,7 @@ class RuntimeRunner:
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
         if train:
             raise EngineError("ONNX has no train mode")
-        return list(self.session.run(None, dict(inputs)))
+        return list(self.session.run(None, {name: np.asarray(array) for name, array in inputs.items()}))
 
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
         raise EngineError("ONNX has no gradients")

@@ -114,11 +114,11 @@ class Writer:
         given = list(inputs)
         while given and given[-1] is None:
             given.pop()
-        given_attributes = [(name, value) for name, value in attributes.items() if value is not None]
+        plain = {name: _plain(value) for name, value in attributes.items() if value is not None}
         node = self.ir.node(
             kind,
             given,
-            {name: int(value) if isinstance(value, np.integer) else value for name, value in given_attributes},
+            plain,
             num_outputs=outputs,
             name=self.name(f"{self.place}/{kind}" if self.place else kind),
             metadata_props=dict(self.properties),
@@ -401,6 +401,13 @@ class Writer:
     ) -> Any:
         held = {name: self.ir.AttrGraph(name, graph) for name, graph in graphs.items()}
         return self.op(kind, *inputs, outputs=outputs, **held, **attributes)
+
+
+def _plain(value: Any) -> Any:
+    """An attribute without numbers of NumPy's own types."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def symbols_of_inputs(graph: Graph, inputs: Mapping[Value, IrValue]) -> dict[str, tuple[IrValue, int]]:

@@ -103,6 +103,11 @@ class Reader:
             "StatelessWhile": self._while,
         }
 
+    @staticmethod
+    def names() -> frozenset[str]:
+        """The operations that are read by no rule, since they are no functions of arrays."""
+        return frozenset(Reader(Builder()).special)
+
     # -- graphs --------------------------------------------------------------------------------------------------
 
     def read(self, graph: Any, arguments: Sequence[Any], outputs: Sequence[Any] | None = None) -> list[Any]:
