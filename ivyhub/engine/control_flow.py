@@ -5,7 +5,7 @@ so that in NumPy and PyTorch only the branch that is taken runs. In a trace they
 functions close over is a constant for them.
 
 In what `jit` compiles for PyTorch, `cond` and `while_loop` are PyTorch's own, `fori_loop` and `scan` are written out
-step by step.
+step by step, so that they are differentiable there, and compiling takes as many times as long as there are steps.
 
 Where it is differentiable: everything in TensorFlow; in PyTorch all but a `while_loop` in `jit`; in JAX all but the
 reverse mode of `while_loop` (`fori_loop` with a fixed number of steps has it).

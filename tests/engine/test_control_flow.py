@@ -16,7 +16,7 @@ from ivyhub.engine.trace import trace
 from ivyhub.engine.transforms import grad, vmap
 from ivyhub.engine.verify import verify
 from ivyhub.errors import DTypeError, EngineError, GraphError, ShapeError
-from tests.arrays import assert_close, native
+from tests.arrays import as_numpy, assert_close, native
 from tests.engine.evaluate import evaluate
 
 # What PyTorch imports for Inductor warns of itself.
@@ -112,6 +112,21 @@ def test_a_loop_that_pytorch_cannot_differentiate_is_refused() -> None:
     assert float(slope(torch.tensor(1.0))) == 16.0
     with pytest.raises(EngineError, match="differentiates or maps"):
         jit(slope)(torch.tensor(1.0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("owner", ["torch", "jax", "tensorflow"])
+def test_compiled_derivatives_of_loops(owner: str, rng: np.random.Generator) -> None:
+    """Of loops whose steps have a number. Oracle: as below."""
+    w, y = native(owner, rng.uniform(0.5, 2.0, (3,))), native(owner, rng.normal(size=(2,)))
+
+    def loops(w: Any, y: Any) -> Any:
+        last, rows = scan(lambda carry, each: (ops.multiply(carry, each), carry), y, w, reverse=True)
+        power = fori_loop(0, 2, lambda i, v: ops.multiply(v, w), w)
+        return ops.sum(last) + ops.sum(rows) * 0.0 + ops.sum(power)
+
+    first, total = as_numpy(w), as_numpy(y).sum()
+    assert_close(jit(grad(loops))(w, y), total * first.prod() / first + 3 * first**2, CLOSE)
 
 
 @pytest.mark.parametrize("owner", ["torch", "jax", "tensorflow"])
