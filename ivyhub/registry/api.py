@@ -480,9 +480,10 @@ def transpile(
     """A live model or function of one framework as a live, trainable one of another.
 
     Args:
-        source: a ``torch.nn.Module``; a function of JAX, a ``flax.nnx.Module``, a ``flax.linen.Module``; a function or
-            module of TensorFlow, a Keras model; the path of a ``.keras`` or ``.onnx`` file or of a SavedModel, an
-            ``onnx.ModelProto``; a function or module of the engine; or a graph, which has its inputs already.
+        source: a ``torch.nn.Module``, a ``torch.export.ExportedProgram``; a function of JAX, a ``flax.nnx.Module``, a
+            ``flax.linen.Module``; a function or module of TensorFlow, a Keras model; the path of a ``.keras`` or
+            ``.onnx`` file or of a SavedModel, an ``onnx.ModelProto``; a function or module of the engine; or a graph,
+            which has its inputs already.
         variables: of a Linen module, or the pytree of parameters that a function takes first.
         to: the target, as `pull` takes it.
         args: example inputs; shapes, dtypes and plain values count, not the numbers in arrays. A Keras model and an
@@ -494,7 +495,8 @@ def transpile(
         verify: compare the two on random inputs, and refuse the result where they do not agree.
 
     Returns:
-        A module of the target; for a function without parameters, a function of the same arguments.
+        A module of the target; for a function without parameters, a function of the same arguments; for ``onnx``, an
+        ``onnx.ModelProto``.
 
     Raises:
         CaptureError: it cannot be captured; with every operation that no rule reads.

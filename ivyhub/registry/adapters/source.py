@@ -90,6 +90,12 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind("a torch.nn.Module", ".torch.capture", ("torch.nn.modules.module.Module",)),
     Kind(
+        "a torch.export.ExportedProgram",
+        ".torch.exported",
+        ("torch.export.exported_program.ExportedProgram",),
+        suffixes=(".pt2",),
+    ),
+    Kind(
         "an onnx.ModelProto or the path of an .onnx file",
         ".onnx.capture",
         ("onnx.onnx_ml_pb2.ModelProto",),
