@@ -26,6 +26,7 @@ from ....engine.verify import verify
 from ....errors import FrameworkNotInstalledError, NoLoweringError
 from ...weights import Entry, PlannedTensor, WeightMap
 from ..target import Target
+from ..writing.control import check_transforms
 from ..writing.evaluation import EVALUATION
 from ..writing.export import Export
 from .loading import load_onnx
@@ -88,6 +89,7 @@ def prepare(graph: Graph) -> Graph:
             hint="make the buffers arguments and results of the model",
             missing=[(f"update of {path}", path.rpartition(".")[0], "") for path in graph.updates],
         )
+    check_transforms(graph, "onnx")
     for node in graph.nodes:
         if node.op == "call":  # what becomes of a layer is to say whose it is
             graph.calls.append(Call(node.attributes["module"], node.scope.call))

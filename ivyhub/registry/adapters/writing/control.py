@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ....engine.graph import Graph, Node, Value
 from ....engine.outline import Function
 from ....engine.template import Template, literal
+from ....errors import NoLoweringError
 from .names import numbered
 
 _COND = {
@@ -58,14 +59,27 @@ _ARGS = {
 _WORDS = {"then": "then", "orelse": "otherwise", "test": "test", "body": "body", "pullback": "pullback"}
 
 
-def refused(graph: Graph, framework: str) -> list[Node]:
+def check_transforms(graph: Graph, framework: str) -> None:
+    """Raise `NoLoweringError` for derivatives in a framework that has none, and for what else it cannot transform."""
+    lost = _refused(graph, framework)
+    if lost:
+        places = [f"{node.scope.file}:{node.scope.line}" if node.scope.file else "" for node in lost]
+        raise NoLoweringError(
+            f"{framework} cannot express the transform(s) {', '.join(sorted({node.op for node in lost}))}"
+            f"{f', the first at {places[0]}' if places[0] else ''}",
+            hint="choose torch, jax or tensorflow, which have gradients",
+            missing=[(node.op, "", place) for node, place in zip(lost, places, strict=True)],
+        )
+
+
+def _refused(graph: Graph, framework: str) -> list[Node]:
     """The transforms in a graph, and in those that it holds, that a framework cannot run."""
     found: list[Node] = []
     for node in graph.nodes:
         if node.op in _TRANSFORMS and framework not in ROWS[node.op]:
             found.append(node)
         for nested in node.graphs.values():
-            found += refused(nested, framework)
+            found += _refused(nested, framework)
     return found
 
 
@@ -108,4 +122,4 @@ def expression(
     return tree
 
 
-__all__ = ["definition", "expression", "function_word", "outlined", "refused"]
+__all__ = ["check_transforms", "definition", "expression", "function_word", "outlined"]

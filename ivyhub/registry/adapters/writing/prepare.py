@@ -11,7 +11,7 @@ from ....engine.passes.limits import narrow_limits
 from ....engine.passes.unsigned import widen_unsigned
 from ....engine.verify import verify
 from ....errors import NoLoweringError
-from .control import refused
+from .control import check_transforms
 from .names import identifier, numbered
 from .style import Style
 
@@ -43,7 +43,7 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
         return not style.ties and any(parameter.alias is not None for parameter in module.parameters.values())
 
     _check_updates(graph, style)
-    _check_transforms(graph, style)
+    check_transforms(graph, style.framework)
     _prepare_nested(graph, style)
     own_dropouts(graph)
     if channels == "last":
@@ -86,19 +86,6 @@ def _check_updates(graph: Graph, style: Style) -> None:
             f"{style.framework} cannot keep what calls change in this flavour: {', '.join(lost)}",
             hint="choose torch or jax, or make the buffers arguments and results of the module",
             missing=[(f"update of {path}", path.rpartition(".")[0], "") for path in lost],
-        )
-
-
-def _check_transforms(graph: Graph, style: Style) -> None:
-    """Raise `NoLoweringError` for derivatives in a framework that has none, and for what else it cannot transform."""
-    lost = refused(graph, style.framework)
-    if lost:
-        places = [f"{node.scope.file}:{node.scope.line}" if node.scope.file else "" for node in lost]
-        raise NoLoweringError(
-            f"{style.framework} cannot express the transform(s) {', '.join(sorted({node.op for node in lost}))}"
-            f"{f', the first at {places[0]}' if places[0] else ''}",
-            hint="choose torch, jax or tensorflow, which have gradients",
-            missing=[(node.op, "", place) for node, place in zip(lost, places, strict=True)],
         )
 
 
