@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from ...engine.backends import FRAMEWORKS, Framework, Library, framework
+from ...engine.backends import FRAMEWORKS, Framework, Library
 from ...errors import TargetVersionError, UnknownFrameworkError
 
 ONNX = Framework("onnx", "onnx", "onnx", "1.16", ("onnx",), {}, "")
@@ -55,8 +55,8 @@ class Target:
         flavour = {"jax": "flax.nnx", "tensorflow": "keras"}.get(word, word)
         owner = next((row for row in (*FRAMEWORKS.values(), ONNX) if word in (row.name, *row.flavours)), None)
         if owner is None:
-            framework(word)
-            raise UnknownFrameworkError(f"unknown framework {text!r}")
+            known = [each for row in (*FRAMEWORKS.values(), ONNX) for each in (row.name, *row.flavours)]
+            raise UnknownFrameworkError(f"unknown framework {text!r}", hint=f"choose one of {', '.join(known)}")
         if not rest:
             return Target(owner.name, flavour)
         try:
