@@ -5,7 +5,6 @@ Every function takes the name of the framework and ``run``, a function of arrays
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -13,7 +12,7 @@ from typing import Any
 
 from ..errors import EngineError
 from . import ops, transforms_traced
-from .backends import dtype_name, framework_of, is_floating, load
+from .backends import dtype_name, framework_of, is_floating, load, namespace
 from .recording import TRACED
 from .trees import Split, is_array, leaves
 
@@ -27,19 +26,14 @@ def value_and_grad(owner: str, run: Function, arrays: Arrays) -> tuple[Any, Arra
     """The value, the other results and the gradients of ``run``, which returns (scalar, others)."""
     if owner == TRACED:
         return transforms_traced.value_and_grad(run, arrays)
-    framework = load(owner)
-    places = tuple(range(len(arrays)))
-    if owner == "jax":
-        (value, others), gradients = framework.value_and_grad(run, argnums=places, has_aux=True)(*arrays)
-        return value, others, _conjugated(gradients)
-    if owner == "torch":
-        gradients, (value, others) = framework.func.grad_and_value(run, argnums=places, has_aux=True)(*arrays)
-        return value, others, list(gradients)
-    with framework.GradientTape() as tape:
-        arrays = [framework.identity(array) for array in arrays]  # one tensor given twice is two arguments
-        tape.watch(arrays)
-        value, others = run(*arrays)
-    return value, others, _pull(tape, value, arrays, None)
+
+    def body(*given: Any) -> tuple[Any, ...]:
+        scalar, others = run(*given)
+        return (scalar, *others)
+
+    found = namespace(owner)["support"].value_and_grad(body, tuple(arrays))
+    last = len(found) - len(arrays)
+    return found[0], list(found[1:last]), list(found[last:])
 
 
 def vjp(owner: str, run: Function, arrays: Arrays) -> tuple[Arrays, Arrays, Callable[[Arrays], Arrays]]:
@@ -175,31 +169,7 @@ def with_gradient(owner: str, run: Function, arrays: Arrays) -> Arrays:
             "custom_gradient in jit received a tensor that is differentiated from outside of it",
             hint="take the gradient inside of jit: what PyTorch compiles keeps no gradient of its own",
         )
-    return list(_torch_function(framework).apply(run, *arrays))
-
-
-@functools.cache
-def _torch_function(torch: Any) -> Any:
-    def forward(run: Function, *arrays: Any) -> tuple[Any, ...]:
-        outputs, _ = run(*arrays)
-        given = {id(array) for array in arrays}
-        return tuple(output.view_as(output) if id(output) in given else output for output in outputs)
-
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-        ctx.run = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
-
-    def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
-        _, pullback = ctx.run(*ctx.saved_tensors)
-        return (None, *pullback(*cotangents))
-
-    body = {
-        "forward": staticmethod(forward),
-        "setup_context": staticmethod(setup_context),
-        "backward": staticmethod(backward),
-        "generate_vmap_rule": True,
-    }
-    return type("WithGradient", (torch.autograd.Function,), body)
+    return list(namespace(owner)["support"].WithGradient.apply(run, *arrays))
 
 
 def is_differentiable(leaf: Any) -> bool:
