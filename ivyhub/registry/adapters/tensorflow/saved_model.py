@@ -28,8 +28,15 @@ _HARMLESS = {*SAME, *SIZES, *SILENT} - {"Print", "PrintV2"} | {"DisableCopyOnRea
 
 
 def files_beside(path: Path) -> list[Path]:
-    """The files of a folder, all of which the model lies in."""
-    return sorted(file for file in path.rglob("*") if file.is_file())
+    """The files of a folder, all of which the model lies in. Raises `UnsafeError` for a link that leaves it."""
+    found = sorted(file for file in path.rglob("*") if file.is_file())
+    outside = [file.name for file in found if not file.resolve().is_relative_to(path.resolve())]
+    if outside:
+        raise UnsafeError(
+            f"refused {path.name}: {', '.join(outside)} is a link that leaves the folder",
+            hint="copy the file itself into the folder",
+        )
+    return found
 
 
 def capture(
@@ -50,6 +57,7 @@ def capture(
     if args or kwargs:
         raise UsageError("a SavedModel has its inputs already; expected no example inputs beside it")
     folder = Path(source).expanduser()
+    files_beside(folder)
     meta = _parsed(folder)
     objects = meta.object_graph_def
     node = _signature(folder, objects)

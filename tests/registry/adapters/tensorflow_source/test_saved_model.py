@@ -144,6 +144,16 @@ def test_damaged_folders_are_refused(tmp_path: Path, rng: np.random.Generator) -
         ivyhub.transpile(tmp_path / "affine", to="numpy")
 
 
+def test_links_that_leave_the_folder_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    module = Affine(rng)
+    tf.saved_model.save(module, str(tmp_path / "affine"), signatures={"serving_default": module.serve})
+    (data,) = (tmp_path / "affine" / "variables").glob("*.data-*")
+    data.rename(tmp_path / "elsewhere")
+    data.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UnsafeError, match="leaves the folder"):
+        ivyhub.transpile(tmp_path / "affine", to="numpy")
+
+
 def test_a_model_without_a_signature_is_refused(tmp_path: Path) -> None:
     tf.saved_model.save(tf.Module(), str(tmp_path / "none"))
     with pytest.raises(UsageError, match="serving_default"):
