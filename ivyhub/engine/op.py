@@ -66,8 +66,8 @@ OPS: dict[str, Op] = {}
 INFER: list[Callable[[Op, Sequence[Any], Mapping[str, Any]], Any]] = []
 """How the result of an operation without a rule is inferred; the tracer, which stands above, enters itself."""
 
-UNSIZED: list[Callable[[Op, Sequence[Any], Mapping[str, Any]], Any]] = []
-"""What computes a call that failed over sizes that TensorFlow does not know, or gives None; `unsized` enters itself."""
+WAYS: list[Callable[[Op, Sequence[Any], Mapping[str, Any]], Any]] = []
+"""What computes a call that a framework refused, or gives None; `unsized` and `imaginary` enter themselves."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class Op:
         try:
             return kernel(*args)
         except Exception as error:
-            for way in (Op._widened, *UNSIZED):
+            for way in (Op._widened, *WAYS):
                 if (result := way(self, args, attributes)) is not None:
                     return result
             raise self._explained(error, args, attributes) from error

@@ -129,7 +129,8 @@ def broadcast_specs(*operands: Any) -> Spec:
     dtype = dtypes.pop()
     for operand in operands:
         number = isinstance(operand, int | float) and not isinstance(operand, bool)
-        if (isinstance(operand, float) and is_integer(dtype)) or (number and dtype == "bool"):
+        imaginary = isinstance(operand, complex) and not dtype.startswith("complex")
+        if (isinstance(operand, float) and is_integer(dtype)) or (number and dtype == "bool") or imaginary:
             raise DTypeError(
                 f"expected operands of one dtype, received {operand!r} beside {dtype}",
                 hint="cast the array with astype first",

@@ -19,6 +19,7 @@ from ..errors import EngineError, GraphError
 from .backends import framework_of
 from .dims import Dim
 from .graph import ROOT, Graph, Node, Scope, Tree, Value, tree_leaves, tree_map
+from .imaginary import with_complex
 from .layer import find_layer
 from .lines import keep_last_hint, short_path, user_line
 from .op import INFER, OPS, Op
@@ -172,7 +173,7 @@ class Builder:
         A scalar of NumPy beside values whose dtype it would share is a number, as it is beside arrays of a framework.
         """
         if not any(framework_of(leaf) for _, leaf in tree_leaves(args)):
-            return args
+            return tuple(with_complex(op, args))
         shared = [arg for name, arg in zip(op.operands, args, strict=True) if name in op.promotes]
         beside = any(isinstance(leaf, Value) for _, leaf in tree_leaves(tuple(shared)))
 
@@ -181,9 +182,8 @@ class Builder:
                 return leaf.item()
             return leaf if framework_of(leaf) is None else self.lift(leaf)
 
-        return tuple(
-            tree_map(functools.partial(operand, name), arg) for name, arg in zip(op.operands, args, strict=True)
-        )
+        found = [tree_map(functools.partial(operand, name), arg) for name, arg in zip(op.operands, args, strict=True)]
+        return tuple(with_complex(op, found))
 
     def lift(self, leaf: Any) -> Any:
         """What may stand among the args of a node: native arrays become constants."""

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import EngineError, NoLoweringError
 from .backends import framework, framework_of, load, namespace
 from .graph import Value, tree_leaves, tree_map
-from .op import OPS, UNSIZED, Op
+from .op import OPS, WAYS, Op
 from .refusals import operand
 from .signature import has_unknown, named_sizes
 from .template import literal
@@ -48,7 +48,7 @@ def run(op: Op, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     return None
 
 
-UNSIZED.append(run)
+WAYS.append(run)
 
 
 class _Run:

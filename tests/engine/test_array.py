@@ -47,6 +47,25 @@ def test_operators(name: str, xp: ModuleType, rng: np.random.Generator) -> None:
             assert_close(found, getattr(operator, name)(*theirs), 1e-5)
 
 
+def test_complex_numbers_beside_real_arrays(xp: ModuleType, rng: np.random.Generator) -> None:
+    """The arrays are complex then, in the same precision; traced ones, too."""
+    x, number = rng.uniform(1, 2, (2, 3)).astype(np.float32), complex(*rng.uniform(1, 2, 2))
+    names = ("add", "sub", "mul", "truediv", "pow", "eq", "ne")
+    for name in names:
+        for order in (1, -1):
+            found = getattr(operator, name)(*(xp.asarray(x), number)[::order])
+            wanted = getattr(operator, name)(*(x, np.complex64(number))[::order])
+            assert dtype_name(found.dtype) == wanted.dtype.name
+            assert_close(np.asarray(found), wanted, 1e-5)  # pow: a few units in the last place of its logarithm
+    assert_close(np.asarray(xp.where(xp.asarray(x) > 1.5, xp.asarray(x), number)), np.where(x > 1.5, x, number), 1e-6)
+    graph = trace(lambda x: (x * number, number + x, np.complex64(number) - x), Spec((2, 3), "float32"))
+    assert [value.dtype for value in graph.outputs] == ["complex64"] * 3
+    with pytest.raises(DTypeError, match="beside int32"):
+        trace(lambda x: x * number, Spec((), "int32"))
+    with pytest.raises(DTypeError):
+        xp.clip(xp.asarray(x), number)
+
+
 @pytest.mark.parametrize("dtype", UNSIGNED)
 def test_unsigned_integers_to_their_limits(dtype: str, xp: ModuleType, rng: np.random.Generator) -> None:
     dtype = dtype_name(xp.zeros(1, dtype=getattr(xp, dtype)).dtype)  # JAX has 64-bit types in its x64 mode alone

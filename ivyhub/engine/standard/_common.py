@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import DTypeError
 from .. import native, ops
 from ..backends import dtype_name, framework_of, is_floating, is_integer
+from ..imaginary import COMPLEX_OF
 from ..op import Array
 from ..promotion import kind_of, result_dtype
 from ..recording import TRACED
@@ -55,16 +56,24 @@ def scalar_like(value: Any, x: Array) -> Array:
 
 
 def arrays(x1: Any, x2: Any) -> tuple[Array, Array]:
-    """Both operands as arrays of one dtype."""
+    """Both operands as arrays of one dtype, a complex one where a complex number stands beside real ones."""
     if is_number(x1):
+        x2 = _holding(x1, x2)
         return scalar_like(x1, x2), x2
     if is_number(x2):
+        x1 = _holding(x2, x1)
         return x1, scalar_like(x2, x1)
     first, second = dtype_of(x1), dtype_of(x2)
     if first != second:
         dtype = result_dtype([spec_of(x1), spec_of(x2)])
         return cast(x1, dtype), cast(x2, dtype)
     return x1, x2
+
+
+def _holding(value: Any, x: Array) -> Array:
+    """x in a dtype that holds a number."""
+    name = dtype_of(x)
+    return cast(x, COMPLEX_OF.get(name, name)) if isinstance(value, complex) else x
 
 
 def same(x: Array) -> Array:
@@ -84,7 +93,6 @@ def is_inexact(dtype: str) -> bool:
 
 
 REAL_OF = {"complex64": "float32", "complex128": "float64"}
-COMPLEX_OF = {"float32": "complex64", "float64": "complex128", "float16": "complex64", "bfloat16": "complex64"}
 
 
 __all__ = [
