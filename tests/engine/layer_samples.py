@@ -57,6 +57,9 @@ def transposed_convolution(d: Draw) -> list[Sample]:
         sample((2, 2, 3, 3, 4), (2, 3, 2, 2, 2), 3, True, ((0, 0), (0, 0), (0, 0)), strides=(2, 1, 1)),
         sample((BATCH, 6, 4, 4), (4, 3, 3, 2), 3, True, ((1, 1), (0, 0)), strides=(2, 1), channel_axis=-1),
         sample((BATCH, 4, 6), (4, 3, 3), 3, False, ((1, 1),), strides=(3,), output_padding=(2,)),
+        sample((BATCH, 4, 6), (4, 3, 3), 3, True, ((0, 1),), strides=(2,)),
+        sample((BATCH, 4, 6, 4), (4, 3, 3, 2), 3, False, ((0, 2), (-1, 1)), strides=(2, 1)),
+        sample((2, 2, 3, 3, 4), (2, 3, 2, 2, 2), 3, True, ((0, 1), (0, 0), (1, 0)), strides=(2, 1, 1)),
         ((d.f(BATCH, 4, 6), d.f(4, 3, 3)), {}),
     ]
 
@@ -86,6 +89,7 @@ def pooling(d: Draw, *, average: bool) -> list[Sample]:
             *samples,
             ((d.f(BATCH, 2, 8, 7),), options | {"count_include_pad": False}),
             ((d.f(BATCH, 2, 8, 7),), options | {"divisor": 7}),
+            ((d.f(2, 2, 4, 4, 4),), {"kernel": (2, 2, 2), "divisor": 3}),
             ((d.f(BATCH, 2, 8, 8),), options | {"divisor": 7, "ceil_mode": True}),
             ((d.f(BATCH, 2, 8, 8),), options | {"count_include_pad": False, "ceil_mode": True}),
         ]

@@ -357,6 +357,7 @@ def _torch_transposed(n: SimpleNamespace) -> Mapping[str, Any]:
         "extra": one_or_all(before - after for before, after in n.padding),
         "strides": one_or_all(n.strides),
         "dilation": one_or_all(n.dilation),
+        "crop": tuple(-side for pair in reversed(n.padding) for side in pair),
     }
 
 
@@ -374,6 +375,19 @@ for _count in (1, 2, 3):
         f"F.conv_transpose{_count}d({{x}}, {{weight}}, {{bias}}, stride={{strides:1}}, padding={{padding:0}},"
         " output_padding={extra:0}, groups={groups:1}, dilation={dilation:1})",
         when=_fits,
+        derive=_torch_transposed,
+    )
+
+    def _crops(n: SimpleNamespace, ndim: int = _count + 2) -> bool:
+        """Whether what is cut off, or added, does not mind the bias."""
+        plain = n.bias is None or min(itertools.chain.from_iterable(_transposed(n).padding)) >= 0
+        return n.x.ndim == ndim and channels_first(n) and plain
+
+    conv_transpose.lower(
+        "torch",
+        f"F.pad(F.conv_transpose{_count}d({{x}}, {{weight}}, {{bias}}, stride={{strides:1}}, groups={{groups:1}},"
+        " dilation={dilation:1}), {crop})",
+        when=_crops,
         derive=_torch_transposed,
     )
 

@@ -207,9 +207,13 @@ def _dense(n: SimpleNamespace) -> bool:
 def _pools(rank: int) -> Callable[[SimpleNamespace], bool]:
     def holds(n: SimpleNamespace) -> bool:
         even = all(a == b and 2 * a <= k for (a, b), k in zip(n.sides, n.kernel, strict=True))
-        return n.x.ndim == rank + 2 and channels_first(n) and even and getattr(n, "divisor", None) is None
+        return n.x.ndim == rank + 2 and channels_first(n) and even
 
     return holds
+
+
+def _averages(rank: int, *, divisor: bool = False) -> Callable[[SimpleNamespace], bool]:
+    return lambda n: _pools(rank)(n) and (n.divisor is not None) is divisor
 
 
 _TORCH_POOL = "{x}, {kernel}, stride={strides}, padding={padding:0}, "
@@ -217,7 +221,11 @@ for _count in (1, 2, 3):
     _max_rest = f"{_TORCH_POOL}dilation={{dilation:1}}, ceil_mode={{ceil_mode:False}}"
     lower_settled(max_pool, "torch", f"F.max_pool{_count}d({_max_rest})", _pools(_count), _torch_pool)
     _avg_rest = f"{_TORCH_POOL}ceil_mode={{ceil_mode:False}}, count_include_pad={{count_include_pad:True}}"
-    lower_settled(avg_pool, "torch", f"F.avg_pool{_count}d({_avg_rest})", _pools(_count), _torch_pool)
+    lower_settled(avg_pool, "torch", f"F.avg_pool{_count}d({_avg_rest})", _averages(_count), _torch_pool)
+    if _count > 1:
+        _sum_rest = f"{_avg_rest}, divisor_override={{divisor}}"
+        _sums = _averages(_count, divisor=True)
+        lower_settled(avg_pool, "torch", f"F.avg_pool{_count}d({_sum_rest})", _sums, _torch_pool)
 
 lower_settled(  # JAX has no gradient of dilated windows
     max_pool, "jax", "lax.reduce_window({x}, {low}, lax.max, {window}, {steps}, {pads})", _dense, _window

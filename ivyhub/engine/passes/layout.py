@@ -222,13 +222,53 @@ def channels_last(graph: Graph, *, inputs: Collection[str] = ()) -> bool:
         graph: what to rewrite.
         inputs: names of inputs that come with channels last; the others keep the layout of the source.
     """
-    layers = {
+    table = _turning(graph, -1)
+    for name in inputs:
+        _turn_input(graph, name)
+    return _sunk(graph, table) or bool(inputs)
+
+
+def channels_first(graph: Graph) -> bool:
+    """Put the channels of every convolution, pooling and normalisation on axis 1, as PyTorch's functions have them.
+
+    Requires: nothing. Ensures: what `channels_last` does, with axis 1; a graph without channels on the last axis is
+    left as it is.
+    """
+    layers = _layers(graph, -1)
+    if not layers and not any(_channels(node) == -1 for node in graph.nodes):
+        return False
+    return _sunk(graph, _turning(graph, 1))
+
+
+def _layers(graph: Graph, axis: int) -> set[str]:
+    """The paths of the leaf layers with their channels on an axis."""
+    return {
         path
         for path, module in graph.modules.items()
-        if (found := find_layer(str(module.layer))) and getattr(found(**module.config), "channel_axis", None) == 1
+        if (found := find_layer(str(module.layer))) and getattr(found(**module.config), "channel_axis", None) == axis
     }
+
+
+# Operations that take places among channels-first positions stay as they are.
+_WITH_CHANNELS = tuple(
+    name for name, op in OPS.items() if "channel_axis" in op.attributes and "indices" not in op.operands
+)
+
+
+def _channels(node: Node) -> int | None:
+    """1 or -1: where the channels of an operation on images or sequences are; None for any other."""
+    if node.op not in _WITH_CHANNELS or node.args[0].ndim < 3:
+        return None
+    axis = node.attributes["channel_axis"] % node.args[0].ndim
+    return -1 if axis == node.args[0].ndim - 1 else axis
+
+
+def _turning(graph: Graph, axis: int) -> Rewrites:
+    """What puts channels on an axis, 1 or -1, from the other; the module table is changed at once."""
+    before, after = (_last, _first) if axis == -1 else (_first, _last)
+    layers = _layers(graph, -axis)
     for path in layers:
-        graph.modules[path].config["channel_axis"] = -1
+        graph.modules[path].config["channel_axis"] = axis
     turned: set[Node] = set()
     table = Rewrites()
 
@@ -236,25 +276,22 @@ def channels_last(graph: Graph, *, inputs: Collection[str] = ()) -> bool:
     def layer(node: Node, sweep: Sweep) -> Replacement:
         path = node.attributes["module"]
         if path not in layers or node in turned or node.args[0].ndim < 3:
-            return "its channels are last already"
-        result = sweep.call(path, (_last(node.args[0]),))
+            return "its channels are there already"
+        result = sweep.call(path, (before(node.args[0]),))
         turned.add(result.node)
-        return _first(result)
+        return after(result)
 
-    # Operations that take places among channels-first positions stay as they are.
-    @table(*(name for name, op in OPS.items() if "channel_axis" in op.attributes and "indices" not in op.operands))
+    @table(*_WITH_CHANNELS)
     def operation(node: Node, sweep: Sweep) -> Replacement:
         x, *rest = node.args
-        if x.ndim < 3 or node.attributes["channel_axis"] % x.ndim != 1:
-            return "its channels are last already"
-        result = OPS[node.op](_last(x), *rest, **{**node.attributes, "channel_axis": -1})
+        if _channels(node) != -axis:
+            return "its channels are there already"
+        result = OPS[node.op](before(x), *rest, **{**node.attributes, "channel_axis": axis})
         if isinstance(result, tuple):
-            return tuple(_first(each) if each.ndim == x.ndim else each for each in result)
-        return _first(result)
+            return tuple(after(each) if each.ndim == x.ndim else each for each in result)
+        return after(result)
 
-    for name in inputs:
-        _turn_input(graph, name)
-    return _sunk(graph, table) or bool(inputs)
+    return table
 
 
 def sink(graph: Graph) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from ....engine.backends import FRAMEWORKS, framework_of, load
 from ....engine.graph import Graph, ModuleInfo, Parameter, Record, Tree, Value, call_chain, tree_leaves, tree_map
 from ....engine.lines import keep_last_hint
+from ....engine.passes.layout import sink
 from ....engine.recording import RECORDER
 from ....engine.spec import Spec
 from ....engine.trace import Builder
@@ -211,6 +212,8 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
     if calls is not None:
         _name_calls(graph, calls, reader)
     _drop_calls(graph)
+    if calls is not None:
+        sink(graph)  # leaf layers of channels stand between transposes, most of which meet
     keep_last_hint(graph)
     graph.meta = {
         "framework": "jax",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ....engine.graph import Call, Graph, ModuleInfo, Parameter
+from ....engine.graph import Call, Graph, ModuleInfo, Parameter, below
 from ....engine.layer import find_layer
 from ....engine.spec import Spec
 from ....errors import CaptureError
@@ -88,7 +88,8 @@ class Calls:
         if path in self.leaves:
             del self.leaves[path]
             raise CaptureError(f"{path} is called in two ways that are not one leaf layer", hint="call it in one way")
-        if not path or type(module).__name__ in _CONTAINERS or not plain:
+        within = below(path, self.graph.calls[self.stack[-1]].module)  # not so where another module was given this one
+        if not path or type(module).__name__ in _CONTAINERS or not plain or not within:
             return original(*args, **kwargs)
         index = len(self.graph.calls)
         self.graph.calls.append(Call(path, self.stack[-1]))
@@ -209,7 +210,7 @@ def nnx_program(model: Any) -> Program:
     def run(arrays: Mapping[str, Any], args: Any, kwargs: Any, train: bool) -> Any:
         def filled(state: Any) -> Any:
             return nnx.from_flat_state(
-                [(p, v.replace(arrays[path_of(p)]) if path_of(p) in arrays else v) for p, v in nnx.to_flat_state(state)]
+                [(p, v.replace(arrays.get(path_of(p), v[...]))) for p, v in nnx.to_flat_state(state)]
             )
 
         own = nnx.merge(graphdef, filled(params), filled(rest))

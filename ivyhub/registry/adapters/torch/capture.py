@@ -14,6 +14,7 @@ import functools
 import inspect
 import operator
 import sys
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -182,7 +183,10 @@ class _Reader:
                     self._hooks(),
                     self.watch.watching(self.modules, statistics),
                     whole_attention(),
+                    warnings.catch_warnings(),
                 ):
+                    # Recurrent layers keep a list of their own parameters, which a trace assigns anew.
+                    warnings.filterwarnings("ignore", ".*_flat_weights.*were assigned during export", UserWarning)
                     return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
             except EngineError:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....engine import passes
 from ....engine.graph import Graph, ModuleInfo, Parameter, below
 from ....engine.passes.dropouts import own_dropouts
-from ....engine.passes.layout import channels_last, heads_third
+from ....engine.passes.layout import channels_first, channels_last, heads_third
 from ....engine.passes.legalise import legalise
 from ....engine.passes.limits import narrow_limits
 from ....engine.passes.unsigned import widen_unsigned
@@ -24,7 +24,7 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
     Args:
         graph: what to rewrite.
         style: whose rows and leaf layers there are.
-        channels: "last" where the target's images have their channels last, else "first".
+        channels: "last" or "first", where the target's images have their channels; "any" leaves them.
         heads: "third" where attention wants (batch, length, heads, features), else "second".
 
     Raises `NoLoweringError` with every operation that the target cannot express.
@@ -48,6 +48,8 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
     own_dropouts(graph)
     if channels == "last":
         channels_last(graph)
+    elif channels == "first":
+        channels_first(graph)
     if heads == "third":
         heads_third(graph)
     passes.simplify(graph)

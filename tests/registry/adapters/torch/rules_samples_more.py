@@ -15,6 +15,30 @@ from tests.engine.draw import Draw
 Calls = list[tuple[tuple[Any, ...], dict[str, Any]]]
 
 
+def recurrent(gates: int, states: int) -> Callable[[Draw], list[Any]]:
+    """Layers over sequences: of one layer, of two in both directions with biases, and with dropout in evaluation."""
+
+    def weights(d: Draw, layers: int, ways: int, bias: bool) -> list[Any]:
+        sizes = [(3 if layer == 0 else 4 * ways) for layer in range(layers) for _ in range(ways)]
+        shapes = [((4 * gates, size), (4 * gates, 4), *((((4 * gates,),) * 2) if bias else ())) for size in sizes]
+        return [d.f(*shape) for each in shapes for shape in each]
+
+    def samples(d: Draw) -> list[Any]:
+        found: list[Any] = []
+        for layers, ways, bias, rate, first in (
+            (1, 1, False, 0.0, False),
+            (2, 2, True, 0.0, True),
+            (2, 1, True, 0.5, False),
+        ):
+            start = [d.f(layers * ways, 2, 4) for _ in range(states)]
+            x = d.f(2, 5, 3) if first else d.f(5, 2, 3)
+            rest = (bias, layers, rate, False, ways == 2, first)
+            found.append(call(x, start if states > 1 else start[0], weights(d, layers, ways, bias), *rest))
+        return found
+
+    return samples
+
+
 def call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return args, kwargs
 
@@ -244,4 +268,7 @@ MORE: dict[str, Callable[[Draw], Calls]] = {
     "aten.bucketize.Tensor": lambda d: [call(d.i(2, 3), np.array([-4, 0, 3, 5])), call(d.f(4), np.sort(d.f(5)))],
     "aten.scatter_reduce.two": scattered,
     "aten.take.default": lambda d: [call(d.f(3, 4), d.i(2, 3, low=-12, high=12))],
+    "aten.lstm.input": recurrent(4, 2),
+    "aten.gru.input": recurrent(3, 1),
+    **{f"aten.rnn_{name}.input": recurrent(1, 1) for name in ("tanh", "relu")},
 }

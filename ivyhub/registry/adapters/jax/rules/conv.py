@@ -99,9 +99,14 @@ def _transposed(
     reach = [d * (int(k) - 1) for k, d in zip(window, dilation, strict=True)]
     if all(stride == 1 for stride in strides):
         spatial = tuple(range(2, 2 + len(window)))
-        weight = ops.flip(reshaped(kernel, (groups, out // groups, size, *window)), axis=tuple(a + 1 for a in spatial))
-        weight = permuted(weight, (0, 2, 1, *range(3, 3 + len(window))))
-        weight = reshaped(weight, (groups * size, out // groups, *window))
+        if groups == 1:
+            weight = ops.flip(permuted(kernel, (1, 0, *spatial)), axis=spatial)
+        else:
+            weight = ops.flip(
+                reshaped(kernel, (groups, out // groups, size, *window)), axis=tuple(each + 1 for each in spatial)
+            )
+            weight = permuted(weight, (0, 2, 1, *range(3, 3 + len(window))))
+            weight = reshaped(weight, (groups * size, out // groups, *window))
         return ops.conv_transpose(
             *(x, weight),
             strides=tuple(spread),

@@ -8,7 +8,21 @@ nothing at all for what changes nothing.
 
 from __future__ import annotations
 
-from . import creation, elementwise, fourier, indexing, linalg, losses, nn, ordering, pooling, reduction, shape, special
+from . import (
+    creation,
+    elementwise,
+    fourier,
+    indexing,
+    linalg,
+    losses,
+    nn,
+    ordering,
+    pooling,
+    recurrent,
+    reduction,
+    shape,
+    special,
+)
 from .common import RULES
 
 __all__ = [
@@ -22,6 +36,7 @@ __all__ = [
     "nn",
     "ordering",
     "pooling",
+    "recurrent",
     "reduction",
     "shape",
     "special",

@@ -1,0 +1,100 @@
+"""Recurrent layers over whole sequences: LSTM, GRU and RNN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .....engine import ops
+from .....errors import CaptureError
+from .common import RULES, Array
+
+
+def _layers(
+    run: Callable[..., tuple[Array, ...]],
+    x: Array,
+    states: Sequence[Array],
+    weights: Sequence[Array],
+    *,
+    use_bias: bool,
+    num_layers: int,
+    dropout: float,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Array, ...]:
+    """The result at every step, and the states at the end; dropout stands between the layers."""
+    ways = 2 if bidirectional else 1
+    count = (4 if use_bias else 2) * ways
+    if len(weights) != count * num_layers:
+        raise CaptureError(
+            f"expected {count * num_layers} weights of a recurrent layer, received {len(weights)}",
+            hint="projections (proj_size) are not read",
+        )
+    options: dict[str, Any] = {"use_bias": use_bias, "bidirectional": bidirectional, "batch_first": batch_first}
+    if not dropout or num_layers == 1:
+        return run(x, *states, tuple(weights), num_layers=num_layers, **options)
+    ends: list[tuple[Array, ...]] = []
+    for layer, part in enumerate(_parts(weights, count)):
+        x = ops.dropout(x, rate=float(dropout)) if layer else x
+        span = (layer * ways, (layer + 1) * ways, None)
+        x, *last = run(x, *(ops.getitem(state, key=(span,)) for state in states), part, **options)
+        ends.append(tuple(last))
+    return (x, *(ops.concat(list(each), axis=0) for each in zip(*ends, strict=True)))
+
+
+def _parts(weights: Sequence[Array], count: int) -> list[tuple[Array, ...]]:
+    return [tuple(weights[start : start + count]) for start in range(0, len(weights), count)]
+
+
+@RULES("aten.lstm.input")
+def lstm(
+    x: Array,
+    hx: Sequence[Array],
+    params: Sequence[Array],
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Array, ...]:
+    return _layers(
+        *(ops.lstm, x, hx, params),
+        use_bias=has_biases,
+        num_layers=num_layers,
+        dropout=dropout if train else 0.0,
+        bidirectional=bidirectional,
+        batch_first=batch_first,
+    )
+
+
+def _one_state(name: str, run: Callable[..., Any]) -> None:
+    @RULES(name)
+    def rule(
+        x: Array,
+        hx: Array,
+        params: Sequence[Array],
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> tuple[Array, ...]:
+        return _layers(
+            *(run, x, [hx], params),
+            use_bias=has_biases,
+            num_layers=num_layers,
+            dropout=dropout if train else 0.0,
+            bidirectional=bidirectional,
+            batch_first=batch_first,
+        )
+
+
+def _rnn(activation: str) -> Callable[..., Any]:
+    return lambda *args, **options: ops.rnn(*args, activation=activation, **options)
+
+
+_one_state("aten.gru.input", ops.gru)
+_one_state("aten.rnn_tanh.input", _rnn("tanh"))
+_one_state("aten.rnn_relu.input", _rnn("relu"))
