@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 
 from .... import __version__
-from ....engine import ops, passes
+from ....engine import passes
 from ....engine.graph import Call, Graph, Node, Value, tree_leaves
-from ....engine.op import OPS
-from ....engine.passes.layout import sink
+from ....engine.passes.layout import channels_first
 from ....engine.passes.legalise import legalise
-from ....engine.passes.rewriting import Replacement, Rewrites, Sweep
 from ....engine.spec import Spec
 from ....engine.verify import verify
 from ....errors import FrameworkNotInstalledError, NoLoweringError
@@ -63,20 +61,6 @@ def load(path=None):
     return onnx.load(PATH if path is None else path)
 '''
 
-CHANNELS_FIRST = Rewrites()
-
-
-@CHANNELS_FIRST("conv", "conv_transpose", "max_pool", "avg_pool", "instance_norm")
-def channels_first(node: Node, sweep: Sweep) -> Replacement:
-    """ONNX has the channels on axis 1."""
-    x, *rest = node.args
-    ndim = x.ndim
-    if node.attributes["channel_axis"] not in (-1, ndim - 1) or ndim == 2:
-        return "they are there"
-    turned = ops.transpose(x, axes=(0, ndim - 1, *range(1, ndim - 1)))
-    found = OPS[node.op](turned, *rest, **{**node.attributes, "channel_axis": 1})
-    return ops.transpose(found, axes=(0, *range(2, ndim), 1))
-
 
 def prepare(graph: Graph) -> Graph:
     """Rewrite a graph in place until ONNX has an operator for each of its nodes.
@@ -105,8 +89,7 @@ def _prepare(graph: Graph) -> None:
     EVALUATION.apply(graph)
     to_rows = functools.partial(legalise, framework="onnx", expand=lambda module: True, evaluates=True)
     to_rows(graph, covers=lambda node: True)
-    CHANNELS_FIRST.apply(graph)
-    sink(graph)
+    channels_first(graph)
     passes.simplify(graph)
 
     def covers(node: Node) -> bool:
