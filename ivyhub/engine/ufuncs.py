@@ -13,11 +13,29 @@ import numpy as np
 from ..errors import GraphError
 from .op import OPS
 
-_COMPARISONS = {"equal": ("eq", "eq"), "not_equal": ("ne", "ne"), "less": ("lt", "gt"), "greater": ("gt", "lt")}
-_COMPARISONS |= {"less_equal": ("le", "ge"), "greater_equal": ("ge", "le")}
-_ARITHMETIC = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "floor_divide": "floordiv"}
-_ARITHMETIC |= {"remainder": "mod", "power": "pow", "matmul": "matmul", "left_shift": "lshift", "right_shift": "rshift"}
-_ARITHMETIC |= {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
+_COMPARISONS = {
+    "equal": ("eq", "eq"),
+    "not_equal": ("ne", "ne"),
+    "less": ("lt", "gt"),
+    "greater": ("gt", "lt"),
+    "less_equal": ("le", "ge"),
+    "greater_equal": ("ge", "le"),
+}
+_ARITHMETIC = {
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "truediv",
+    "floor_divide": "floordiv",
+    "remainder": "mod",
+    "power": "pow",
+    "matmul": "matmul",
+    "left_shift": "lshift",
+    "right_shift": "rshift",
+    "bitwise_and": "and",
+    "bitwise_or": "or",
+    "bitwise_xor": "xor",
+}
 OPERATORS: dict[Callable[..., Any], tuple[str, str]] = {
     **{getattr(np, ufunc): (f"__{left}__", f"__{right}__") for ufunc, (left, right) in _COMPARISONS.items()},
     **{getattr(np, ufunc): (f"__{name}__", f"__r{name}__") for ufunc, name in _ARITHMETIC.items()},

@@ -75,7 +75,8 @@ _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: t
 
 def _turns(items: tuple[Any, ...]) -> bool:
     """Whether a slice goes backwards."""
-    return any(type(item) is slice and item.step is not None and int(item.step) < 0 for item in items)
+    steps = (item.step for item in items if isinstance(item, slice))
+    return any(step is not None and int(step) < 0 for step in steps)
 
 
 def _positions(items: tuple[Any, ...]) -> tuple[Any, ...]:
