@@ -17,7 +17,7 @@ from ..recording import RECORDER
 from ..spec import spec_of
 from . import layers
 from .leaves import Leaf
-from .module import TRACING, Buffer, Module
+from .module import Buffer, Module, in_training
 
 
 class Drawing(Module):
@@ -31,14 +31,7 @@ class Drawing(Module):
 
     def draws(self) -> bool:
         """Whether a call draws, which it does in training. Raises `GraphError` in a trace of a module in training."""
-        tracing = TRACING.get()
-        training = self.training or (tracing is not None and id(self) in tracing.training)
-        if training and RECORDER.get() is not None:
-            raise GraphError(
-                f"{type(self).__name__} draws numbers in training that a graph does not carry",
-                hint="call eval() on it, or on the whole model, before it is traced: its graph is that of evaluation",
-            )
-        return self.training
+        return in_training(self, "draws numbers")
 
     def next_key(self) -> Array:
         """A key that no call has used."""

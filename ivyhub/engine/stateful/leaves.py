@@ -18,7 +18,7 @@ from ..layer import Layer
 from ..op import Array
 from ..spec import spec_of
 from . import initialisers, layers
-from .module import Buffer, Initialiser, Module, Parameter
+from .module import Buffer, Initialiser, Module, Parameter, in_training
 
 
 class Leaf(Module):
@@ -116,7 +116,7 @@ class BatchNorm(Leaf):
     kind = layers.BatchNorm
 
     def forward(self, x: Array) -> Array:
-        if not self.training and self.track_running_stats:
+        if self.track_running_stats and not in_training(self, "changes its statistics"):
             return super().forward(x)
         weights = (self.weight, self.bias) if self.affine else (None, None)
         if not self.track_running_stats:

@@ -32,10 +32,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from ...errors import EngineError, ShapeError, TensorMismatchError, UnknownNameError
+from ...errors import EngineError, GraphError, ShapeError, TensorMismatchError, UnknownNameError
 from .. import ops
 from ..backends import dtype_name, framework_of, is_floating
 from ..op import Array
+from ..recording import RECORDER
 from ..trees import is_array, register
 from .declarations import Buffer, Initialiser, Parameter, given, replace_value
 
@@ -47,6 +48,21 @@ M = TypeVar("M", bound="Module")
 
 TRACING: ContextVar[Any] = ContextVar("ivyhub_tracing_modules", default=None)
 """What records the calls of modules and the reading of their arrays (`tracing.Tracing`), or None where they run."""
+
+
+def in_training(module: Module, does: str) -> bool:
+    """Whether a module is in training. Raises `GraphError` in a trace if it is: a graph has not what it ``does`` then.
+
+    The module may be traced itself, or stand in a module or a function that is.
+    """
+    tracing = TRACING.get()
+    training = module.training or (tracing is not None and id(module) in tracing.training)
+    if training and RECORDER.get() is not None:
+        raise GraphError(
+            f"{type(module).__name__} {does} in training, which a graph does not hold",
+            hint="call eval() on it, or on the whole model, before it is traced: its graph is that of evaluation",
+        )
+    return module.training
 
 
 class Handle:
@@ -552,4 +568,4 @@ def _moved(array: Array, framework: str | None, device: str | None, dtype: str |
     return array if dtype is None or dtype_name(array.dtype) == dtype else ops.astype(array, dtype=dtype)
 
 
-__all__ = ["Buffer", "Handle", "Initialiser", "Module", "Parameter", "given"]
+__all__ = ["Buffer", "Handle", "Initialiser", "Module", "Parameter", "given", "in_training"]

@@ -12,7 +12,7 @@ from ..op import Array
 from ..spec import spec_of
 from . import initialisers
 from .leaves import Linear, Padding, check_groups, each, pads
-from .module import Buffer, Module, Parameter
+from .module import Buffer, Module, Parameter, in_training
 
 
 def within(fan_in: int) -> initialisers.Uniform:
@@ -116,7 +116,7 @@ class InstanceNorm(Module):
         options: dict[str, Any] = {"eps": self.eps, "channel_axis": self.channel_axis}
         if self.running_mean is None or self.running_var is None:
             return ops.instance_norm(x, self.weight, self.bias, **options)
-        if not self.training:
+        if not in_training(self, "changes its statistics"):
             return ops.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, **options)
         ndim = spec_of(x).ndim
         inner = tuple(axis for axis in range(1, ndim) if axis != self.channel_axis % ndim)

@@ -143,7 +143,7 @@ def test_traced(name: str, rng: np.random.Generator) -> None:
     """A graph of the layer holds the spec of what it computes."""
     module, oracle, x = arrays(name, rng)
     module.load_state_dict({key: value.numpy() for key, value in oracle.state_dict().items()})
-    graph = nn.Sequential(module).trace(x)
+    graph = nn.Sequential(module).eval().trace(x)
     assert isinstance(graph, Graph)
     found = module.eval()(x)
     assert (tuple(graph.outputs.shape), graph.outputs.dtype) == (found.shape, found.dtype.name)
@@ -400,25 +400,34 @@ def test_dropout(name: str, framework: str, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(as_numpy(module.eval()(x)), as_numpy(x))
 
 
-NOISY = {
+TRAINED = {
     "GaussianDropout": lambda: nn.GaussianDropout(0.3),
     "GaussianNoise": lambda: nn.GaussianNoise(0.3),
     "FractionalMaxPool2d": lambda: nn.FractionalMaxPool2d(2, ratio=0.7),
+    "InstanceNorm": lambda: nn.InstanceNorm(2, track_running_stats=True),
 }
 
 
-@pytest.mark.parametrize("name", NOISY)
-def test_what_a_graph_does_not_draw_is_traced_in_evaluation(name: str) -> None:
+@pytest.mark.parametrize("name", TRAINED)
+def test_what_a_graph_does_not_hold_is_traced_in_evaluation(name: str) -> None:
     """Whether the module is traced, one around it, or a function that calls it."""
-    module, spec = NOISY[name](), Spec((1, 2, 8, 8))
+    module, spec = TRAINED[name]().init(random.key(0, "numpy")), Spec((1, 2, 8, 8))
     for traced in (module.trace, nn.Sequential(module, nn.ReLU()).trace, lambda spec: trace(module, spec)):
-        with pytest.raises(GraphError, match=f"{name} draws numbers in training"):
+        with pytest.raises(GraphError, match=f"{name} .* in training, which a graph does not hold"):
             traced(spec)
     model = nn.Sequential(module, nn.ReLU())
     module.eval()
     assert model.training
     for graph in (model.trace(spec), trace(module, spec)):
         assert not [node.op for node in graph.nodes if node.op.startswith("random")]
+
+
+def test_a_function_does_not_change_statistics_while_it_is_traced() -> None:
+    module = nn.BatchNorm(2).init(random.key(0, "numpy"))
+    with pytest.raises(GraphError, match="BatchNorm changes its statistics in training"):
+        trace(module, Spec((3, 2)))
+    assert isinstance(module.running_mean, np.ndarray)
+    trace(module.eval(), Spec((3, 2)))
 
 
 def test_dropout_in_a_function_is_traced_with_both_its_behaviours() -> None:
