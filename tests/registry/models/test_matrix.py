@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import ivyhub
-from ivyhub.errors import CaptureError
 from ivyhub.registry.export import record_of_object
 from tests.registry.models.example import NAMES, Example
 
@@ -31,10 +30,9 @@ def example(name: str, source: str, rng: np.random.Generator) -> Example:
 
 def _marked(name: str, source: str, target: str) -> Any:
     """A few models of each framework run before a change lands, all of them in the sweep."""
-    marks: list[Any] = [pytest.mark.slow if (name, source, target) in SLOW else pytest.mark.sweep]
-    if (name, source) == ("experts", "torch"):
-        marks.append(pytest.mark.xfail(strict=True, raises=CaptureError, reason="torch.export fixes the batch"))
-    return pytest.param(name, source, target, marks=marks)
+    return pytest.param(
+        name, source, target, marks=pytest.mark.slow if (name, source, target) in SLOW else pytest.mark.sweep
+    )
 
 
 @pytest.mark.parametrize(("name", "source", "target"), [_marked(*row) for row in MATRIX])

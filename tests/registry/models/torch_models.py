@@ -166,7 +166,8 @@ class Experts(nn.Module):
         best, places = torch.topk(self.gate(x), 2)
         shares = torch.zeros_like(self.gate(x)).scatter(-1, places, best.softmax(-1))
         hidden = F.gelu(torch.einsum("btd,edh->bteh", x, self.up))
-        return torch.einsum("bteh,ehd,bte->btd", hidden, self.down, shares)
+        # Two arrays at a time: of an einsum over three, torch.export fixes the sizes.
+        return torch.einsum("bted,bte->btd", torch.einsum("bteh,ehd->bted", hidden, self.down), shares)
 
 
 class Diffusion(nn.Module):
