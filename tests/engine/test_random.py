@@ -15,7 +15,7 @@ from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import trace
 from ivyhub.engine.transforms import grad, vmap
 from ivyhub.errors import DTypeError, EngineError, ShapeError
-from tests.arrays import as_numpy, assert_close, native
+from tests.arrays import DTYPE_NARROW, as_numpy, assert_close, native
 
 # What PyTorch imports for Inductor and jvp warns of itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
@@ -164,10 +164,8 @@ def test_keys_may_be_mapped_over(framework: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint16", "uint32", "uint64"])
 def test_an_array_has_the_key_of_its_number(dtype: str, framework: str, rng: np.random.Generator) -> None:
-    if framework == "jax" and dtype.endswith("64"):
-        pytest.xfail("JAX has no 64-bit integers by default")
-    limits = np.iinfo(dtype)
-    for seed in (limits.min, limits.max, rng.integers(limits.min, limits.max, dtype=dtype)):
+    limits = np.iinfo(DTYPE_NARROW.get(dtype, dtype) if framework == "jax" else dtype)  # as wide as JAX's by default
+    for seed in (limits.min, limits.max, rng.integers(limits.min, limits.max, dtype=limits.dtype)):
         found = as_numpy(random.key(native(framework, np.asarray(seed, dtype))))
         np.testing.assert_array_equal(found, random.key(int(seed), "numpy"))
 

@@ -10,7 +10,7 @@ import pytest
 
 from ivyhub.engine.stateful import optimizers as optim
 from ivyhub.engine.stateful import schedules
-from tests.arrays import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 Arrays = Mapping[str, np.ndarray]
 STEPS = 20
@@ -139,7 +139,7 @@ KERAS: dict[str, tuple[optim.Optimizer, Callable[[Any], Any]]] = {
 }
 
 
-def assert_close(found: Arrays, wanted: Arrays) -> None:
+def assert_same(found: Arrays, wanted: Arrays) -> None:
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
         assert_close(found[name], array, TOLERANCE, name)
@@ -148,16 +148,16 @@ def assert_close(found: Arrays, wanted: Arrays) -> None:
 @pytest.mark.parametrize("name", TORCH)
 def test_torch(name: str, problem: Any, framework: str) -> None:
     optimizer, make = TORCH[name]
-    assert_close(ours(optimizer, problem, framework), torch_run(make, problem))
+    assert_same(ours(optimizer, problem, framework), torch_run(make, problem))
 
 
 @pytest.mark.parametrize("name", OPTAX)
 def test_optax(name: str, problem: Any, framework: str) -> None:
     optimizer, make = OPTAX[name]
-    assert_close(ours(optimizer, problem, framework), optax_run(make, problem))
+    assert_same(ours(optimizer, problem, framework), optax_run(make, problem))
 
 
 @pytest.mark.parametrize("name", KERAS)
 def test_keras(name: str, problem: Any, framework: str) -> None:
     optimizer, make = KERAS[name]
-    assert_close(ours(optimizer, problem, framework), keras_run(make, problem))
+    assert_same(ours(optimizer, problem, framework), keras_run(make, problem))
