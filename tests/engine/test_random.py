@@ -146,7 +146,7 @@ def test_compiled_numbers_are_the_same(framework: str, rng: np.random.Generator)
     assert framework_of(found) == framework
 
 
-@pytest.mark.slow  # PyTorch's compiler takes minutes for the hundreds of operations of each of these hashes
+@pytest.mark.sweep  # PyTorch's compiler takes a minute for the hundreds of operations of each of these hashes
 def test_compiled_permutations_are_the_same(framework: str, rng: np.random.Generator) -> None:
     key = random.key(int(rng.integers(0, 2**32)), framework)
 
