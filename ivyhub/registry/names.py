@@ -25,6 +25,7 @@ import msgspec
 
 from ivyhub.errors import UnknownNameError, UnsafeError, UsageError
 from ivyhub.registry import remote
+from ivyhub.registry.adapters.source import kind_of
 from ivyhub.registry.files import digest_file
 from ivyhub.registry.source import Source, scan_folder
 from ivyhub.registry.store import Store
@@ -149,6 +150,10 @@ def _as_repository(name: str, revision: str | None, known: Iterable[str]) -> tup
         hint = f"did you mean {' or '.join(map(repr, matches))}? " if matches else ""
         if Path(bare).is_dir():
             hint += f"the folder of that name is './{bare}'"
+        elif Path(bare).is_file():
+            hint += "the file of that name is of no kind that is read: see `ivyhub convert --help`"
+        elif kind_of(bare) is not None:
+            hint += "there is no file of that name here either"
         else:
             hint += "give an alias, organisation/name, or a folder as './name'"
         raise UnknownNameError(f"no model is called {name!r}", hint=hint)

@@ -141,3 +141,11 @@ def test_convert_loads_no_framework_that_it_does_not_need(tmp_path: Path, rng: n
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[-2] == "0 []", done.stderr
+
+
+def test_a_word_that_looks_like_a_file_hears_of_files(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no model")
+    for name, told in {"notes.txt": "of no kind that is read", "net.onnx": "no file of that name here"}.items():
+        error = cli("convert", name, "--to", "numpy", code=2)
+        assert error["message"] == f"no model is called {name!r}"
+        assert told in error["hint"]
