@@ -303,7 +303,7 @@ def poisson(key: Array, rate: Parameter, shape: Shape | None = None) -> Array:
     v_r = ops.subtract(0.9277, ops.divide(3.6224, ops.subtract(b, 2.0)))
     u = uniform(u_key, (16, *shape), low=-0.5, high=0.5)
     v = uniform(v_key, (16, *shape), low=_TINY["float32"])
-    us = ops.subtract(0.5, ops.abs(u))
+    us = ops.maximum(ops.subtract(0.5, ops.abs(u)), 2.0**-24)  # u may be its limit: k is below zero then, and refused
     k = ops.floor(ops.add(ops.add(ops.multiply(ops.add(ops.divide(ops.multiply(a, 2.0), us), b), u), high), 0.43))
     quick = ops.logical_and(ops.greater_equal(us, 0.07), ops.less_equal(v, v_r))
     refused = ops.logical_or(ops.less(k, 0.0), ops.logical_and(ops.less(us, 0.013), ops.greater(v, us)))

@@ -121,6 +121,12 @@ def test_poisson_has_its_distribution(rate: float, rng: np.random.Generator) -> 
     assert distance < 2.7 * (2 / 20000) ** 0.5
 
 
+def test_a_draw_at_its_limit_divides_by_nothing() -> None:
+    """One of the numbers that this key draws is the least there is, for which Poisson's rejection divided by zero."""
+    with np.errstate(divide="raise", invalid="raise"):
+        assert random.poisson(random.key(1741303083, "numpy"), 30.0, (20000,)).min() >= 0
+
+
 def test_frameworks_agree_on_what_is_not_jaxs(rng: np.random.Generator) -> None:
     seed = int(rng.integers(0, 2**32))
     alpha = np.array([0.5, 2.0, 30.0], np.float32)
