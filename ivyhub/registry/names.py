@@ -25,7 +25,6 @@ import msgspec
 
 from ivyhub.errors import UnknownNameError, UnsafeError, UsageError
 from ivyhub.registry import remote
-from ivyhub.registry.adapters.source import kind_of
 from ivyhub.registry.files import digest_file
 from ivyhub.registry.source import Source, scan_folder
 from ivyhub.registry.store import Store
@@ -152,12 +151,19 @@ def _as_repository(name: str, revision: str | None, known: Iterable[str]) -> tup
             hint += f"the folder of that name is './{bare}'"
         elif Path(bare).is_file():
             hint += "the file of that name is of no kind that is read: see `ivyhub convert --help`"
-        elif kind_of(bare) is not None:
+        elif _looks_like_a_file(bare):
             hint += "there is no file of that name here either"
         else:
             hint += "give an alias, organisation/name, or a folder as './name'"
         raise UnknownNameError(f"no model is called {name!r}", hint=hint)
     return repository, revision
+
+
+def _looks_like_a_file(name: str) -> bool:
+    """Whether a name ends as the files of models do."""
+    from ivyhub.registry.adapters.source import kind_of  # here, as it brings the engine and NumPy
+
+    return kind_of(name) is not None
 
 
 def _installed(package: Package) -> tuple[Path, str] | None:
