@@ -15,7 +15,7 @@ from ..writing.classes import Class
 from ..writing.emitter import Emitter
 from ..writing.layers import Leaves
 from ..writing.prepare import prepare
-from ..writing.style import Style, array_literal, attribute, name, repeated, statement
+from ..writing.style import IMPORTS, Style, array_literal, attribute, name, repeated, statement
 from .layers import batch_norm, conv_settings, conv_weights
 from .styles import jax_dtype
 
@@ -92,15 +92,12 @@ class LinenStyle(Style):
     training: ClassVar[str | None] = "deterministic"
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     imports: ClassVar[Mapping[str, str]] = {
+        **IMPORTS,
         "jax": "import jax",
         "jnp": "import jax.numpy as jnp",
         "lax": "from jax import lax",
-        "np": "import numpy as np",
         "nn": "from flax import linen as nn",
         "partial": "from functools import partial",
-        "Any": "from typing import Any",
-        "Callable": "from collections.abc import Callable",
-        "NamedTuple": "from typing import NamedTuple",
     }
 
     def library(self) -> str:

@@ -12,7 +12,7 @@ from packaging.version import Version
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
-from ..writing.style import Style, array_literal, attribute, expression, name, repeated, statement
+from ..writing.style import IMPORTS, Style, array_literal, attribute, expression, name, repeated, statement
 from .layers import NNX
 
 
@@ -51,13 +51,11 @@ class NnxStyle(Style):
         {"eval", "iter_children", "iter_modules", "perturb", "set_attributes", "sow", "train", "rngs", "dtypes"}
     )
     imports: ClassVar[Mapping[str, str]] = {
+        **IMPORTS,
         "jax": "import jax",
         "jnp": "import jax.numpy as jnp",
         "lax": "from jax import lax",
-        "np": "import numpy as np",
         "nnx": "from flax import nnx",
-        "Callable": "from collections.abc import Callable",
-        "NamedTuple": "from typing import NamedTuple",
     }
 
     lists: bool = field(init=False, default=True)  # whether Flax has `nnx.List`

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ....engine.template import copy_tree
 from ..writing.layers import Leaves
 from ..writing.names import snake_case
-from ..writing.style import Callee, Style, array_literal, name
+from ..writing.style import IMPORTS, Callee, Style, array_literal, name
 from .layers import NUMPY
 
 
@@ -26,12 +26,8 @@ class NumpyStyle(Style):
     items: ClassVar[str] = ""
     functional: ClassVar[bool] = True
     imports: ClassVar[Mapping[str, str]] = {
+        **IMPORTS,
         "ml_dtypes": "import ml_dtypes",
-        "np": "import numpy as np",
-        "math": "import math",
-        "Callable": "from collections.abc import Callable",
-        "Sequence": "from collections.abc import Sequence",
-        "NamedTuple": "from typing import NamedTuple",
     }
 
     def class_name(self, word: str) -> str:

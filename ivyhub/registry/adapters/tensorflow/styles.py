@@ -12,7 +12,7 @@ from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
 from ..writing.names import singular
-from ..writing.style import Member, Style, array_literal, attribute, expression, name, repeated, statement
+from ..writing.style import IMPORTS, Member, Style, array_literal, attribute, expression, name, repeated, statement
 from .layers import BUILD, KERAS
 
 # dir() of a keras.Model and a keras.layers.Layer of Keras 3.15, kept as a table so that writing needs no Keras
@@ -73,15 +73,10 @@ class KerasStyle(Style):
     supports: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow_sequences", "keras")
     items: ClassVar[str] = "blocks"  # Keras has a property ``layers``
     imports: ClassVar[Mapping[str, str]] = {
-        "functools": "import functools",
-        "math": "import math",
-        "np": "import numpy as np",
+        **IMPORTS,
         "tf": "import tensorflow as tf",
         "keras": "import keras",
         "ops": "from keras import ops",
-        "Callable": "from collections.abc import Callable",
-        "Sequence": "from collections.abc import Sequence",
-        "NamedTuple": "from typing import NamedTuple",
     }
 
     def library(self) -> str:

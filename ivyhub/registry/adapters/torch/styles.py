@@ -12,7 +12,7 @@ from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
 from ..writing.names import identifier
-from ..writing.style import Style, array_literal, attribute, expression, repeated, statement
+from ..writing.style import IMPORTS, Style, array_literal, attribute, expression, repeated, statement
 from .layers import TORCH
 
 # dir(torch.nn.Module()) of torch 2.13, kept as a table so that writing needs no torch
@@ -43,14 +43,10 @@ class TorchStyle(Style):
     updates: ClassVar[bool] = True
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     imports: ClassVar[Mapping[str, str]] = {
+        **IMPORTS,
         "torch": "import torch",
         "nn": "from torch import nn",
         "F": "from torch.nn import functional as F",
-        "np": "import numpy as np",
-        "math": "import math",
-        "Callable": "from collections.abc import Callable",
-        "Sequence": "from collections.abc import Sequence",
-        "NamedTuple": "from typing import NamedTuple",
     }
 
     def declare(self, word: str, spec: Spec, *, trainable: bool, persistent: bool) -> list[ast.stmt]:

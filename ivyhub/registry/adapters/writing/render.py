@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -64,7 +63,8 @@ def imported_packages(text: str) -> set[str]:
 
 def imports_for(text: str, table: Mapping[str, str]) -> list[str]:
     """The import statements for the short names that a text uses."""
-    return [statement for word, statement in table.items() if re.search(rf"(?<![\w.\"']){word}(?=[.\[(:,)\s])", text)]
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    return [statement for word, statement in table.items() if word in used]
 
 
 @functools.cache

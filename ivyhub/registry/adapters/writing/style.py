@@ -18,6 +18,17 @@ from .layers import Leaves
 from .names import identifier, numbered
 from .render import definitions
 
+#: What the source of every flavour may import besides its framework: short name -> import statement.
+IMPORTS: Mapping[str, str] = {
+    "math": "import math",
+    "np": "import numpy as np",
+    "functools": "import functools",
+    "Any": "from typing import Any",
+    "Callable": "from collections.abc import Callable",
+    "NamedTuple": "from typing import NamedTuple",
+    "Sequence": "from collections.abc import Sequence",
+}
+
 
 def name(word: str) -> ast.Name:
     """A name as an expression."""
