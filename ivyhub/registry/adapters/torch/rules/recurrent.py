@@ -46,33 +46,11 @@ def _parts(weights: Sequence[Array], count: int) -> list[tuple[Array, ...]]:
     return [tuple(weights[start : start + count]) for start in range(0, len(weights), count)]
 
 
-@RULES("aten.lstm.input")
-def lstm(
-    x: Array,
-    hx: Sequence[Array],
-    params: Sequence[Array],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Array, ...]:
-    return _layers(
-        *(ops.lstm, x, hx, params),
-        use_bias=has_biases,
-        num_layers=num_layers,
-        dropout=dropout if train else 0.0,
-        bidirectional=bidirectional,
-        batch_first=batch_first,
-    )
-
-
-def _one_state(name: str, run: Callable[..., Any]) -> None:
+def _rule(name: str, run: Callable[..., Any]) -> None:
     @RULES(name)
     def rule(
         x: Array,
-        hx: Array,
+        hx: Array | Sequence[Array],
         params: Sequence[Array],
         has_biases: bool,
         num_layers: int,
@@ -82,7 +60,7 @@ def _one_state(name: str, run: Callable[..., Any]) -> None:
         batch_first: bool,
     ) -> tuple[Array, ...]:
         return _layers(
-            *(run, x, [hx], params),
+            *(run, x, hx if isinstance(hx, Sequence) else [hx], params),
             use_bias=has_biases,
             num_layers=num_layers,
             dropout=dropout if train else 0.0,
@@ -95,6 +73,7 @@ def _rnn(activation: str) -> Callable[..., Any]:
     return lambda *args, **options: ops.rnn(*args, activation=activation, **options)
 
 
-_one_state("aten.gru.input", ops.gru)
-_one_state("aten.rnn_tanh.input", _rnn("tanh"))
-_one_state("aten.rnn_relu.input", _rnn("relu"))
+_rule("aten.lstm.input", ops.lstm)
+_rule("aten.gru.input", ops.gru)
+_rule("aten.rnn_tanh.input", _rnn("tanh"))
+_rule("aten.rnn_relu.input", _rnn("relu"))
