@@ -33,10 +33,10 @@ from .attention import STANDS_FOR, whole_attention
 from .decompose import decomposed
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import read_layer
-from .lines import refusal, source_line
+from .lines import module_stack, refusal, source_line
 from .rules import RULES
 from .rules.common import apply
-from .sizes import size_of, widened
+from .sizes import keep_ranges, size_of, widened
 from .state import Attributes
 from .training import Watch
 from .trees import pytree_of_torch, to_numpy, unflatten
@@ -120,7 +120,7 @@ class _Reader:
         self._name_sizes(program, names)
         self._read_inputs(program, names)
         fx_nodes = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
-        self._read_nodes(fx_nodes, self._stack_of)
+        self._read_nodes(fx_nodes, module_stack)
         if self.missing:
             raise UnsupportedOpsError(
                 self.missing,
@@ -332,14 +332,7 @@ class _Reader:
                     self.notes.append(
                         f"axis {axis} of {name!r} is fixed at {expression}: the model does not allow it to vary"
                     )
-        for symbol, bounds in program.range_constraints.items():
-            name = str(self.symbols.get(str(symbol), ""))
-            if name:
-                low, high = self.graph.symbols.get(name, (1, None))
-                upper = int(bounds.upper) if bounds.upper.is_Integer and bounds.upper < 2**31 else None  # else no bound
-                upper = min([u for u in (upper, high) if u is not None], default=None)
-                lower = int(bounds.lower) if int(bounds.lower) > 2 else 1  # torch.export never traces sizes 0 and 1
-                self.graph.symbols[name] = (max(low, lower), upper)
+        keep_ranges(program.range_constraints, self.symbols, self.graph.symbols)
 
     def _user_placeholders(self, program: Any) -> list[Any]:
         by_name = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
@@ -405,15 +398,6 @@ class _Reader:
         return size
 
     # -- nodes ---------------------------------------------------------------------------------------------------
-
-    def _stack_of(self, node: Any) -> list[tuple[str, int]]:
-        """The (path, how many-th call) of the modules around a node, outermost first."""
-        stack = []
-        for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
-            if not key.startswith("_empty"):
-                count = key.rpartition("@")[2] if "@" in key else "0"
-                stack.append((path, int(count)))
-        return stack
 
     def _read_nodes(self, nodes: Sequence[Any], stack_of: Any) -> None:
         position = 0
@@ -517,7 +501,7 @@ class _Reader:
         before, self.no_grad = self.no_grad, detached
         scope = self.builder.scope
         inner = [n for n in sub.graph.nodes if n.op not in ("placeholder", "output")]
-        self._read_nodes(inner, lambda n: self._stack_of(n) or self._stack_of(node))
+        self._read_nodes(inner, lambda n: module_stack(n) or module_stack(node))
         self.builder.scope = scope
         self.no_grad = before
         output = next(n for n in sub.graph.nodes if n.op == "output")

@@ -27,6 +27,16 @@ def source_line(stack_trace: str) -> tuple[str, int]:
     return (frames[-1][0], int(frames[-1][1])) if frames else ("", 0)
 
 
+def module_stack(node: Any) -> list[tuple[str, int]]:
+    """The (path, how many-th call) of the modules around a ``torch.fx`` node, outermost first."""
+    stack: list[tuple[str, int]] = []
+    for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
+        if not key.startswith("_empty"):
+            count = key.rpartition("@")[2] if "@" in key else "0"
+            stack.append((path, int(count)))
+    return stack
+
+
 def frames(error: BaseException) -> list[FrameType]:
     """The frames of the user's code that an error passed through, innermost first."""
     import torch

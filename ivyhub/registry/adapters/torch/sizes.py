@@ -60,6 +60,20 @@ def _fold(function: Any, args: list[Any]) -> Any:
     return result
 
 
+def keep_ranges(
+    bounds: Mapping[Any, Any], symbols: Mapping[str, Size], ranges: dict[str, tuple[int, int | None]]
+) -> None:
+    """Narrow the ranges of named sizes to those that ``torch.export`` found, by their symbols there."""
+    for symbol, bound in bounds.items():
+        name = str(symbols.get(str(symbol), ""))
+        if name:
+            low, high = ranges.get(name, (1, None))
+            upper = int(bound.upper) if bound.upper.is_Integer and bound.upper < 2**31 else None  # else no bound
+            upper = min([u for u in (upper, high) if u is not None], default=None)
+            lower = int(bound.lower) if int(bound.lower) > 2 else 1  # torch.export never traces sizes 0 and 1
+            ranges[name] = (max(low, lower), upper)
+
+
 def widened(arguments: Mapping[str, Any], dynamic: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     """Example inputs whose dynamic axes are at least 2 long: torch.export takes sizes 0 and 1 for constants.
 
