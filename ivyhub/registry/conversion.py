@@ -100,20 +100,26 @@ def model_in(store: Store, version: Version, dtype: str | None) -> Model:
 def version_of(store: Store, source: Source, progress: Progress) -> Digest:
     """The version of a source: found by its digest, or captured and kept."""
 
+    def make() -> Digest:
+        with progress.stage("capture"):
+            model = capture_source(source)
+        with progress.stage("store"):
+            return versions.put_source(store, model, source)
+
+    return kept_once(store, source.id, source.digest, make)
+
+
+def kept_once(store: Store, origin: str, digest: Digest, make: Callable[[], Digest]) -> Digest:
+    """The version that is kept of a source, by its digest; made where none is, by one process at a time."""
+
     def known() -> Digest | None:
-        return store.find_version(source.digest, origin=source.id, ivyhub=__version__)
+        return store.find_version(digest, origin=origin, ivyhub=__version__)
 
     found = known()
     if found is not None:
         return found
-    with store.lock(f"capture {source.id} {source.digest}"):
-        found = known()
-        if found is None:
-            with progress.stage("capture"):
-                model = capture_source(source)
-            with progress.stage("store"):
-                found = versions.put_source(store, model, source)
-    return found
+    with store.lock(f"capture {origin} {digest}"):
+        return known() or make()
 
 
 def export_of(

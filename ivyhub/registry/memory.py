@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ivyhub import __version__
 from ivyhub.engine import trace as tracing
 from ivyhub.engine.backends import FRAMEWORKS, framework_of
 from ivyhub.engine.graph import Graph, tree_map
@@ -161,21 +160,14 @@ def version_of_file(store: Store, path: Path, progress: Progress) -> Digest:
     """
     origin = model_files.origin_of(path, store.digest_of)
 
-    def known() -> Digest | None:
-        return store.find_version(origin.digest, origin=origin.id, ivyhub=__version__)
+    def make() -> Digest:
+        with progress.stage("capture"):
+            model, live = _captured(path, (), {}, {})
+        with progress.stage("store"):
+            tensors = WeightMap(model.recipe.weights).apply(_checkpoint(live.tensors))
+            return versions.put_tensors(store, model, tensors, origin=origin)
 
-    found = known()
-    if found is not None:
-        return found
-    with store.lock(f"capture {origin.id} {origin.digest}"):
-        found = known()
-        if found is None:
-            with progress.stage("capture"):
-                model, live = _captured(path, (), {}, {})
-            with progress.stage("store"):
-                tensors = WeightMap(model.recipe.weights).apply(_checkpoint(live.tensors))
-                found = versions.put_tensors(store, model, tensors, origin=origin)
-    return found
+    return conversion.kept_once(store, origin.id, origin.digest, make)
 
 
 def graph_of_file(path: Path) -> Graph:
