@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import ivyhub
 from ivyhub.errors import CaptureError, IvyhubError, UnsupportedOpsError
+from ivyhub.registry.adapters.tensorflow.rules.common import number
 from tests.registry.adapters.tensorflow_source.functions import ARRAYS, LINALG, MATH, NN
 
 CASES = {
@@ -177,3 +178,14 @@ def test_what_a_graph_cannot_do_is_refused(function: Callable[..., Any], words: 
 def test_arguments_that_do_not_fit() -> None:
     with pytest.raises(CaptureError, match="do not fit"):
         ivyhub.trace(controlled, tf.TensorSpec((4, 4)), tf.TensorSpec((4, 4)), tf.TensorSpec((4, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_numbers_are_the_shortest_that_the_dtype_holds(dtype: Any, rng: np.random.Generator) -> None:
+    """Also at the ends, where the shortest digits name a number beyond the dtype."""
+    limits = np.finfo(dtype)
+    assert number(np.asarray(0.1, np.float32)) == 0.1
+    for value in (limits.max, limits.min, limits.tiny, dtype(rng.normal())):
+        found = number(np.asarray(value, dtype))
+        assert dtype(found) == value
+        assert abs(found) <= float(limits.max)

@@ -129,9 +129,10 @@ def number(array: np.ndarray) -> Any:
         (0.1, 3)
     """
     if array.dtype.kind == "f" and np.isfinite(array):
-        return float(
-            np.format_float_scientific(np.float64(array) if array.itemsize > 4 else np.float32(array), unique=True)
-        )
+        exact = np.float64(array) if array.itemsize > 4 else np.float32(array)
+        shortest = float(np.format_float_scientific(exact, unique=True))
+        # The digits of the largest float32 name a number beyond it, which some frameworks refuse.
+        return shortest if abs(shortest) <= float(np.finfo(exact.dtype).max) else float(exact)
     return array.item() if array.dtype.kind in "biufc" else float(array)  # bfloat16 is of no kind of NumPy's
 
 
