@@ -57,13 +57,16 @@ sweep: $(STAMP)
 	$(PYTEST) -n 2 -m sweep
 
 # SUITE is a checkout of data-apis/array-api-tests with its submodule; its requirements.txt is installed beforehand.
+# VERSION is that of the standard: 2025.12, 2024.12 or 2023.12.
 SUITE ?= ../array-api-tests
 EXAMPLES ?= 20
+VERSION ?= 2025.12
 
 array-api: $(STAMP) $(addprefix array-api-,numpy torch jax tensorflow)
 
 array-api-%: $(STAMP)
-	cd $(SUITE) && PYTHONPATH=$(CURDIR) JAX_ENABLE_X64=1 ARRAY_API_TESTS_MODULE=ivyhub.engine.xp.$* \
+	cd $(SUITE) && PYTHONPATH=$(CURDIR) JAX_ENABLE_X64=1 ARRAY_API_TESTS_VERSION=$(VERSION) \
+		ARRAY_API_TESTS_MODULE="exec('from ivyhub.engine.xp import versions; xp = versions.namespace(\"$*\", \"$(VERSION)\")')" \
 		$(CURDIR)/$(BIN)/python -m pytest array_api_tests --max-examples $(EXAMPLES) --disable-deadline -q \
 		-p no:cacheprovider $(addprefix --xfails-file=,$(wildcard $(CURDIR)/tests/engine/array_api/$*-xfails.txt))
 

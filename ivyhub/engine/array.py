@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, EngineError, MixedFrameworksError, ShapeError, UnknownDeviceError
+from ..errors import DTypeError, MixedFrameworksError, ShapeError, UnknownDeviceError
 from . import native, ops, trees
 from .backends import dtype_name, framework_of
 from .methods import Methods
@@ -18,7 +18,6 @@ from .refusals import refused
 from .standard import elementwise, linalg, manipulation
 from .ufuncs import OPERATORS
 
-_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 _SCALARS = frozenset({bool, int, float, complex})
 
 
@@ -113,11 +112,7 @@ class Array(Methods):
     # -- exchange ----------------------------------------------------------------------------------------------------
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
-        if api_version is not None and api_version not in _VERSIONS:
-            raise EngineError(
-                f"expected a version of the Array API Standard among {', '.join(_VERSIONS)}, received {api_version!r}"
-            )
-        return importlib.import_module(f".xp.{self.framework}", __package__)
+        return importlib.import_module(".xp.versions", __package__).namespace(self.framework, api_version)
 
     def __dlpack__(
         self,

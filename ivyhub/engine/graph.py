@@ -178,7 +178,7 @@ class Value(WithoutValues):
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
         """The functions of the Array API Standard, which record nodes."""
-        return importlib.import_module(".xp.traced", __package__)
+        return importlib.import_module(".xp.versions", __package__).namespace("traced", api_version)
 
     def __repr__(self) -> str:
         return f"<{self.hint or 'value'}: {self.spec}>"

@@ -196,8 +196,26 @@ def test_exchange(xp: ModuleType, rng: np.random.Generator) -> None:
     from ivyhub.engine.xp import numpy as numpy_xp
 
     assert isinstance(np.array(x) + numpy_xp.asarray(x), Array)  # not an object array of NumPy's making
-    with pytest.raises(EngineError, match=r"2025\.12.*received '1999'"):
-        ours.__array_namespace__(api_version="1999")
+
+
+def test_versions_of_the_standard(xp: ModuleType) -> None:
+    x = xp.asarray([1.0, 2.0])
+    assert x.__array_namespace__(api_version="2025.12") is xp
+    for version in ("2023.12", "2024.12"):
+        earlier = x.__array_namespace__(api_version=version)
+        assert earlier is x.__array_namespace__(api_version=version)
+        assert earlier.__array_api_version__ == version
+        assert [type(each) for each in earlier.broadcast_arrays(x, x)] == [Array, Array]
+        lists = (earlier.broadcast_arrays(x), earlier.meshgrid(x), earlier.__array_namespace_info__().devices())
+        tuples = (xp.broadcast_arrays(x), xp.meshgrid(x), xp.__array_namespace_info__().devices())
+        assert {*map(type, lists)} == {list}
+        assert {*map(type, tuples)} == {tuple}
+        assert earlier.sum is xp.sum
+        assert earlier.linalg is xp.linalg
+    # In 2022.12 the sum of float32 was of the default dtype, which is float64 in NumPy.
+    for version in ("1999", "2022.12"):
+        with pytest.raises(EngineError, match=rf"2025\.12, received '{version}'"):
+            x.__array_namespace__(api_version=version)
 
 
 def test_unique_counts_every_nan(xp: ModuleType) -> None:

@@ -17,6 +17,7 @@ from ..backends import framework_of
 from ..refusals import tell
 from ..standard import creation, dtypes, elementwise, fft, linalg, manipulation, statistical
 from ..standard.info import Info
+from .versions import NEWEST
 
 _OWNED = (*creation.OWNED, *dtypes.OWNED)
 _MAIN = (
@@ -36,7 +37,7 @@ def build(framework: str, over: Callable[[Callable[..., Any]], Callable[..., Any
     over = over_arrays if over is None else over
     functions = native.module(framework)
     attributes: dict[str, Any] = {
-        "__array_api_version__": "2025.12",
+        "__array_api_version__": NEWEST,
         "__array_namespace_info__": functools.wraps(_array_namespace_info)(lambda: Info(framework)),
         "e": math.e,
         "inf": math.inf,
