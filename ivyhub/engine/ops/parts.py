@@ -1,4 +1,4 @@
-"""Parts of numbers: real and imaginary, sign and size (Array API Standard 2025.12, "Element-wise functions")."""
+"""Parts of numbers: real and imaginary, sign and size, bits (Array API Standard 2025.12, "Element-wise functions")."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import DTypeError
 from ..backends import is_floating
-from ..op import Array, op
+from ..op import Array, DType, op
 from ..spec import Spec, broadcast_specs, same_as_first
 from ._rows import lower_alike
 from .elementwise import abs, abs_spec, negative, where
@@ -91,3 +91,27 @@ def nextafter(x1: Array, x2: Array, /) -> Array:
 
 
 lower_alike(nextafter, tensorflow="support.nextafter({x1}, {x2})")
+
+
+def _width(dtype: str) -> int:
+    """The bits of a number that is no complex one."""
+    return int(dtype.removeprefix("b").lstrip("uintfloa").partition("_")[0])
+
+
+def _bits_spec(x: Spec, *, dtype: str) -> Spec:
+    if any(each == "bool" or each in _COMPLEX for each in (x.dtype, dtype)) or _width(x.dtype) != _width(dtype):
+        raise DTypeError(f"expected real numbers and a dtype of as many bits, received {x} and {dtype}")
+    return x.with_dtype(dtype)
+
+
+@op(rule=_bits_spec, primitive=True)
+def bitcast(x: Array, /, *, dtype: DType) -> Array:
+    """The bits of x read as those of another dtype of as many: no number is converted.
+
+    Source: ``numpy.ndarray.view``, ``torch.Tensor.view``, ``jax.lax.bitcast_convert_type``, ``tf.bitcast``.
+    """
+
+
+bitcast.lower(("numpy", "torch"), "{x}.view({dtype})").lower("tensorflow", "tf.bitcast({x}, {dtype})")
+# 64 bits are 32 in JAX, which are other bits.
+bitcast.lower("jax", "lax.bitcast_convert_type({x}, {dtype})", when=lambda n: "64" not in n.dtype)

@@ -29,6 +29,7 @@ REFUSED = {
     *(
         "atan2",
         "signbit",
+        "bitcast",
         "copysign",
         "nextafter",
         "cumulative_prod",

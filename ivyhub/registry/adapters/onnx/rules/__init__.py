@@ -15,6 +15,7 @@ from . import (
     regions,
     resizing,
     shape,
+    text,
     training,
 )
 from .common import RULES, rule_of
@@ -37,5 +38,6 @@ __all__ = [
     "resizing",
     "rule_of",
     "shape",
+    "text",
     "training",
 ]

@@ -121,9 +121,9 @@ def bit_cast(x: Array, *, to: int) -> Array:
     before = dtype_of(x)
     if before == "bool" and dtype in ("int8", "uint8"):
         return ops.astype(x, dtype=dtype)
-    if before.removeprefix("u") != dtype.removeprefix("u") or "int" not in dtype:
-        raise CaptureError(f"no operation of the engine reads the bits of {before} as {dtype}")
-    return ops.astype(x, dtype=dtype)  # two's complement on every framework
+    if before.removeprefix("u") == dtype.removeprefix("u") and "int" in dtype:
+        return ops.astype(x, dtype=dtype)  # two's complement on every framework
+    return ops.bitcast(x, dtype=dtype)
 
 
 def _window(size: Any, periodic: int, output_datatype: int, terms: tuple[float, ...]) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .....engine import ops
 from .....errors import CaptureError
-from .common import RULES, Array, cast, dtype_of, filled, known, on_axis, shape_of
+from .common import RULES, Array, arange, cast, dtype_of, filled, known, on_axis, shape_of
 
 _USUAL = {"RNN": ("tanh",), "GRU": ("sigmoid", "tanh"), "LSTM": ("sigmoid", "tanh", "tanh")}
 #: The gates of the engine in the order of the standard: z r h of GRU are r z n there, i o f c of LSTM are i f g o.
@@ -231,8 +231,8 @@ def lstm(
     if p is None:
         y, h, c = ops.lstm(layer.x, h, c, layer.weights(), layer.lengths, **layer.options)
         return layer.results(y, h, c)
-    if layer.lengths is not None or layer.both:
-        raise CaptureError("no rule reads LSTM with peepholes and sequence_lens, or both directions")
+    if layer.both:
+        raise CaptureError("no rule reads LSTM with peepholes in both directions")
     y, h, c = _peeping(layer, ops.getitem(h, key=(0,)), ops.getitem(c, key=(0,)), ops.getitem(p, key=(0,)))
     return layer.results(y, *(ops.reshape(state, shape=(1, *shape_of(state))) for state in (h, c)))
 
@@ -247,15 +247,21 @@ def _peeping(layer: _Layer, h: Array, c: Array, p: Array) -> tuple[Array, Array,
     turned = ops.transpose(r, axes=(1, 0))
     peep_i, peep_o, peep_f = (on_axis(p, 0, (at * hidden, (at + 1) * hidden, None)) for at in range(3))
 
-    def step(carry: Any, row: Array) -> Any:
+    def step(carry: Any, slices: Any) -> Any:
         h, c = carry
+        row, *time = slices
         whole = ops.add(row, ops.matmul(h, turned))
         i, f, g, o = (on_axis(whole, 1, (at * hidden, (at + 1) * hidden, None)) for at in range(4))
         i = ops.sigmoid(ops.add(i, ops.multiply(peep_i, c)))
         f = ops.sigmoid(ops.add(f, ops.multiply(peep_f, c)))
         new = ops.add(ops.multiply(f, c), ops.multiply(i, ops.tanh(g)))
-        h = ops.multiply(ops.sigmoid(ops.add(o, ops.multiply(peep_o, new))), ops.tanh(new))
-        return (h, new), h
+        out = ops.multiply(ops.sigmoid(ops.add(o, ops.multiply(peep_o, new))), ops.tanh(new))
+        if layer.lengths is None:
+            return (out, new), out
+        goes_on = ops.reshape(ops.less(time[0], layer.lengths), shape=(shape_of(layer.lengths)[0], 1))
+        state = (ops.where(goes_on, out, h), ops.where(goes_on, new, c))
+        return state, ops.where(goes_on, out, 0.0)
 
-    (h, c), rows = control_flow.scan(step, (h, c), gates)
+    times = () if layer.lengths is None else (arange(shape_of(layer.x)[0]),)
+    (h, c), rows = control_flow.scan(step, (h, c), (gates, *times))
     return rows, h, c
