@@ -71,6 +71,8 @@ class Framework:
         dtypes: the expressions of dtypes that are not written so.
         zero: how a number among eager operands is written where the framework mistakes the sign of a zero.
         wider: for dtypes that some kernels lack, one that holds their numbers (of uint64 the bits) and has them.
+        operators: eager calls that stand for Python's operators between arrays, which find them by detours; by the
+            name of the operator in `ast`.
         flavours: other words for it on the command line (``flax.linen``), each a way of writing modules, with the
             library that its modules are written with.
     """
@@ -86,6 +88,7 @@ class Framework:
     flavours: Mapping[str, Library] = field(default_factory=dict[str, Library])
     zero: str = ""
     wider: Mapping[str, str] = field(default_factory=dict[str, str])
+    operators: Mapping[str, str] = field(default_factory=dict[str, str])
     distributions: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -161,6 +164,15 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
                 {"jax": "jax", "jnp": "jax.numpy", "lax": "jax.lax", "nnx": "flax.nnx", "linen": "flax.linen"},
                 "jnp.{}",
                 flavours={"flax.nnx": _FLAX, "flax.linen": _FLAX},
+                operators={
+                    operator: f"jnp.{name}({{left}}, {{right}})"
+                    for operator, name in (
+                        *(("Add", "add"), ("Sub", "subtract"), ("Mult", "multiply"), ("Div", "true_divide")),
+                        *(("Pow", "power"), ("FloorDiv", "floor_divide"), ("Mod", "remainder")),
+                        *(("Eq", "equal"), ("NotEq", "not_equal"), ("Lt", "less"), ("LtE", "less_equal")),
+                        *(("Gt", "greater"), ("GtE", "greater_equal")),
+                    )
+                },
             ),
             Framework(
                 *("tensorflow", "tensorflow", "tensorflow", "2.16", ("tensorflow", "keras")),
@@ -171,6 +183,13 @@ FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
                 zero="{number} or support.zero({number}, {beside})",
                 wider={"int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
                 | {"uint32": "int64", "uint64": "int64"},
+                operators={
+                    operator: f"tf.raw_ops.{name}(x={{left}}, y={{right}})"
+                    for operator, name in (
+                        *(("Add", "AddV2"), ("Sub", "Sub"), ("Mult", "Mul"), ("Div", "RealDiv"), ("Pow", "Pow")),
+                        *(("Lt", "Less"), ("LtE", "LessEqual"), ("Gt", "Greater"), ("GtE", "GreaterEqual")),
+                    )
+                },
                 distributions=("tensorflow-cpu", "tensorflow-macos", "tf-nightly"),
             ),
         )

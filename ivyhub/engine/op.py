@@ -38,7 +38,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -51,9 +51,21 @@ from .promotion import MODULAR, result_dtype
 from .recording import RECORDER, TRACED
 from .refusals import checked, large, refused
 from .refusals import operand as operand_of
-from .signature import Look, Sized, has_unknown, key_of, named_sizes, unsized, watched
+from .signature import (
+    Look,
+    Sized,
+    first_dtype,
+    freeze,
+    has_unknown,
+    key_of,
+    leaves_of,
+    named_sizes,
+    retyped,
+    unsized,
+    watched,
+)
 from .spec import ONE_DTYPE, Spec
-from .template import Source, Template, literal
+from .template import Source, Template, called, literal
 
 Array = Any  # a native array of any framework, or a traced one
 Function = Callable[..., Any]
@@ -222,7 +234,7 @@ class Op:
         except KeyError:
             return self._by_dtypes(args, attributes)
         except TypeError:  # no key: an attribute given as a list, most often
-            attributes = {name: _freeze(value) for name, value in attributes.items()}
+            attributes = {name: freeze(value) for name, value in attributes.items()}
             kernel = self._kernels.get(key_of(args, attributes, self._look, self._typed))
             return self._by_dtypes(args, attributes) if kernel is None else kernel
 
@@ -239,7 +251,7 @@ class Op:
             >>> ops.arange.on("numpy", stop=3).tolist()
             [0, 1, 2]
         """
-        attributes = {name: _freeze(value) for name, value in attributes.items()}
+        attributes = {name: freeze(value) for name, value in attributes.items()}
         kernel = self._kernels.get((owner, self._key(args, attributes)))
         if kernel is None:
             kernel = self._first_kernel(owner, args, attributes)
@@ -264,7 +276,7 @@ class Op:
             args += self.defaults[given:]
         elif given > len(self.operands):
             raise EngineError(f"{self.name} takes the arrays {', '.join(self.operands)}; received {given}")
-        for arg in _leaves(args):
+        for arg in leaves_of(args):
             if getattr(arg, "__traced__", False):
                 return lambda *_: self._record(args, attributes)
             owner = owner or framework_of(arg) or ""
@@ -312,7 +324,7 @@ class Op:
         if not self.promotes:
             return None
         pairs = zip(self.operands, args, strict=True)
-        operands = [leaf for name, arg in pairs if name in self.promotes for leaf in _leaves((arg,))]
+        operands = [leaf for name, arg in pairs if name in self.promotes for leaf in leaves_of((arg,))]
         if len({operand.dtype for operand in operands if hasattr(operand, "dtype")}) < 2:
             return None
         try:
@@ -342,7 +354,7 @@ class Op:
         for row in self.rows[owner]:
             if (
                 row.holds(version)
-                and (row.dtypes is None or _first_dtype(args) in row.dtypes)
+                and (row.dtypes is None or first_dtype(args) in row.dtypes)
                 and (row.when is None or row.when(self._names(args, attributes)))
             ):
                 return row
@@ -398,7 +410,7 @@ class Op:
         dtype = self._common_dtype(specs)
         if dtype is not None:
             specs = tuple(
-                _retyped(spec, dtype) if name in self.promotes else spec
+                retyped(spec, dtype) if name in self.promotes else spec
                 for name, spec in zip(self.operands, specs, strict=True)
             )
         if large(attributes) and self.rule is not None:
@@ -418,6 +430,8 @@ class Op:
             names["function"] = lambda *args: self.function(*self._cast((*args, *rest), dtype), **attributes)
             body = _expression(f"function({', '.join(self.operands[:given])})")
         arrays = [name for name, spec in zip(self.operands, specs, strict=True) if isinstance(spec, Spec)]
+        own = [name for name, arg in zip(self.operands, args, strict=False) if type(arg).__module__.startswith(owner)]
+        body = called(body, own, framework(owner).operators)
         promoted = [name for name in arrays if name in self.promotes]
         if dtype is None and self._looks[owner] == Look.TYPES and len(promoted) > 1:
             plain = self._lambda(owner, given, body, names)
@@ -477,7 +491,7 @@ class Op:
 
         The way is kept as the kernel of its signature.
         """
-        owner = next((found for arg in _leaves(args) if (found := framework_of(arg))), "")
+        owner = next((found for arg in leaves_of(args) if (found := framework_of(arg))), "")
         if not owner:
             return None
         wider = framework(owner).wider
@@ -486,7 +500,7 @@ class Op:
             name = dtype_name(arg.dtype) if framework_of(arg) else ""
             return None if name == "uint64" and self.name not in MODULAR else wider.get(name)
 
-        if not any(map(target, _leaves(args))):
+        if not any(map(target, leaves_of(args))):
             return None
 
         def widen(arg: Any) -> Any:
@@ -505,7 +519,7 @@ class Op:
             dtype = self._common_dtype(operands)
             if dtype is not None:
                 operands = tuple(
-                    _retyped(spec, dtype) if name in self.promotes else spec
+                    retyped(spec, dtype) if name in self.promotes else spec
                     for name, spec in zip(self.operands, operands, strict=True)
                 )
             return narrow(self(*map(widen, args), **attributes), self.infer(operands, self.bind(attributes)))
@@ -520,7 +534,7 @@ class Op:
 
     def _explained(self, error: Exception, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Exception:
         """The engine's error for what a framework refused, in the words of the rule where it refuses it too."""
-        owner = next((found for arg in _leaves(args) if (found := framework_of(arg))), "")
+        owner = next((found for arg in leaves_of(args) if (found := framework_of(arg))), "")
         given = [*args, *self.defaults[len(args) :]]
         if isinstance(error, EngineError) and not has_unknown(owner, args):
             return error
@@ -555,6 +569,14 @@ def op(
         promotes: the array parameters that are cast to one dtype; all where the rule is of `spec.ONE_DTYPE`.
 
     Raises `EngineError` when the name is taken, or when a primitive has no rule.
+
+    Example:
+        >>> import numpy as np
+        >>> @op
+        ... def cube(x, /):
+        ...     return x**3
+        >>> cube(np.float32([1.0, 2.0]))
+        array([1., 8.], dtype=float32)
     """
 
     def declare(function: Callable[..., Any]) -> Op:
@@ -568,33 +590,11 @@ def op(
     return declare if function is None else declare(function)
 
 
-def _first_dtype(args: Sequence[Any]) -> str | None:
-    return next((leaf.dtype for leaf in _leaves(args) if isinstance(leaf, Spec)), None)
-
-
-def _leaves(args: Sequence[Any]) -> Iterator[Any]:
-    for arg in args:
-        if isinstance(arg, tuple | list):
-            yield from _leaves(arg)
-        else:
-            yield arg
-
-
 _KERNELS = 4096  # kernels that one operation keeps: shapes and numbers among the attributes have no end
 
 
 def _expression(source: str) -> ast.expr:
     return ast.parse(source, mode="eval").body
-
-
-def _retyped(spec: Any, dtype: str) -> Any:
-    if isinstance(spec, tuple):
-        return tuple(_retyped(item, dtype) for item in spec)
-    return spec.with_dtype(dtype) if isinstance(spec, Spec) else spec
-
-
-def _freeze(value: Any) -> Any:
-    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
 
 
 __all__ = ["OPS", "Array", "DType", "Op", "Row", "Source", "Spec", "literal", "op"]

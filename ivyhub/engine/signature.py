@@ -8,7 +8,7 @@ an axis compiles once a dtype, not once a shape, and ``add`` once a framework.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -154,4 +154,43 @@ def _signature(arg: Any, look: Look, values: bool) -> Any:
     return type(arg), dtype, len(arg.shape) if look == Look.RANKS else tuple(arg.shape)
 
 
-__all__ = ["Look", "Sized", "Watched", "has_unknown", "key_of", "named_sizes", "unsized", "watched"]
+def leaves_of(args: Iterable[Any]) -> Iterator[Any]:
+    """The arguments of a call, those in sequences one by one."""
+    for arg in args:
+        if isinstance(arg, tuple | list):
+            yield from leaves_of(arg)
+        else:
+            yield arg
+
+
+def freeze(value: Any) -> Any:
+    """A value with its sequences as tuples, which a key can hold."""
+    return tuple(map(freeze, value)) if isinstance(value, list | tuple) else value
+
+
+def first_dtype(args: Iterable[Any]) -> str | None:
+    """The dtype of the first array among specs."""
+    return next((leaf.dtype for leaf in leaves_of(args) if isinstance(leaf, Spec)), None)
+
+
+def retyped(spec: Any, dtype: str) -> Any:
+    """A spec, or those of a sequence, in a dtype; what is none stays."""
+    if isinstance(spec, tuple):
+        return tuple(retyped(item, dtype) for item in spec)
+    return spec.with_dtype(dtype) if isinstance(spec, Spec) else spec
+
+
+__all__ = [
+    "Look",
+    "Sized",
+    "Watched",
+    "first_dtype",
+    "freeze",
+    "has_unknown",
+    "key_of",
+    "leaves_of",
+    "named_sizes",
+    "retyped",
+    "unsized",
+    "watched",
+]

@@ -114,6 +114,32 @@ def _literal(value: Any) -> ast.expr | None:
     raise EngineError(f"expected an attribute of plain values, received {value!r}")
 
 
+def called(tree: ast.expr, arrays: Collection[str], operators: Mapping[str, str]) -> ast.expr:
+    """A Python operator between two arrays as the function of their framework that it ends in.
+
+    Args:
+        tree: an expression; any other comes back as it is.
+        arrays: the names that are arrays, not numbers.
+        operators: by the name of the operator in `ast`, a call with ``{left}`` and ``{right}``.
+
+    Example:
+        >>> tree = ast.parse("x + y", mode="eval").body
+        >>> ast.unparse(called(tree, ("x", "y"), {"Add": "jnp.add({left}, {right})"}))
+        'jnp.add(x, y)'
+    """
+    match tree:
+        case ast.BinOp(ast.Name(left), operator, ast.Name(right)):
+            pass
+        case ast.Compare(ast.Name(left), [operator], [ast.Name(right)]):
+            pass
+        case _:
+            return tree
+    function = operators.get(type(operator).__name__)
+    if function is None or left not in arrays or right not in arrays:
+        return tree
+    return ast.parse(function.format(left=left, right=right), mode="eval").body
+
+
 def copy_tree(node: Any) -> Any:
     """A deep copy of an expression; `copy.deepcopy` costs ten times as much."""
     fields: dict[str, Any] = {}
@@ -186,4 +212,4 @@ def _spread(items: list[ast.expr]) -> list[ast.expr]:
     return out
 
 
-__all__ = ["Source", "Template", "copy_tree", "literal"]
+__all__ = ["Source", "Template", "called", "copy_tree", "literal"]

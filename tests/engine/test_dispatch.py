@@ -15,7 +15,7 @@ from ivyhub.engine.promotion import promote, result_dtype
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import trace
 from ivyhub.errors import DTypeError, MixedFrameworksError, ShapeError
-from tests.arrays import as_numpy, native
+from tests.arrays import as_numpy, assert_close, native
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 NUMBERS = ("bool", *INTEGERS, "float32", "float64", "complex64", "complex128")
@@ -53,6 +53,20 @@ def test_operands_of_two_dtypes(framework: str, rng: np.random.Generator) -> Non
     np.testing.assert_array_equal(as_numpy(found), numbers + counts.astype(np.float32))
     joined = ops.concat([native(framework, counts), native(framework, numbers)], axis=0)
     np.testing.assert_array_equal(as_numpy(joined), np.concatenate([counts.astype(np.float32), numbers]))
+
+
+def test_variables_and_symbols_of_keras_are_operands(rng: np.random.Generator) -> None:
+    tf, keras = pytest.importorskip("tensorflow"), pytest.importorskip("keras")
+    numbers = rng.normal(size=(2, 3)).astype(np.float32)
+    variable, array = tf.Variable(numbers[0]), tf.constant(numbers[1])
+    with tf.GradientTape() as tape:
+        found = ops.multiply(ops.add(variable, array), variable)
+    np.testing.assert_array_equal(as_numpy(found), (numbers[0] + numbers[1]) * numbers[0])
+    assert_close(tape.gradient(found, variable), numbers[0] + numbers[0] + numbers[1], 1e-6)  # two roundings
+    np.testing.assert_array_equal(as_numpy(ops.subtract(keras.Variable(numbers[0]), array)), numbers[0] - numbers[1])
+    symbol = keras.Input((3,))
+    model = keras.Model(symbol, ops.add(symbol, symbol))
+    np.testing.assert_array_equal(as_numpy(model(numbers)), numbers + numbers)
 
 
 def test_a_graph_holds_the_casts() -> None:
