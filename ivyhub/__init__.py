@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ivyhub.engine.graph import Graph
+    from ivyhub.engine.op import op
     from ivyhub.errors import IvyhubError
+    from ivyhub.registry.adapters.reading import reads
     from ivyhub.registry.api import check, frameworks, list_models, pull, push, show, trace, transpile, verify
 
 __version__ = "0.1.0"
@@ -27,8 +29,10 @@ __all__ = [
     "check",
     "frameworks",
     "list_models",
+    "op",
     "pull",
     "push",
+    "reads",
     "show",
     "trace",
     "transpile",
@@ -41,8 +45,10 @@ _HOMES = {
     "check": "ivyhub.registry.api",
     "frameworks": "ivyhub.registry.api",
     "list_models": "ivyhub.registry.api",
+    "op": "ivyhub.engine.op",
     "pull": "ivyhub.registry.api",
     "push": "ivyhub.registry.api",
+    "reads": "ivyhub.registry.adapters.reading",
     "show": "ivyhub.registry.api",
     "trace": "ivyhub.registry.api",
     "transpile": "ivyhub.registry.api",

@@ -92,7 +92,7 @@ class TerminalProgress:
 
 
 def common_options(command: Command) -> Command:
-    """Add ``--json``, ``--quiet``, ``--no-color`` and ``--debug``, before a command's name or after it."""
+    """Add ``--json``, ``--quiet``, ``--no-color``, ``--debug`` and ``--rules``, before a command's name or after it."""
 
     def switch(flag: str, field: str, value: bool, text: str) -> Callable[[Command], Command]:
         def keep(ctx: click.Context, _: click.Parameter, given: bool) -> None:
@@ -102,6 +102,21 @@ def common_options(command: Command) -> Command:
         # Eager, so that an error in any other option is already told in the way that was asked for.
         return click.option(flag, is_flag=True, is_eager=True, expose_value=False, callback=keep, help=text)
 
+    def run_rules(_: click.Context, __: click.Parameter, paths: tuple[str, ...]) -> None:
+        if paths:
+            from ivyhub.engine.extensions import load_file
+
+            for path in paths:
+                load_file(path)
+
+    command = click.option(
+        *("--rules", "rules"),
+        multiple=True,
+        metavar="FILE",
+        expose_value=False,
+        callback=run_rules,
+        help="Run a Python file of yours that adds operations and reading rules.",
+    )(command)
     command = switch("--debug", "debug", True, "Show the traceback of an error.")(command)
     command = switch("--no-color", "color", False, "Plain text, as with NO_COLOR=1.")(command)
     command = switch("--quiet", "quiet", True, "Print errors only.")(command)

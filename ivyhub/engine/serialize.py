@@ -36,6 +36,7 @@ import numpy as np
 from ..errors import EngineError, GraphError
 from .backends import DTYPES
 from .dims import Dim, Size, parse_size
+from .extensions import load_installed
 from .graph import BUILTIN, CONTROL, Call, Graph, ModuleInfo, Node, Parameter, Record, Scope, Tree, Value
 from .layer import find_layer
 from .op import OPS
@@ -156,7 +157,7 @@ def from_json(text: str | bytes) -> Graph:
         _check_names(graph)
         return verify(graph)
     except EngineError as error:
-        raise GraphError(f"the JSON is not a valid graph: {error.message}") from error
+        raise GraphError(f"the JSON is not a valid graph: {error.message}", hint=error.hint) from error
     except msgspec.ValidationError as error:
         raise GraphError(f"the JSON is not a valid graph: {error}") from error
 
@@ -323,7 +324,11 @@ class _Reader:
 
     def node(self, raw: _Node) -> Node:
         if raw.op not in OPS and raw.op not in BUILTIN:
-            raise GraphError(f"unknown operation {raw.op[:80]!r}")
+            load_installed()
+            if raw.op not in OPS:
+                raise GraphError(
+                    f"unknown operation {raw.op[:80]!r}", hint="install, or give with --rules, what declares it"
+                )
         nested = CONTROL.get(raw.op, ())
         attributes = {
             name: _to_nested(value) if name in nested else _to_plain(value) for name, value in raw.attributes.items()

@@ -151,7 +151,7 @@ def get_model(store: Store, version: Version) -> Model:
     try:
         graph = Graph.from_json(store.read(version.graph.digest).decode())
     except GraphError as error:
-        raise _foreign(version, error.message) from error
+        raise _foreign(version, error.message, error.hint) from error
     if RECIPE not in version.files:
         raise CorruptFileError(f"the version has no {RECIPE}", hint="pull the model again")
     try:
@@ -161,12 +161,12 @@ def get_model(store: Store, version: Version) -> Model:
     return Model(graph, recipe)
 
 
-def _foreign(version: Version, why: str) -> GraphError:
+def _foreign(version: Version, why: str, hint: str = "") -> GraphError:
     """What there is to say of bytes that are whole and yet cannot be read."""
     return GraphError(
         f"ivyhub {__version__} cannot read the graph of {version.origin.id}, which ivyhub {version.ivyhub} kept on "
         f"{version.created:%Y-%m-%d}: {why}",
-        hint="push the module again, or load it with the ivyhub that kept it",
+        hint=hint or "push the module again, or load it with the ivyhub that kept it",
     )
 
 

@@ -9,15 +9,16 @@ A rule is a function over `ivyhub.engine` operations, entered under the foreign 
         ...
 
 Given traced arrays it records nodes; given native arrays it computes, so each rule is tested against the framework's
-own operation.
+own operation. `reads` enters rules from outside of ivyhub.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import EngineError
+from ...errors import EngineError, UnknownFrameworkError
 
 Rule = Callable[..., Any]
 
@@ -49,3 +50,41 @@ class Rules(dict[str, Rule]):
             return rule
 
         return enter
+
+
+#: The frameworks whose operations rules read. Each has its table in ``rules`` of its adapter's folder.
+SOURCES = ("torch", "jax", "tensorflow", "onnx")
+
+
+def reads(framework: str, *names: str, **options: Any) -> Callable[[Rule], Rule]:
+    """Enter a rule that reads operations of a framework: the decorator for files of one's own and for plug-ins.
+
+    Args:
+        framework: torch, jax, tensorflow or onnx.
+        names: what the framework calls the operations: ``mylib.swish.default`` (the overload of a ``torch.library``
+            operation), ``swish`` (a primitive of JAX), ``Swish`` (the type of a TensorFlow operation),
+            ``com.example.Swish`` (an operator of ONNX with its domain; ``Swish-13`` holds from opset 13 on).
+        options: of TensorFlow's rules: ``known``, the inputs that the rule takes as numbers, and ``scalars``, whether
+            the others may be Python numbers.
+
+    The rule takes arrays by position, attributes as the framework passes them, and is written in operations of
+    `ivyhub.engine`; one that was declared with `ivyhub.op` may be the rule itself.
+
+    Raises:
+        UnknownFrameworkError: rules read no such framework.
+        EngineError: a name has a rule already.
+
+    Example:
+        >>> import ivyhub
+        >>> from ivyhub import engine
+        >>> @ivyhub.reads("torch", "mylib.swish.default")
+        ... def swish(x, beta=1.0):
+        ...     return engine.multiply(x, engine.sigmoid(engine.multiply(x, beta)))
+    """
+    if framework not in SOURCES:
+        raise UnknownFrameworkError(
+            f"expected {', '.join(SOURCES)}, received {framework!r}", hint="rules read the operations of one of these"
+        )
+    rules = importlib.import_module(f".{framework}.rules", __package__)
+    enter: Callable[[Rule], Rule] = getattr(rules, "reads", rules.RULES)(*names, **options)
+    return enter

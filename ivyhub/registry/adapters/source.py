@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.backends import framework_of
+from ...engine.extensions import load_installed
 from ...engine.graph import Graph, Value, tree_leaves
 from ...errors import CaptureError, UsageError
 from .running import Original
@@ -157,6 +158,7 @@ def capture_source(source: Any, args: Sequence[Any], kwargs: Mapping[str, Any], 
         CaptureError: its adapter cannot capture it; with every operation that no rule reads; or it fixes a size that
             is to vary.
     """
+    load_installed()
     kind = kind_of(source, args, kwargs)
     if kind is None:
         kinds = ", ".join(kind.name for kind in KINDS)

@@ -114,7 +114,7 @@ class Reader:
         try:
             schema = self.onnx.defs.get_schema(node.op_type, opsets[domain], domain)
         except self.onnx.defs.SchemaError:
-            return self._miss(name, node)
+            return self._foreign(name, node, inputs, env, opsets)
         while inputs and inputs[-1] is None:
             inputs.pop()
         wanted = len(node.output)
@@ -184,6 +184,20 @@ class Reader:
         if isinstance(value, list | tuple) or hasattr(value, "__len__"):
             return tuple(item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in value)
         return value
+
+    def _foreign(
+        self, name: str, node: Any, inputs: Sequence[Any], env: Mapping[str, Any], opsets: Mapping[str, int]
+    ) -> Sequence[Any]:
+        """An operator that the standard does not have, by a rule that came from outside of ivyhub."""
+        rule = rule_of(name, opsets[node.domain])
+        if rule is None:
+            return self._miss(name, node)
+        attributes = {a.name: self._value(a, env, opsets) for a in node.attribute}
+        unknown = attributes.keys() - inspect.signature(rule).parameters.keys()
+        if unknown:
+            raise CaptureError(f"the rule of {name} takes no attribute {sorted(unknown)[0]!r}")
+        result = rule(*(values_of(value) if isinstance(value, Sizes) else value for value in inputs), **attributes)
+        return result if isinstance(result, tuple) else (result,)
 
     # -- operators that others define ----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import EngineError, FrameworkNotInstalledError, UnknownDeviceError
+from ....errors import CaptureError, EngineError, FrameworkNotInstalledError, UnknownDeviceError
 from ..running import Arrays
 from .loading import load_onnx
 
@@ -48,7 +48,13 @@ class ReferenceRunner:
             model = loaded
         from onnx.reference import ReferenceEvaluator
 
-        self.evaluator = ReferenceEvaluator(model)
+        try:
+            self.evaluator = ReferenceEvaluator(model)
+        except NotImplementedError as error:
+            raise CaptureError(
+                f"the reference evaluator of ONNX cannot run the model: {error}",
+                hint="--no-verify (verify=False) takes it without comparing",
+            ) from error
         self.names = dict(names)
         self.fixed = dict(fixed)
         self.arrange = arrange

@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 
 from ....engine.backends import dtype_name, load
+from ....engine.extensions import load_installed
 from ....errors import CheckpointError, CorruptFileError, FrameworkNotInstalledError, TensorMismatchError, UnsafeError
 from ...inputs import InputSpec, random_inputs
 from ...weights import Cast, Checkpoint, Entry, Merge, Reshape, Split, TensorInfo, Transpose, WeightMap
@@ -394,6 +395,7 @@ def capture_skeleton(skeleton: Skeleton) -> Capture:
 
     Raises what `capture` raises.
     """
+    load_installed()
     names = sorted({size for spec in skeleton.inputs for size in spec.dynamic.values()})
     sizes = {name: 3 + 2 * position for position, name in enumerate(names)}  # apart, so that none passes for another
     examples = random_inputs(skeleton.inputs, sizes, np.random.default_rng(0))

@@ -9,6 +9,7 @@ the defaults of the operator's schema. A rule that takes ``wanted`` is told how 
 from __future__ import annotations
 
 import contextvars
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,20 +37,18 @@ def rule_of(name: str, opset: int) -> Rule | None:
         >>> rule_of("Softmax", 11) is rule_of("Softmax", 13)
         False
     """
-    eligible = [since for since in _SINCE.get(name, _sinces(name)) if since <= opset]
+    eligible = [since for since in _sinces(name, len(RULES)) if since <= opset]
     if not eligible:
         return None
     newest = max(eligible)
     return RULES[f"{name}-{newest}" if newest > 1 else name]
 
 
-_SINCE: dict[str, tuple[int, ...]] = {}
-
-
-def _sinces(name: str) -> tuple[int, ...]:
+@functools.cache
+def _sinces(name: str, count: int) -> tuple[int, ...]:
+    """The opsets from which rules of an operator hold, while the table has that many."""
     found = tuple(int(key.rpartition("-")[2]) for key in RULES if key.rpartition("-")[0] == name)
-    _SINCE[name] = (1, *found) if name in RULES else found
-    return _SINCE[name]
+    return (1, *found) if name in RULES else found
 
 
 # -- what is known while the graph is built ---------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import elementwise, indexing, linalg, nn, reduction, shape
-from .common import OPERANDS, RULES, Operands, has_sizes, number, sizes_array
+from .common import OPERANDS, RULES, Operands, has_sizes, number, reads, sizes_array
 
 __all__ = [
     "OPERANDS",
@@ -15,6 +15,7 @@ __all__ = [
     "linalg",
     "nn",
     "number",
+    "reads",
     "reduction",
     "shape",
     "sizes_array",
