@@ -17,7 +17,7 @@ from ivyhub.engine.graph import tree_map
 from ivyhub.engine.op import OPS, Op
 from ivyhub.engine.spec import Spec, spec_of
 from tests.arrays import DTYPE_NARROW, as_numpy, assert_close, native, several
-from tests.engine import loss_samples
+from tests.engine import loss_samples, special_samples
 from tests.engine.draw import BATCH, Draw, Sample
 from tests.engine.ops_samples import ORACLES, SAMPLES
 from tests.engine.standard_samples import INVARIANTS, OF_DTYPES
@@ -37,6 +37,7 @@ CONSTANT = {
     "fractional_max_pool": (1,),
     "fractional_max_pool_with_indices": (1,),
     **loss_samples.CONSTANT,
+    **special_samples.CONSTANT,
 }
 
 NAMES = sorted(OPS)

@@ -15,6 +15,7 @@ from .. import unsized as _unsized  # pyright: ignore[reportUnusedImport] and ru
 from ..op import OPS
 from .activation import *
 from .attention import *
+from .bessel import *
 from .class_losses import *
 from .conv import *
 from .creation import *

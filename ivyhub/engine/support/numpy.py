@@ -9,6 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .numpy_special import igamma as igamma
+from .numpy_special import igammac as igammac
+from .numpy_special import zeta as zeta
+
 
 def erf(x: np.ndarray) -> np.ndarray:
     """The error function, to the precision of x's dtype.

@@ -56,6 +56,16 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
     return x * (0.5 * (1 + tf.math.erf(x * 0.5**0.5)))
 
 
+def igamma(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The regularized lower incomplete gamma function; at a = 0 it is 1, at both of them 0 no number."""
+    return tf.where(a == 0, tf.where(x == 0, math.nan, tf.ones_like(a * x)), tf.math.igamma(a, x))
+
+
+def igammac(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The regularized upper incomplete gamma function, 1 - `igamma`."""
+    return tf.where(a == 0, tf.where(x == 0, math.nan, tf.zeros_like(a * x)), tf.math.igammac(a, x))
+
+
 def index(x: tf.Tensor, indices: Sequence[tf.Tensor | None]) -> tf.Tensor:
     """x[indices] as in NumPy's advanced indexing, with None for an axis that is taken whole."""
     first, *others = indices

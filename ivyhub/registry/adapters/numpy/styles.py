@@ -20,7 +20,7 @@ class NumpyStyle(Style):
 
     framework: ClassVar[str] = "numpy"
     leaves: ClassVar[Leaves] = NUMPY
-    supports: ClassVar[tuple[str, ...]] = ("numpy",)
+    supports: ClassVar[tuple[str, ...]] = ("numpy", "numpy_special")
     array: ClassVar[str] = "np.ndarray"
     instance: ClassVar[str] = "params"
     items: ClassVar[str] = ""
