@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,18 @@ from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
 from ..writing.names import singular
-from ..writing.style import IMPORTS, Member, Style, array_literal, attribute, expression, name, repeated, statement
+from ..writing.style import (
+    IMPORTS,
+    Callee,
+    Member,
+    Style,
+    array_literal,
+    attribute,
+    expression,
+    name,
+    repeated,
+    statement,
+)
 from .layers import BUILD, KERAS
 
 # dir() of a keras.Model and a keras.layers.Layer of Keras 3.15, kept as a table so that writing needs no Keras
@@ -69,6 +81,7 @@ class KerasStyle(Style):
     base: ClassVar[str] = "keras.layers.Layer"
     array: ClassVar[str] = "tf.Tensor"
     training: ClassVar[str | None] = "training"
+    names_sizes: ClassVar[bool] = True  # Keras takes nothing but tensors by position
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     supports: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow_sequences", "keras")
     items: ClassVar[str] = "blocks"  # Keras has a property ``layers``
@@ -122,6 +135,11 @@ class KerasStyle(Style):
     def adopt(self, tree: ast.expr) -> ast.expr:
         """Besides, float32 is the compute dtype of the layer, so that the source serves every dtype policy."""
         return _Policy().visit(super().adopt(tree))
+
+    def call(self, target: ast.expr, callee: Callee, args: list[ast.expr], keywords: list[ast.keyword]) -> ast.expr:
+        """Besides, a layer that takes no array is called past Keras, which looks for one."""
+        plain = callee if args or callee.method else dataclasses.replace(callee, method=self.method)
+        return super().call(target, plain, args, keywords)
 
     def shape(self, array: ast.expr) -> ast.expr:
         return ast.Call(expression("ops.shape"), [array], [])

@@ -333,12 +333,15 @@ class _Writer:
     def _call(self, run: Run, target: ast.expr) -> ast.expr:
         callee = self.callees[run.function.call]
         args: list[ast.expr] = [self.values[value] for value in run.operands]
-        args += [name(size) for size in run.function.sizes]
-        keywords = []
+        keywords: list[ast.keyword] = []
+        if self.style.names_sizes:
+            keywords += [ast.keyword(size, name(size)) for size in run.function.sizes]
+        else:
+            args += [name(size) for size in run.function.sizes]
         if callee.training:
             self.training = True
             if self.style.training is not None:
-                keywords = [ast.keyword(self.style.training, name(self.style.training))]
+                keywords.append(ast.keyword(self.style.training, name(self.style.training)))
         return self.style.call(target, callee, args, keywords)
 
     def _loop(self, loop: _Loop) -> None:

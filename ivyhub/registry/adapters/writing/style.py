@@ -114,6 +114,7 @@ class Style:
     ties: ClassVar[bool] = False  # whether a layer may hold another's array
     updates: ClassVar[bool] = False  # whether a call may give a buffer a new value
     training: ClassVar[str | None] = None  # the argument that carries train mode through calls, if any
+    names_sizes: ClassVar[bool] = False  # whether sizes are given to a child by name
     instance: ClassVar[str] = "self"  # what holds a module's arrays and children in its code
     functional: ClassVar[bool] = False  # whether modules are functions of their arrays, without constructors
     keyed: ClassVar[bool] = False  # whether a list of modules may have names for keys

@@ -124,6 +124,25 @@ def _inside(layer: Any) -> Any:
     return Net()
 
 
+class _Places(nn.Module):
+    """Numbers that only a size tells it how many of: what it is called with is no array."""
+
+    class _Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.step = nn.Parameter(torch.ones(1))
+
+        def forward(self, count: int) -> Any:
+            return torch.arange(count) * self.step
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counting = self._Counting()
+
+    def forward(self, x: Any) -> Any:
+        return x + self.counting(x.shape[0])[:, None]
+
+
 LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(5, 3), (4, 7, 5)),
     "linear without bias": (lambda: nn.Linear(5, 3, bias=False), (4, 5)),
@@ -147,6 +166,8 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "conv 2d, groups": (lambda: nn.Conv2d(4, 6, 3, groups=2), (2, 4, 8, 9)),
     "conv 2d, depthwise": (lambda: nn.Conv2d(4, 4, 3, padding=1, groups=4), (2, 4, 8, 9)),
     "conv 2d, depthwise with a multiplier": (lambda: nn.Conv2d(4, 8, 3, stride=2, groups=4), (2, 4, 8, 9)),
+    "conv 1d, weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 6, 3)), (2, 4, 9)),
+    "a size alone": (_Places, (4, 5)),
     "conv 3d": (lambda: nn.Conv3d(2, 4, 2, padding=1), (2, 2, 4, 3, 5)),
 }
 
