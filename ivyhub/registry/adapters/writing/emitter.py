@@ -126,8 +126,11 @@ class Emitter:
 
 
 def _floating_dtype(graph: Graph) -> str:
-    """The floating-point type of the inputs, that of their promotion where there are several, float32 without one."""
-    found = [value.dtype for value in graph.input_values if is_floating(value.dtype)]
+    """The floating-point type of the inputs, that of their promotion where there are several, float32 without one.
+
+    Those of 8 bits are stored so, and not computed with.
+    """
+    found = [value.dtype for value in graph.input_values if is_floating(value.dtype) and "float8" not in value.dtype]
     return functools.reduce(promote, found) if found else "float32"
 
 
