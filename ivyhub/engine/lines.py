@@ -8,9 +8,12 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import linecache
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 from .graph import Graph
 
@@ -63,6 +66,41 @@ def _names(file: str) -> dict[int, str]:
     return names
 
 
+@functools.cache
+def is_library(file: str, packages: tuple[str, ...]) -> bool:
+    """Whether a file is of one of those packages, Python or ivyhub, or none at all: its lines are not the user's."""
+    modules = [sys.modules[name].__file__ for name in packages if name in sys.modules]
+    roots = [os.path.dirname(module) + os.sep for module in modules if module]
+    own = str(Path(__file__).parents[1]) + os.sep
+    return file.startswith(("<", own, *roots)) or os.path.dirname(file) == os.path.dirname(os.__file__)
+
+
+def user_trace(error: BaseException, is_library: Callable[[str], bool]) -> list[TracebackType]:
+    """Where an error passed through code of the user's own, innermost first.
+
+    Args:
+        error: as it was caught.
+        is_library: whether a file is not the user's.
+    """
+    found: list[TracebackType] = []
+    trace = error.__traceback__
+    while trace is not None:
+        if not is_library(trace.tb_frame.f_code.co_filename):
+            found.append(trace)
+        trace = trace.tb_next
+    return found[::-1]
+
+
+def user_place(error: BaseException, is_library: Callable[[str], bool]) -> str:
+    """``, at model.py:3: if x.sum() > 0:``, the innermost line of the user's that an error passed through, or ""."""
+    trace = next(iter(user_trace(error, is_library)), None)
+    if trace is None:
+        return ""
+    file = trace.tb_frame.f_code.co_filename
+    code = linecache.getline(file, trace.tb_lineno).strip()
+    return f", at {short_path(file)}:{trace.tb_lineno}" + (f": {code}" if code else "")
+
+
 def keep_last_hint(graph: Graph) -> None:
     """Of the values that one source line computes, the last bears the line's name."""
     seen: set[tuple[int, str, int]] = set()
@@ -77,4 +115,4 @@ def keep_last_hint(graph: Graph) -> None:
             seen.add(key)
 
 
-__all__ = ["assigned_name", "keep_last_hint", "short_path", "user_line"]
+__all__ = ["assigned_name", "is_library", "keep_last_hint", "short_path", "user_line", "user_place", "user_trace"]

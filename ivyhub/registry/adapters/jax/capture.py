@@ -17,7 +17,7 @@ import numpy as np
 
 from ....engine.backends import FRAMEWORKS, framework_of, load
 from ....engine.graph import Graph, ModuleInfo, Parameter, Record, Tree, Value, call_chain, tree_leaves, tree_map
-from ....engine.lines import keep_last_hint
+from ....engine.lines import keep_last_hint, user_place
 from ....engine.passes.layout import sink
 from ....engine.recording import RECORDER
 from ....engine.spec import Spec
@@ -25,7 +25,7 @@ from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..source import Capture
 from .program import Place, Program, path_of, unbound
-from .reader import Pending, Reader
+from .reader import Pending, Reader, of_library
 from .runner import SourceRunner
 from .sizes import is_key, spec_of_aval
 from .whole import keeping
@@ -366,7 +366,7 @@ def _refusal(program: Program, error: Exception) -> CaptureError:
         hint = "the function compares sizes that vary: name fewer of them in dynamic"
     elif "Tracer" in kind or "Concretization" in kind:
         hint = "its way depends on values of arrays: use jax.lax.cond, jnp.where, or pass the value as a Python number"
-    return CaptureError(f"JAX refused {program.name}: {kind}: {text}", hint=hint)
+    return CaptureError(f"JAX refused {program.name}{user_place(error, of_library)}: {kind}: {text}", hint=hint)
 
 
 __all__ = ["as_tree", "capture"]

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ....engine import control_flow, ops
 from ....engine.graph import ROOT, Scope, Value
-from ....engine.lines import assigned_name, short_path
+from ....engine.lines import assigned_name, is_library, short_path
 from ....engine.recording import RECORDER
 from ....engine.spec import spec_of
 from ....errors import CaptureError, EngineError
@@ -127,6 +126,12 @@ class Reader:
         for word in _NEUTRAL:
             if params.pop(word, None) is not None:
                 raise self._refused(eqn, f"{name} has a {word}", "compute without one")
+        if name in ("debug_callback", "debug_print"):
+            self.notes.append(f"{name} at {_line(scope)} is left out: it gives nothing")
+            return ()
+        if name.endswith("_callback"):
+            message = f"{name} runs Python on the host; a graph cannot"
+            raise self._refused(eqn, message, "compute what it gives before, and pass it in")
         known = self._computed(eqn, name, params, arguments)
         if known is not None:
             return known
@@ -235,7 +240,7 @@ class Reader:
         if name.startswith("custom_"):
             debug = getattr(closed.jaxpr, "debug_info", None)
             source = str(getattr(debug, "func_src_info", "") or "")
-            if source and not _is_library(source.rpartition(" at ")[2]):
+            if source and not of_library(source.rpartition(" at ")[2]):
                 self.notes.append(
                     f"{source.partition(' at ')[0]} has a gradient of its own, which is not carried over: "
                     "an export differentiates its formula"
@@ -332,7 +337,7 @@ class Reader:
         if key not in self._frames:
             place = ("", 0)
             for frame in traceback.frames:
-                if not _is_library(frame.file_name):
+                if not of_library(frame.file_name):
                     place = (frame.file_name, frame.line_num)
                     break
             self._frames[key] = (traceback, place)  # kept: an id is one object's only while that lives
@@ -380,18 +385,12 @@ def _line(scope: Scope) -> str:
     return f"{scope.file}:{scope.line}" if scope.file else ""
 
 
-_OWN = str(Path(__file__).parents[3])
+_PACKAGES = ("jax", "jaxlib", "flax", "optax")
 
 
-def _is_library(file: str) -> bool:
-    """Whether a file belongs to JAX, to Flax, to this package, or to none."""
-    file = file.rpartition(":")[0] if re.search(r":\d+$", file) else file
-    parts = Path(file).parts
-    return (
-        file.startswith(("<", _OWN))
-        or any(name in parts for name in ("jax", "jaxlib", "flax", "optax"))
-        or parts[-1:] in (("contextlib.py",), ("functools.py",))
-    )
+def of_library(file: str) -> bool:
+    """Whether a file belongs to JAX, to Flax, to ivyhub, or to none."""
+    return is_library(re.sub(r":\d+$", "", file), _PACKAGES)
 
 
-__all__ = ["SCOPE", "Known", "Pending", "Reader"]
+__all__ = ["SCOPE", "Known", "Pending", "Reader", "of_library"]

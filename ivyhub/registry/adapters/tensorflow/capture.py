@@ -23,7 +23,7 @@ from ....engine.verify import verify
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import leaves
 from ..source import Capture
-from .lines import error_line
+from .lines import refusal
 from .original import Original, Slot, Watch
 from .reader import Interval, Reader, Variable
 
@@ -151,16 +151,7 @@ class Tracing:
         except CaptureError:
             raise
         except Exception as error:
-            text = str(error).strip().splitlines()
-            place = error_line(error)
-            dependent = "symbolic `tf.Tensor`" in str(error) or "as a Python `bool`" in str(error)
-            raise CaptureError(
-                f"TensorFlow cannot trace it{f', at {place}' if place else ''}: "
-                f"{text[-1] if text else type(error).__name__}",
-                hint="the way must not depend on the values of arrays: use tf.where or tf.cond"
-                if dependent
-                else "the chained error has all that TensorFlow says",
-            ) from error
+            raise refusal(error) from error
 
     def variables(self) -> list[Any]:
         """The variables that the trace reads or assigns, without those of random generators."""

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
+import re
 from typing import Any
+
+from ....engine.lines import is_library, user_place
+from ....errors import CaptureError
 
 _CAPTURE = os.path.join(os.path.dirname(__file__), "capture.py")
 _PACKAGES = ("tensorflow", "keras", "tf_keras")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # how terminals write bold
 
 
-@functools.cache
 def _is_foreign(file: str) -> bool:
     """Whether a file is of TensorFlow, Keras, or of ivyhub, so that its lines are not the user's."""
-    if file.startswith("<") or "__autograph_generated_file" in file:
-        return True
-    roots = [os.path.dirname(sys.modules[name].__file__ or "") for name in _PACKAGES if name in sys.modules]
-    own = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
-    return any(root and file.startswith(root + os.sep) for root in (*roots, own))
+    return "__autograph_generated_file" in file or is_library(file, _PACKAGES)
 
 
 def user_line(op: Any) -> tuple[str, int]:
@@ -31,18 +29,18 @@ def user_line(op: Any) -> tuple[str, int]:
     return "", 0
 
 
-def error_line(error: BaseException) -> str:
-    """``file:line`` of the innermost frame of the user that an error passed through, or ""."""
-    from ....engine.lines import short_path
-
-    found = ""
-    trace = error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not _is_foreign(file):
-            found = f"{short_path(file)}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return found
+def refusal(error: Exception) -> CaptureError:
+    """The essence of what TensorFlow or Keras says, and the line of the user's code."""
+    text = _STYLE.sub("", str(error)).partition("Arguments received by")[0].strip().splitlines()
+    essence = text[-1] if text else type(error).__name__
+    dependent = "symbolic `tf.Tensor`" in essence or "as a Python `bool`" in essence
+    return CaptureError(
+        f"TensorFlow cannot trace it{user_place(error, _is_foreign)}: "
+        + (essence.partition(". ")[0] if dependent else essence),
+        hint="the way must not depend on the values of arrays: use tf.where or tf.cond"
+        if dependent
+        else "the chained error has all that TensorFlow says",
+    )
 
 
 _WRAPPERS = (

@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
-from ....engine.graph import Graph, Value
+from ....engine.backends import framework_of
+from ....engine.graph import Graph, Value, tree_leaves
 from ....errors import CaptureError
 
 
@@ -20,7 +21,15 @@ def bind(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[st
             f"the example inputs do not fit {type(module).__name__}.forward: {error}",
             hint=f"its signature is {inspect.signature(module.forward)}",
         ) from None
-    return flattened(inspect.signature(module.forward), bound)
+    arguments = flattened(inspect.signature(module.forward), bound)
+    for path, leaf in tree_leaves(arguments):
+        owner = framework_of(leaf)
+        if owner not in (None, "torch"):
+            raise CaptureError(
+                f"expected a tensor of PyTorch for {path!r}, received an array of {owner}",
+                hint='give torch.as_tensor(x), or ivyhub.engine.to_framework(x, "torch")',
+            )
+    return arguments
 
 
 def flattened(signature: inspect.Signature, bound: inspect.BoundArguments) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import functools
 import inspect
 import operator
 import sys
-import warnings
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ from .attention import STANDS_FOR, whole_attention
 from .decompose import decomposed
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import read_layer
-from .lines import module_stack, refusal, source_line
+from .lines import hushed, module_stack, refusal, source_line
 from .rules import RULES
 from .rules.common import apply
 from .sizes import keep_ranges, size_of, widened
@@ -106,7 +105,7 @@ class _Reader:
         self.no_grad = False
         self.within = ""  # the operation whose decomposition is being read
         self.watch = Watch()
-        self.changed: list[str] = []  # attributes that the call changes
+        self.changed: dict[str, Any] = {}  # attributes that the call changes, as it leaves them
         self.mutated: set[str] = set()
 
     # -- the trace -----------------------------------------------------------------------------------------------
@@ -173,26 +172,34 @@ class _Reader:
                 examples[name],
             )
         args, kwargs = unbind(self.module, examples)
+        export = functools.partial(torch.export.export, self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
         self.module.train()
         # A layer with statistics is read as a whole, and its formula in evaluation is the shorter one to trace.
         statistics = [self.modules[path] for path in self.leaves if self.modules[path]._buffers]
         while True:
             try:
-                with (
-                    named_arguments(self.module, self.arguments),
-                    self._hooks(),
-                    self.watch.watching(self.modules, statistics),
-                    whole_attention(),
-                    warnings.catch_warnings(),
-                ):
-                    # Recurrent layers keep a list of their own parameters, which a trace assigns anew.
-                    warnings.filterwarnings("ignore", ".*_flat_weights.*were assigned during export", UserWarning)
-                    return torch.export.export(self.module, args, kwargs, dynamic_shapes=shapes, strict=False)
-            except EngineError:
+                with named_arguments(self.module, self.arguments), whole_attention(), hushed():
+                    with self._hooks(), self.watch.watching(self.modules, statistics):
+                        program = export()
+                    if self.changed:
+                        Attributes.give(self.module, self.changed)
+                        self._compare(program, export())
+                    return program
+            except (CaptureError, EngineError):
                 raise
             except Exception as error:  # torch.export raises many kinds; each means that it refused the module
                 if not self.watch.evaluate_before(error):
                     raise refusal(self.module, error) from error
+
+    def _compare(self, first: Any, second: Any) -> None:
+        """Refuse a module that changed itself in a first call so that the second gives another structure."""
+        before, after = first.call_spec.out_spec, second.call_spec.out_spec
+        if before != after:
+            raise CaptureError(
+                f"{type(self.module).__name__} returns {before.num_leaves} arrays in a first call and "
+                f"{after.num_leaves} in the next, as {', '.join(self.changed)} changed",
+                hint="a graph has one structure: convert a module that returns the same in every call",
+            )
 
     @contextlib.contextmanager
     def _hooks(self) -> Generator[None]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import linecache
+import contextlib
+import io
+import logging
 import os
 import re
-from types import FrameType, TracebackType
+import sys
+import warnings
+from collections.abc import Generator
+from types import FrameType
 from typing import Any
 
-from ....engine.lines import short_path
+from ....engine.lines import is_library, user_place, user_trace
 from ....errors import CaptureError
 
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
@@ -37,28 +42,47 @@ def module_stack(node: Any) -> list[tuple[str, int]]:
     return stack
 
 
+def _is_library(file: str) -> bool:
+    return is_library(file, ("torch",))
+
+
 def frames(error: BaseException) -> list[FrameType]:
     """The frames of the user's code that an error passed through, innermost first."""
-    import torch
+    return [trace.tb_frame for trace in user_trace(error, _is_library)]
 
-    own = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
-    found: list[FrameType] = []
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith((*own, "<")):
-            found.append(trace.tb_frame)
-        trace = trace.tb_next
-    return found[::-1]
+
+_LOGGERS = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes")
+
+
+@contextlib.contextmanager
+def hushed() -> Generator[None]:
+    """While entered, torch.export says what it refuses by its error alone: no logs, no printed graphs.
+
+    Whoever asks for its logs by ``TORCH_LOGS`` has them.
+    """
+    loggers = [] if os.environ.get("TORCH_LOGS") else [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.disabled for logger in loggers]
+    printed, graph = io.StringIO(), ""
+    try:
+        for logger in loggers:
+            logger.disabled = True
+        with contextlib.redirect_stderr(printed), warnings.catch_warnings():
+            # Recurrent layers keep a list of their own parameters, which a trace assigns anew.
+            warnings.filterwarnings("ignore", ".*_flat_weights.*were assigned during export", UserWarning)
+            yield
+    except Exception as error:
+        graph = f"{getattr(error, 'partial_fx_graph', '')}\n"
+        raise
+    finally:
+        for logger, was in zip(loggers, before, strict=True):
+            logger.disabled = was
+        sys.stderr.write(printed.getvalue().replace(graph, ""))
 
 
 def refusal(module: Any, error: Exception) -> CaptureError:
     """The essence of what torch.export says: its first line, and the line of the user's code."""
     text = str(error).strip().splitlines()
-    frame = next(iter(frames(error)), None)
-    place = ""
-    if frame is not None:
-        code = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-        place = f", at {short_path(frame.f_code.co_filename)}:{frame.f_lineno}" + (f": {code}" if code else "")
+    place = user_place(error, _is_library)
     dependent = "data-dependent" in str(error)
     return CaptureError(
         f"torch.export refused {type(module).__name__}{place}: {text[0] if text else type(error).__name__}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -21,7 +22,7 @@ class Attributes:
         >>> before = Attributes(module)
         >>> module(1)
         >>> before.changed()
-        ['calls']
+        {'calls': 1}
         >>> before.restore()
         >>> hasattr(module, "calls")
         False
@@ -33,14 +34,22 @@ class Attributes:
             for path, part in module.named_modules()
         ]
 
-    def changed(self) -> list[str]:
-        """The full names of those that are new or have another value, but for ``training``."""
-        return [
-            f"{path}.{word}".lstrip(".")
+    def changed(self) -> dict[str, Any]:
+        """Those that are new or have another value, but for ``training``, by their full names."""
+        return {
+            f"{path}.{word}".lstrip("."): value
             for path, part, words, held in self._parts
             for word, value in vars(part).items()
             if word != "training" and (word not in words or (word in held and not _same(held[word], value)))
-        ]
+        }
+
+    @staticmethod
+    def give(module: Any, values: Mapping[str, Any]) -> None:
+        """Set those of `changed` that are plain, as the call left them."""
+        for name, value in values.items():
+            if isinstance(value, _PLAIN):
+                path, _, word = name.rpartition(".")
+                vars(module.get_submodule(path))[word] = value
 
     def restore(self) -> None:
         """Put all of them back; those that are new are gone."""
