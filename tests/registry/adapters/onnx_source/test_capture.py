@@ -223,3 +223,12 @@ def test_operators_that_no_rule_reads_are_reported_at_once() -> None:
 def test_results_of_unknown_shape_are_refused() -> None:
     with pytest.raises(CaptureError, match="depends on the numbers"):
         ivyhub.trace(parsed("net (float[4] x) => (int64[1, n] y) { y = NonZero(x) }"))
+
+
+def test_numbers_of_8_bits_beside_others_do_not_decide_about_the_dtype() -> None:
+    model = parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 21]> net (float8e4m3fn[2] x, float[2] z) => (float[2] y) {
+        a = Cast<to=1>(x) y = Add(a, z) }"""
+    )
+    source = ivyhub.trace(model).emit("tensorflow").files["__init__.py"]
+    assert 'else "float32"' in source

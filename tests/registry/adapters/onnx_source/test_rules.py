@@ -12,6 +12,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import parser
 
 import ivyhub
+from ivyhub.errors import CaptureError
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.conversion import open_runner
 from tests.arrays import assert_close
@@ -44,6 +45,13 @@ NODES = {
     "narrow": "a = Cast<to=17>(z) y = Cast<to=1>(a)",
     "branches": 'y = Einsum<equation="ij,kj->ik">(z, z)',
     "trilu": "y = Trilu<upper=0>(z)",
+    "bits": "a = BitCast<to=6>(z) b = Add(a, mask) y = BitCast<to=1>(b)",
+    "n-grams": """a = Floor(z) b = Cast<to=7>(a) y = TfIdfVectorizer<
+        max_gram_length=2, max_skip_count=2, min_gram_length=1, mode="TF", ngram_counts=[0, 3],
+        ngram_indexes=[4, 0, 1, 2, 3], pool_int64s=[-1, 0, 1, 0, 1, -1, 2]>(b)""",
+    "n-grams with weights": """a = Floor(z) b = Cast<to=6>(a) y = TfIdfVectorizer<
+        max_gram_length=1, max_skip_count=0, min_gram_length=1, mode="IDF", ngram_counts=[0],
+        ngram_indexes=[0, 1], pool_int64s=[-1, 2], weights=[0.5, 3.0]>(b)""",
 }
 
 CONSTANTS = """
@@ -52,6 +60,7 @@ CONSTANTS = """
     starts = Constant<value_ints=[7, 0]>() ends = Constant<value_ints=[1, -1]>() axes = Constant<value_ints=[2, 3]>()
     steps = Constant<value_ints=[-2, 3]>() pads = Constant<value_ints=[1, 2, 1, 0]>()
     rows = Constant<value_ints=[-1, 0]>() sizes = Constant<value_ints=[2, 6, 5, 11]>()
+    mask = Constant<value = int32 {1048576}>()
     scales = Constant<value_floats=[1.0, 1.0, 2.0, 1.5]>()
     places = Constant<value = int64[4, 5] {0,1,2,3,4, 4,3,2,1,0, 1,0,3,2,4, -1,-2,-3,-4,-5}>()
 """
@@ -59,7 +68,8 @@ CONSTANTS = """
 
 def model_of(nodes: str) -> Any:
     kind = "int64" if "ArgMax" in nodes else "float"
-    head = '<ir_version: 10, opset_import: ["" : 21]> net (float[2, 6, 8, 8] x, float[4, 5] z)'
+    opset = 26 if "BitCast" in nodes else 21
+    head = f'<ir_version: 10, opset_import: ["" : {opset}]> net (float[2, 6, 8, 8] x, float[4, 5] z)'
     return parser.parse_model(f"{head} => ({kind} y) {{{CONSTANTS}{nodes}}}")
 
 
@@ -78,3 +88,30 @@ def test_operators(name: str, target: str, rng: np.random.Generator) -> None:
     (found,) = runner.outputs({"x": x, "z": z})
     # float32 has 24 bits; a sum over a window or an axis loses a few of them
     assert_close(found, expected, 1e-4)
+
+
+def test_an_lstm_with_peepholes_stops_at_the_end_of_each_row(rng: np.random.Generator) -> None:
+    """Against onnxruntime: the reference evaluator of onnx reads no lengths."""
+    runtime = pytest.importorskip("onnxruntime")
+    model = parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 21]>
+        net (float[time, 3, 4] x, float[1, 8, 4] w, float[1, 8, 2] r, float[1, 16] b, float[1, 6] p)
+            => (float[time, 1, 3, 2] y, float[1, 3, 2] h, float[1, 3, 2] c) {
+            lengths = Constant<value = int32[3] {5, 2, 4}>()
+            y, h, c = LSTM<hidden_size=2>(x, w, r, b, lengths, , , p) }"""
+    )
+    shapes = {"x": (5, 3, 4), "w": (1, 8, 4), "r": (1, 8, 2), "b": (1, 16), "p": (1, 6)}
+    arrays = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+    expected = runtime.InferenceSession(model.SerializeToString()).run(None, arrays)
+    runner = open_runner(Target.parse("torch"), ivyhub.transpile(model, to="torch"))
+    for found, wanted in zip(runner.outputs(arrays), expected, strict=True):
+        assert_close(found, wanted, 1e-5)  # float32 has 24 bits; five steps lose a few of them
+
+
+@pytest.mark.parametrize(("counts", "message"), [("[0]", "twice"), ("[0, 2]", "change their places")])
+def test_n_grams_that_the_standard_leaves_open_are_refused(counts: str, message: str) -> None:
+    nodes = f"""a = Cast<to=7>(z) y = TfIdfVectorizer<
+        max_gram_length=2, max_skip_count=0, min_gram_length=1, mode="IDF", ngram_counts={counts},
+        ngram_indexes=[1, 0, 2, 3], pool_int64s=[1, 2, 1, 2], weights=[1.0, 2.0, 3.0]>(a)"""
+    with pytest.raises(CaptureError, match=message):
+        ivyhub.trace(model_of(nodes))
