@@ -133,23 +133,33 @@ def key_of(args: Iterable[Any], attributes: Mapping[str, Any], look: Look, value
         look: how much of the arrays.
         values: whether numbers among the operands count by value, not by type alone.
     """
-    if look == Look.TYPES:
-        key: Any = (*map(type, args),)
+    key: list[Any] = []  # flat, since every call with attributes makes one
+    if look is _TYPES:
+        key += map(type, args)
     else:
-        key = (*[_signature(arg, look, values) for arg in args],)
-    if not attributes:
-        return key
-    # 0, 0.0 and False are equal, and 0.0 equals -0.0: they are told apart by type and by how they are written.
-    return (key, *[(name, type(value), value or repr(value)) for name, value in attributes.items()])
+        for arg in args:
+            dtype = getattr(arg, "dtype", None) if look is _DTYPES else None
+            if dtype is None:
+                key.append(_signature(arg, look, values))
+            else:
+                key += type(arg), dtype
+    for name, value in attributes.items():
+        # 0, 0.0 and False are equal, and 0.0 equals -0.0: they are told apart by type and by how they are written.
+        key += name, type(value), value if value or value is None or value is False else repr(value)
+    return (*key,)
+
+
+_TYPES, _DTYPES = Look.TYPES, Look.DTYPES
+_SEQUENCES = (tuple, list)
 
 
 def _signature(arg: Any, look: Look, values: bool) -> Any:
-    if isinstance(arg, tuple | list):
+    if isinstance(arg, _SEQUENCES):
         return (*[_signature(item, look, values) for item in arg],)
     dtype = getattr(arg, "dtype", None)
     if dtype is None:
         return (type(arg), arg or repr(arg)) if values else type(arg)
-    if look == Look.DTYPES:
+    if look is _DTYPES:
         return type(arg), dtype
     return type(arg), dtype, len(arg.shape) if look == Look.RANKS else tuple(arg.shape)
 

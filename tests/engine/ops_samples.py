@@ -98,6 +98,11 @@ def _topk_oracle(x: np.ndarray, *, k: int, axis: int = -1) -> tuple[np.ndarray, 
     return np.take_along_axis(x, order, axis), order
 
 
+def _either(d: Draw, size: float) -> np.ndarray:
+    """Three numbers of a size and any sign."""
+    return np.where(d.b(3), size, -size)
+
+
 SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     # elementwise
     **dict.fromkeys(("add", "subtract", "multiply", "maximum", "minimum"), binary()),
@@ -112,6 +117,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.i(BATCH), 4), {}),
         ((d.apart(BATCH, 3), 0.3), {}),
     ],
+    **dict.fromkeys(("floor_quotient", "floor_remainder"), lambda d: [((d.apart(BATCH, 3), _either(d, 0.3)), {})]),
     "pow": lambda d: [
         ((d.f(BATCH, 3, low=0.5), d.f(BATCH, 3)), {}),
         ((d.f(BATCH), 3), {}),

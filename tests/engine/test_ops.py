@@ -30,10 +30,12 @@ EXACT = 1e-6
 # What PyTorch, the oracle, has no derivative for.
 CONSTANT = {
     "floor_divide": (0, 1),
+    "floor_quotient": (0, 1),
     "batch_norm": (1, 2),
     "nextafter": (0, 1),
     "eig": (0,),  # JAX and TensorFlow have none for eigenvectors without symmetry
     "eigvals": (0,),
+    "lu": (0,),  # TensorFlow has none
     "fractional_max_pool": (1,),
     "fractional_max_pool_with_indices": (1,),
     **loss_samples.CONSTANT,

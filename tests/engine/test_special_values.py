@@ -56,7 +56,7 @@ def test_complex(name: str, framework: str) -> None:
         assert signs[zero & ~near].all(), _COMPLEX[zero & ~near & ~signs]
 
 
-@pytest.mark.parametrize("name", ["trunc", "sign", "hypot", "logaddexp", "floor_divide"])
+@pytest.mark.parametrize("name", ["trunc", "sign", "hypot", "logaddexp", "floor_divide", "remainder"])
 def test_real(name: str, framework: str) -> None:
     xp = importlib.import_module(f"ivyhub.engine.xp.{framework}")
     if name in ("trunc", "sign"):

@@ -21,7 +21,7 @@ TOLERANCE = 1e-6  # the same operations of NumPy in the same order; a constant m
 
 def standardized(x: Any) -> Any:
     """As it is written for any array of the standard."""
-    xp = x.__array_namespace__()
+    xp = x.__array_namespace__(api_version="2024.12")
     size = xp.astype(xp.asarray(x.shape[1]), x.dtype) if isinstance(x.shape[1], int) else x.shape[1]
     centred = x - xp.sum(x, axis=1, keepdims=True) / size
     spread = xp.sqrt(xp.mean(centred * centred, axis=1, keepdims=True) + 1e-5)

@@ -19,6 +19,7 @@ from .bessel import *
 from .class_losses import *
 from .conv import *
 from .creation import *
+from .division import *
 from .elementwise import *
 from .fourier import *
 from .grids import *

@@ -60,14 +60,15 @@ complex.lower("numpy", "support.complex_({real}, {imag})")
 complex.lower("jax", "lax.complex(*jnp.broadcast_arrays({real}, {imag}))")
 
 
-def _real_specs(*operands: Any) -> Spec:
+def real_specs(*operands: Any) -> Spec:
+    """The result of operands that are broadcast. Raises `DTypeError` where they are not real floating-point ones."""
     found = broadcast_specs(*operands)
     if not is_floating(found.dtype):
         raise DTypeError(f"expected real floating-point numbers, received {found.dtype}")
     return found
 
 
-@op(rule=lambda x: _real_specs(x).with_dtype("bool"), primitive=True)
+@op(rule=lambda x: real_specs(x).with_dtype("bool"), primitive=True)
 def signbit(x: Array, /) -> Array:
     """Whether the sign bit is set: of negative numbers, of -0.0, and of a negative nan."""
 
@@ -75,7 +76,7 @@ def signbit(x: Array, /) -> Array:
 lower_alike(signbit, tensorflow="support.signbit({x})")
 
 
-@op(rule=_real_specs, promotes=("x1", "x2"))
+@op(rule=real_specs, promotes=("x1", "x2"))
 def copysign(x1: Array, x2: Array, /) -> Array:
     """|x1| with the sign of x2."""
     size = abs(x1)
@@ -85,7 +86,7 @@ def copysign(x1: Array, x2: Array, /) -> Array:
 lower_alike(copysign, tensorflow=None)
 
 
-@op(rule=_real_specs, primitive=True, promotes=("x1", "x2"))
+@op(rule=real_specs, primitive=True, promotes=("x1", "x2"))
 def nextafter(x1: Array, x2: Array, /) -> Array:
     """The number next to x1 in the direction of x2."""
 

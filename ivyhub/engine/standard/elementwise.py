@@ -93,24 +93,13 @@ def sign(x: Array, /) -> Array:
 def floor_divide(x1: Array, x2: Array, /) -> Array:
     """The largest integer at most x1 / x2; where the quotient is zero or infinite, it itself."""
     x1, x2 = arrays(x1, x2)
-    if not is_floating(dtype_of(x1)):
-        return ops.floor_divide(x1, x2)
-    quotient = ops.divide(x1, x2)
-    rounds = ops.isfinite(quotient) & ops.not_equal(quotient, 0)
-    found = ops.floor_divide(x1, x2)
-    return ops.where(rounds, ops.where(ops.equal(found, 0), ops.abs(found), found), quotient)  # below 1 it is plain 0
+    return (ops.floor_quotient if is_floating(dtype_of(x1)) else ops.floor_divide)(x1, x2)
 
 
 def remainder(x1: Array, x2: Array, /) -> Array:
     """x1 - x2 · floor(x1 / x2): the sign is that of x2, of a zero, too."""
     x1, x2 = arrays(x1, x2)
-    found = ops.remainder(x1, x2)
-    if not is_floating(dtype_of(found)):
-        return found
-    apart = ops.isinf(x2) & ops.isfinite(x1)
-    same = ops.equal(x1, 0) | ops.equal(ops.signbit(x1), ops.signbit(x2))
-    found = ops.where(apart, ops.where(same, x1 + zeros_like(found), x2 + zeros_like(found)), found)
-    return ops.where(ops.equal(found, 0), ops.copysign(found, x2 + zeros_like(found)), found)
+    return (ops.floor_remainder if is_floating(dtype_of(x1)) else ops.remainder)(x1, x2)
 
 
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
@@ -150,6 +139,8 @@ maximum, minimum, divide = (_binary(op) for op in (ops.maximum, ops.minimum, ops
 
 def pow(x1: Array, x2: Array, /) -> Array:
     """x1 to the power of x2; 1 for the power 0, of complex numbers, too, and 0 for a power of 0 to the right of it."""
+    if type(x2) is int and -9 < x2 < 9 and hasattr(x1, "dtype") and is_floating(dtype_of(x1)):
+        return ops.pow(x1, x2)  # products, where frameworks take other numbers for roots: NumPy's 0.5 of -inf is nan
     if is_number(x1) or is_number(x2):
         x1, x2 = arrays(x1, x2)
     found = ops.pow(x1, x2)

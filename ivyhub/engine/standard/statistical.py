@@ -33,18 +33,17 @@ def _plain(axes: tuple[int, ...]) -> int | tuple[int, ...]:
     return axes[0] if len(axes) == 1 else axes
 
 
-def _total(op: Op, x: Array, axis: Axis, name: str, **options: Any) -> Array:
-    """A sum or product over axes in a dtype; operations take them one after the other where they know one alone."""
+def sum(x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
+    """Σ x over axes; integers in the default integer dtype or wider."""
+    name = accumulated(x, dtype)
     x = cast(x, name)
     axes = normalize_axes(axis, len(x.shape))
     if not axes:
         return same(x)
-    return cast(op(x, axis=None if len(axes) == len(x.shape) else _plain(axes), **options), name)
-
-
-def sum(x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
-    """Σ x over axes; integers in the default integer dtype or wider."""
-    return _total(ops.sum, x, axis, accumulated(x, dtype), keepdims=keepdims)
+    options: dict[str, Any] = {"keepdims": True} if keepdims else {}  # a call without attributes is found sooner
+    if len(axes) < len(x.shape):
+        options["axis"] = _plain(axes)
+    return cast(ops.sum(x, **options), name)
 
 
 def prod(x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:

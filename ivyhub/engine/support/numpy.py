@@ -35,6 +35,12 @@ def erf(x: np.ndarray) -> np.ndarray:
     return (x * upper / lower).astype(dtype)
 
 
+def floor_quotient(x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
+    """The largest integer at most x1 / x2, and x1 / x2 where that is zero, infinite or nan."""
+    quotient = np.asarray(x1 / x2)
+    return np.floor_divide(x1, x2, out=quotient, where=np.isfinite(quotient) & (quotient != 0))
+
+
 def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """exp(x) / Σ exp(x) over an axis, without overflow."""
     y = np.exp(x - x.max(axis=axis, keepdims=True))

@@ -239,6 +239,18 @@ def remainder(x1: torch.Tensor | int, x2: torch.Tensor | int) -> torch.Tensor:
     return (_bits(x1) - _bits(floor_divide(x1, x2)) * _bits(x2)).view(torch.uint64)
 
 
+def floor_quotient(x1: torch.Tensor, x2: torch.Tensor) -> torch.Tensor:
+    """The largest integer at most x1 / x2, and x1 / x2 where that is zero, infinite or nan."""
+    quotient = x1 / x2  # which, divided by itself, is nan there
+    return torch.where(quotient / quotient == 1, torch.div(x1, x2, rounding_mode="floor"), quotient)
+
+
+def floor_remainder(x1: torch.Tensor, x2: torch.Tensor) -> torch.Tensor:
+    """x1 - x2 · floor(x1 / x2) with the sign of x2, a zero, too."""
+    found = torch.remainder(x1, x2)
+    return torch.where(found == 0, torch.copysign(found, x2), found)
+
+
 def right_shift(x1: torch.Tensor | int, x2: torch.Tensor | int) -> torch.Tensor:
     """uint64 shifted right, zeros from the left."""
     count = _bits(x2)
