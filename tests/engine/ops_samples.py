@@ -9,6 +9,7 @@ import numpy as np
 
 from tests.engine import (
     class_loss_samples,
+    factor_samples,
     layer_samples,
     loss_samples,
     nn_samples,
@@ -365,6 +366,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **signal_samples.SAMPLES,
     **recurrent_samples.SAMPLES,
     **random_samples.SAMPLES,
+    **factor_samples.SAMPLES,
     **special_samples.SAMPLES,
 }
 
@@ -487,6 +489,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     **signal_samples.ORACLES,
     **recurrent_samples.ORACLES,
     **random_samples.ORACLES,
+    **factor_samples.ORACLES,
     **special_samples.ORACLES,
 }
 """What a primitive is compared with, in float64; other operations are compared with their decomposition."""

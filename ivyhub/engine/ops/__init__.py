@@ -21,6 +21,7 @@ from .conv import *
 from .creation import *
 from .division import *
 from .elementwise import *
+from .factors import *
 from .fourier import *
 from .grids import *
 from .indexing import *

@@ -19,7 +19,8 @@ _REAL = {"complex64": "float32", "complex128": "float64"}
 _COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 
-def _matrices(x: Spec) -> Spec:
+def matrices(x: Spec) -> Spec:
+    """x, which holds matrices of a dtype that linear algebra takes. Raises `ShapeError` and `DTypeError`."""
     if x.ndim < 2:
         raise ShapeError(f"expected two axes or more, received {x}")
     if x.dtype not in (*_REAL, *_COMPLEX):
@@ -27,8 +28,9 @@ def _matrices(x: Spec) -> Spec:
     return x
 
 
-def _square(x: Spec, **_: Any) -> Spec:
-    if _matrices(x).shape[-1] != x.shape[-2]:
+def square_matrices(x: Spec, **_: Any) -> Spec:
+    """x, which holds square matrices. Raises `ShapeError` and `DTypeError`."""
+    if matrices(x).shape[-1] != x.shape[-2]:
         raise ShapeError(f"expected square matrices, received {x}")
     return x
 
@@ -37,7 +39,8 @@ def _real(x: Spec) -> str:
     return _REAL.get(x.dtype, x.dtype)
 
 
-def _least(x: Spec) -> Size:
+def least_size(x: Spec) -> Size:
+    """The smaller number of rows and columns. Raises `ShapeError` where one is symbolic."""
     rows, columns = x.shape[-2:]
     if isinstance(rows, Dim) or isinstance(columns, Dim):
         raise ShapeError(f"expected matrices of known size, received {x}")
@@ -55,7 +58,7 @@ def _lower(op: Op, arguments: str = "{x}", *, tensorflow: str | None, **others: 
 # -- decompositions --------------------------------------------------------------------------------------------------
 
 
-@op(rule=_square, primitive=True)
+@op(rule=square_matrices, primitive=True)
 def cholesky(x: Array, /) -> Array:
     """The lower triangular L with L Lᴴ = x, of Hermitian positive definite x."""
 
@@ -66,8 +69,8 @@ _lower(cholesky, tensorflow="tf.linalg.cholesky({x})")
 def _qr_spec(x: Spec, *, mode: str) -> tuple[Spec, Spec]:
     if mode not in ("reduced", "complete"):
         raise ShapeError(f"expected mode 'reduced' or 'complete', received {mode!r}")
-    *batch, rows, columns = _matrices(x).shape
-    inner = _least(x) if mode == "reduced" else rows
+    *batch, rows, columns = matrices(x).shape
+    inner = least_size(x) if mode == "reduced" else rows
     return x.with_shape(*batch, rows, inner), x.with_shape(*batch, inner, columns)
 
 
@@ -85,8 +88,8 @@ qr.lower(
 
 
 def _svd_spec(x: Spec, *, full_matrices: bool) -> tuple[Spec, Spec, Spec]:
-    *batch, rows, columns = _matrices(x).shape
-    least = _least(x)
+    *batch, rows, columns = matrices(x).shape
+    least = least_size(x)
     u, v = (rows, columns) if full_matrices else (least, least)
     return x.with_shape(*batch, rows, u), Spec((*batch, least), _real(x)), x.with_shape(*batch, v, columns)
 
@@ -101,7 +104,7 @@ _lower(
 )
 
 
-@op(rule=lambda x: Spec((*_matrices(x).shape[:-2], _least(x)), _real(x)), primitive=True)
+@op(rule=lambda x: Spec((*matrices(x).shape[:-2], least_size(x)), _real(x)), primitive=True)
 def svdvals(x: Array, /) -> Array:
     """The singular values, in descending order."""
 
@@ -115,7 +118,7 @@ _lower(
 
 
 def _eigh_spec(x: Spec) -> tuple[Spec, Spec]:
-    return Spec(_square(x).shape[:-1], _real(x)), x
+    return Spec(square_matrices(x).shape[:-1], _real(x)), x
 
 
 @op(rule=_eigh_spec, primitive=True)
@@ -135,7 +138,7 @@ _lower(eigvalsh, tensorflow="support.eigvalsh({x})")
 
 
 def _eig_spec(x: Spec) -> tuple[Spec, Spec]:
-    dtype = _COMPLEX.get(_square(x).dtype, x.dtype)
+    dtype = _COMPLEX.get(square_matrices(x).dtype, x.dtype)
     return Spec(x.shape[:-1], dtype), Spec(x.shape, dtype)
 
 
@@ -158,7 +161,7 @@ _lower(eigvals, tensorflow="tf.linalg.eigvals({x})", numpy="support.eigvals({x})
 
 
 def _solve_spec(x1: Spec, x2: Spec) -> Spec:
-    size = _square(x1).shape[-1]
+    size = square_matrices(x1).shape[-1]
     if x1.dtype != x2.dtype:
         raise DTypeError(f"expected operands of one dtype, received {x1} and {x2}", hint="cast one of them with astype")
     if x2.ndim == 0 or x2.shape[0 if x2.ndim == 1 else -2] != size:
@@ -179,7 +182,7 @@ solve.lower("torch", "torch.linalg.solve({x1}, {x2}[:, None]).squeeze(-1)", when
 solve.lower("torch", "torch.linalg.solve({x1}, {x2})").lower("tensorflow", "support.solve({x1}, {x2})")
 
 
-@op(rule=_square, primitive=True)
+@op(rule=square_matrices, primitive=True)
 def inv(x: Array, /) -> Array:
     """The inverse of square matrices."""
 
@@ -188,7 +191,7 @@ _lower(inv, tensorflow="tf.linalg.inv({x})")
 
 
 def _det_spec(x: Spec) -> Spec:
-    return x.with_shape(*_square(x).shape[:-2])
+    return x.with_shape(*square_matrices(x).shape[:-2])
 
 
 @op(rule=_det_spec, primitive=True)
@@ -207,7 +210,7 @@ def slogdet(x: Array, /) -> tuple[Array, Array]:  # pyright: ignore[reportReturn
 _lower(slogdet, tensorflow="support.slogdet({x})")
 
 
-@op(rule=lambda x, *, rtol: x.with_shape(*_matrices(x).shape[:-2], *x.shape[:-3:-1]))
+@op(rule=lambda x, *, rtol: x.with_shape(*matrices(x).shape[:-2], *x.shape[:-3:-1]))
 def pinv(x: Array, /, *, rtol: float | None = None) -> Array:
     """The pseudo-inverse: singular values up to ``rtol`` times the largest count as zero.
 
@@ -243,7 +246,7 @@ lstsq.lower("jax", "jnp.linalg.lstsq({x1}, {x2})[0]", when=_plain)
 def rank_tolerance(x: Spec) -> float:
     """The relative size below which a singular value counts as zero: the larger side times the spacing of 1."""
     rows, columns = x.shape[-2:]
-    larger = rows + columns - _least(x)
+    larger = rows + columns - least_size(x)
     return float(larger) * (2.0**-23 if _real(x) == "float32" else 2.0**-52)
 
 
@@ -307,7 +310,7 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
 
 
 def _matrix_norm_spec(x: Spec, *, keepdims: bool, ord: Any) -> Spec:
-    return Spec(reduced_shape(_matrices(x).shape, (-2, -1), keepdims), _real(x))
+    return Spec(reduced_shape(matrices(x).shape, (-2, -1), keepdims), _real(x))
 
 
 @op(rule=_matrix_norm_spec)

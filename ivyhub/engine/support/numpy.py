@@ -244,6 +244,37 @@ def eigvals(x: np.ndarray) -> np.ndarray:
     return np.linalg.eigvals(x).astype(np.result_type(x.dtype, np.complex64))
 
 
+def lu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """L without its diagonal and U in one, the row that each one was exchanged with, and the order of rows."""
+    *batch, rows, columns = x.shape
+    least = min(rows, columns)
+    found, pivots = np.array(x), np.zeros((*batch, least), np.int32)
+    order = np.broadcast_to(np.arange(rows, dtype=np.int32), (*batch, rows)).copy()
+    for at in np.ndindex(*batch):
+        y = found[at]
+        for k in range(least):
+            pivots[at][k] = j = k + int(np.argmax(np.abs(y[k:, k])))
+            y[[k, j]], order[at][[k, j]] = y[[j, k]], order[at][[j, k]]
+            if y[k, k] != 0:
+                y[k + 1 :, k] /= y[k, k]
+                y[k + 1 :, k + 1 :] -= y[k + 1 :, k : k + 1] * y[k, k + 1 :]
+    return found, pivots, order
+
+
+def matrix_exp(x: np.ndarray) -> np.ndarray:
+    """The exponential of square matrices: a Taylor series of x / 2ⁿ, squared n times. Source: Moler and Van Loan."""
+    size = float(np.max(np.sum(np.abs(x), axis=-1), initial=0.0))
+    squarings = max(0, math.ceil(math.log2(size)) + 3) if size > 0 else 0
+    y = x / 2**squarings
+    found = term = np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape)
+    for k in range(1, 19):
+        term = term @ y / k
+        found = found + term
+    for _ in range(squarings):
+        found = found @ found
+    return found.astype(x.dtype)
+
+
 def threefry(key: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two random words for each 64-bit count: Threefry-2x32 with 20 rounds (Salmon et al. 2011)."""
     keys = [key[..., 0], key[..., 1], key[..., 0] ^ key[..., 1] ^ np.uint32(0x1BD11BDA)]

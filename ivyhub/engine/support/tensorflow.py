@@ -252,6 +252,31 @@ def qr(x: tf.Tensor, full_matrices: bool = False) -> tuple[tf.Tensor, tf.Tensor]
     return q, r * tf.cast(scale, x.dtype)
 
 
+def lu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """L without its diagonal and U in one, the row that each one was exchanged with, and the order of rows."""
+    *batch, rows, columns = x.shape
+    if rows > columns:  # TensorFlow has it for square matrices: columns that are orthogonal to those of x follow
+        q, _ = tf.linalg.qr(x, full_matrices=True)
+        found, order = tf.linalg.lu(tf.concat([x, q[..., columns:]], -1))
+        found = found[..., :columns]
+    else:
+        found, order = tf.linalg.lu(x[..., :rows])
+        if rows < columns:
+            lower = tf.linalg.set_diag(found, tf.ones(tf.shape(found)[:-1], x.dtype))
+            others = tf.gather(x[..., rows:], order, batch_dims=len(batch))
+            found = tf.concat([found, tf.linalg.triangular_solve(lower, others)], -1)
+    now, pivots = tf.broadcast_to(tf.range(rows), tf.shape(order)), []
+    for k in range(min(rows, columns)):
+        place = tf.argmax(tf.cast(now == order[..., k : k + 1], tf.int32), -1, tf.int32)[..., None]
+        pivots.append(place)
+        now = tf.where(tf.range(rows) == place, now[..., k : k + 1], now)
+        now = tf.where(tf.range(rows) == k, order[..., k : k + 1], now)
+    if rows > columns:  # what was exchanged for the columns that followed is put back
+        back = tf.argmax(tf.cast(now[..., None] == order[..., None, :], tf.int32), -1, tf.int32)
+        found, order = tf.gather(found, back, batch_dims=len(batch)), now
+    return found, tf.concat(pivots, -1), order
+
+
 def eigh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Eigenvalues, which are real, and eigenvectors of Hermitian matrices."""
     values, vectors = tf.linalg.eigh(_hermitian(x))

@@ -206,6 +206,13 @@ def _recurrent(
     return (x.transpose(0, 1) if batch_first else x, *finals)
 
 
+def lu(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """L without its diagonal and U in one, the row that each one was exchanged with, and the order of rows."""
+    found, pivots = torch.linalg.lu_factor(x)
+    rows = torch.lu_unpack(found, pivots, unpack_data=False)[0].real.argmax(-2)
+    return found, pivots - 1, rows.to(torch.int32)
+
+
 def ordered(x: torch.Tensor | int) -> torch.Tensor:
     """uint64, which few kernels take, as int64 in the same order."""
     return _bits(x) ^ torch.iinfo(torch.int64).min

@@ -20,6 +20,9 @@ from ....engine.trace import Builder
 from ....errors import CaptureError
 from .rules import RULES
 
+# Operations whose overload has another name where they write.
+_RENAMED = {"aten.transpose.default": "aten.transpose.int"}
+
 
 @dataclass
 class _Root:
@@ -120,7 +123,8 @@ class Storage:
     def functional_name(self, node: Any) -> str:
         """The name of the operation without the write: ``aten.add_.Tensor`` is ``aten.add.Tensor``."""
         namespace, name, overload = str(node.target).split(".")
-        return f"{namespace}.{name.rstrip('_')}.{overload}"
+        name = name.rstrip("_")
+        return _RENAMED.get(f"{namespace}.{name}.{overload}", f"{namespace}.{name}.{overload}")
 
     def _is_view(self, node: Any) -> bool:
         info = alias_info(node)

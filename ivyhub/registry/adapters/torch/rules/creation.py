@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .....engine import ops
+from .....engine.backends import is_floating
 from .....engine.dims import Size
-from .....engine.ops.creation import created
+from .....engine.ops.creation import created, scalar
+from .....engine.recording import RECORDER
+from .....errors import DTypeError
 from .common import RULES, Array, dtype_of, is_array, shape_of
 from .shape import expand
 
@@ -28,6 +33,12 @@ def full(size: Sequence[Size], fill_value: Any, *, dtype: str | None = None, **_
 @RULES("aten.zeros.default", "aten.empty.memory_format")
 def zeros(size: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
     return _full(size, 0, dtype or "float32")
+
+
+@RULES("aten.empty_strided.default", "aten.empty_permuted.default")
+def strided(size: Sequence[Size], order: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
+    """How an array lies in memory is none of a graph's affairs."""
+    return zeros(size, dtype=dtype)
 
 
 @RULES("aten.ones.default")
@@ -65,6 +76,11 @@ def new_zeros(x: Array, size: Sequence[Size], *, dtype: str | None = None, **_: 
     return new_full(x, size, 0, dtype=dtype)
 
 
+@RULES("aten.new_empty_strided.default")
+def new_strided(x: Array, size: Sequence[Size], stride: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
+    return new_zeros(x, size, dtype=dtype)
+
+
 @RULES("aten.new_ones.default")
 def new_ones(x: Array, size: Sequence[Size], *, dtype: str | None = None, **_: Any) -> Array:
     return new_full(x, size, 1, dtype=dtype)
@@ -84,6 +100,32 @@ def arange_start_step(start: Any, end: Any, step: Any = 1, *, dtype: str | None 
 @RULES("aten.linspace.default")
 def linspace(start: float, end: float, steps: int, *, dtype: str | None = None, **_: Any) -> Array:
     return ops.linspace(start=float(start), stop=float(end), num=steps, dtype=dtype or "float32")
+
+
+@RULES("aten.logspace.default")
+def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: str | None = None, **_: Any) -> Array:
+    dtype = dtype or "float32"
+    if not is_floating(dtype):
+        raise DTypeError(f"logspace: expected floating-point numbers, received {dtype}")
+    return ops.pow(scalar(float(base), dtype), linspace(start, end, steps, dtype=dtype))
+
+
+def _triangle(row: int, col: int, offset: int, dtype: str | None, places: Callable[..., Any]) -> Array:
+    found = np.stack(places(row, offset, col)).astype(dtype or "int64")
+    recorder = RECORDER.get()
+    return found if recorder is None else recorder.lift(found)
+
+
+@RULES("aten.tril_indices.default")
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: str | None = "int64", **_: Any) -> Array:
+    """The places on and below a diagonal, row by row."""
+    return _triangle(row, col, offset, dtype, np.tril_indices)
+
+
+@RULES("aten.triu_indices.default")
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: str | None = "int64", **_: Any) -> Array:
+    """The places on and above a diagonal, row by row."""
+    return _triangle(row, col, offset, dtype, np.triu_indices)
 
 
 @RULES("aten.eye.default", "aten.eye.m")

@@ -10,6 +10,7 @@ from .....engine import ops
 from .....engine.backends import is_floating
 from .....engine.ops.creation import created
 from .....engine.spec import normalize_axis
+from .....errors import DTypeError
 from .common import RULES, Array, cast, dtype_of, floating, promote, shape_of
 
 # -- one operand -----------------------------------------------------------------------------------------------------
@@ -28,7 +29,7 @@ RULES("aten.special_erf.default")(_unary(ops.erf, floating))
 RULES("aten.special_expit.default")(_unary(ops.sigmoid, floating))
 for _name, _op in (
     *(("abs", ops.abs), ("neg", ops.negative), ("square", ops.square), ("sign", ops.sign), ("sgn", ops.sign)),
-    *(("silu", ops.silu), ("mish", ops.mish), ("relu", ops.relu), ("relu6", ops.relu6), ("selu", ops.selu)),
+    *(("silu", ops.silu), ("mish", ops.mish), ("relu", ops.relu), ("selu", ops.selu)),
     *(("hardswish", ops.hardswish), ("hardsigmoid", ops.hardsigmoid), ("log_sigmoid", ops.log_sigmoid)),
 ):
     RULES(f"aten.{_name}.default")(_unary(_op))
@@ -40,6 +41,17 @@ def _rounded(op: Callable[[Array], Array]) -> Callable[[Array], Array]:
 
 for _name in ("ceil", "floor", "trunc", "round"):
     RULES(f"aten.{_name}.default")(_rounded(getattr(ops, _name)))
+
+
+@RULES("aten.round.decimals")
+def round_decimals(x: Array, *, decimals: int) -> Array:
+    """To so many digits behind the point, or before it where they are negative."""
+    if not is_floating(dtype_of(x)):
+        raise DTypeError(f"round: expected floating-point numbers to round to digits, received {dtype_of(x)}")
+    if decimals == 0:
+        return ops.round(x)
+    scale = 10.0 ** abs(decimals)
+    return ops.round(x * scale) / scale if decimals > 0 else ops.round(x / scale) * scale
 
 
 def _class(op: Callable[[Array], Array], of_integers: bool) -> Callable[[Array], Array]:
@@ -166,6 +178,22 @@ for _name, _op in (
     RULES(f"aten.{_name}.Tensor", f"aten.{_name}.Scalar")(_binary(_op))
 RULES("aten.maximum.default", "aten.max.other")(_binary(ops.maximum))
 RULES("aten.minimum.default", "aten.min.other")(_binary(ops.minimum))
+
+
+def _unless_nan(op: Callable[..., Any]) -> Callable[[Array, Array], Array]:
+    """The one that is a number, where the other is none."""
+
+    def rule(x: Array, y: Array) -> Array:
+        x, y = promote(x, y)
+        if not is_floating(dtype_of(x)):
+            return op(x, y)
+        return ops.where(ops.isnan(x), y, ops.where(ops.isnan(y), x, op(x, y)))
+
+    return rule
+
+
+RULES("aten.fmax.default")(_unless_nan(ops.maximum))
+RULES("aten.fmin.default")(_unless_nan(ops.minimum))
 RULES("aten.atan2.default")(_binary(ops.atan2, floating=True))
 RULES("aten.hypot.default")(_binary(ops.hypot))
 RULES("aten.logaddexp.default")(_binary(ops.logaddexp))
@@ -255,6 +283,8 @@ def masked_fill(x: Array, mask: Array, value: Any) -> Array:
 
 @RULES("aten.nan_to_num.default")
 def nan_to_num(x: Array, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Array:
+    if not is_floating(dtype_of(x)):
+        return x
     largest = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float64": 1.7976931348623157e308}
     limit = largest.get(dtype_of(x), 3.4028234663852886e38)
     y = ops.where(ops.isnan(x), 0.0 if nan is None else nan, x)
@@ -334,13 +364,22 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 
 @RULES("aten.hardtanh.default")
 def hardtanh(x: Array, min_val: float = -1, max_val: float = 1) -> Array:
+    if not is_floating(dtype_of(x)):
+        return clamp(x, int(min_val), int(max_val))
     if (min_val, max_val) == (0, 6):
         return ops.relu6(x)
     return ops.hardtanh(x, min=float(min_val), max=float(max_val))
 
 
+@RULES("aten.relu6.default")
+def relu6(x: Array) -> Array:
+    return hardtanh(x, 0, 6)
+
+
 @RULES("aten.threshold.default")
 def threshold(x: Array, threshold: float, value: float) -> Array:
+    if not is_floating(dtype_of(x)):
+        return ops.where(ops.greater(x, int(threshold)), x, int(value))
     return ops.threshold(x, threshold=threshold, value=value)
 
 

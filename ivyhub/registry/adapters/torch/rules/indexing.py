@@ -10,12 +10,12 @@ import numpy as np
 
 from .....engine import ops
 from .....engine.backends import is_integer
-from .....engine.dims import Size, minimum
-from .....engine.ops.creation import created
-from .....engine.spec import normalize_axis
-from .....errors import DTypeError
+from .....engine.dims import Size, minimum, product
+from .....engine.ops.creation import created, scalar
+from .....engine.spec import broadcast_shapes, normalize_axis
+from .....errors import DTypeError, ShapeError
 from .common import RULES, Array, cast, dtype_of, is_array, shape_of
-from .shape import expand, movedim, slice_, unsqueeze, view
+from .shape import expand, movedim, slice_, stack, unsqueeze, view
 
 
 def _positions(indices: Sequence[Array | None]) -> list[Array | None]:
@@ -80,17 +80,57 @@ def scatter_add(x: Array, dim: int, index: Array, values: Array) -> Array:
     return ops.add_along_axis(x, index, _values(x, values, shape_of(index)), axis=dim)
 
 
+@RULES("aten.scatter.reduce", "aten.scatter.value_reduce")
+def scatter_with(x: Array, dim: int, index: Array, values: Any, *, reduce: str) -> Array:
+    if not is_array(values):
+        values = created(ops.full, x, shape=shape_of(index), fill_value=values, dtype=dtype_of(x))
+    return scatter_reduce(x, dim, index, values, {"add": "sum", "multiply": "prod"}[reduce])
+
+
 @RULES("aten.scatter_reduce.two")
 def scatter_reduce(x: Array, dim: int, index: Array, values: Array, reduce: str, *, include_self: bool = True) -> Array:
+    if not shape_of(x):
+        x, index, values = (view(each, (1,)) for each in (x, index, values))
+        return view(scatter_reduce(x, 0, index, values, reduce, include_self=include_self), ())
     values = _values(x, values, shape_of(index))
+    part = _as_long(x, dim, index)
+    if shape_of(part) != shape_of(x):  # what lies beyond the positions on the other axes stays
+        return _put_back(x, scatter_reduce(part, dim, index, values, reduce, include_self=include_self))
     reduction = {"amax": "max", "amin": "min"}.get(reduce, reduce)
-    if not include_self:  # what is combined with is neutral, and the mean counts it all the same
-        if reduction == "mean":
-            raise DTypeError("scatter_reduce: a mean without the array's own elements has no rule")
+    if reduction == "mean":
+        return _scatter_mean(x, dim, index, values, include_self)
+    if not include_self:  # what is combined with is neutral
         dtype = dtype_of(x)
         neutral = created(ops.full, x, shape=shape_of(index), fill_value=_neutral(reduction, dtype), dtype=dtype)
         x = ops.set_along_axis(x, index, neutral, axis=dim)
     return ops.scatter_reduce(x, index, values, axis=dim, reduction=reduction)
+
+
+def _put_back(x: Array, part: Array) -> Array:
+    """x, whose first elements on each axis are those of a part."""
+    sizes, wanted = shape_of(x), shape_of(part)
+    axis = next((i for i, (own, new) in enumerate(zip(sizes, wanted, strict=True)) if own != new), None)
+    if axis is None:
+        return part
+    head = slice_(x, axis, None, wanted[axis])
+    return ops.concat([_put_back(head, part), slice_(x, axis, wanted[axis])], axis=axis)
+
+
+def _scatter_mean(x: Array, dim: int, index: Array, values: Array, include_self: bool) -> Array:
+    """Sums over how many were added; whole numbers for integers, rounded down."""
+    dtype = dtype_of(x)
+    ones = created(ops.full, x, shape=shape_of(index), fill_value=1, dtype=dtype)
+    count = ops.add_along_axis(
+        created(ops.full, x, shape=shape_of(x), fill_value=0, dtype=dtype), index, ones, axis=dim
+    )
+    total = x
+    if include_self:
+        count = count + 1
+    else:
+        total = ops.where(ops.greater(count, 0), 0, x)
+        count = ops.maximum(count, 1)
+    total = ops.add_along_axis(total, index, values, axis=dim)
+    return ops.floor_divide(total, count) if is_integer(dtype) else ops.divide(total, count)
 
 
 def _neutral(reduction: str, dtype: str) -> float:
@@ -121,10 +161,84 @@ def index_put(x: Array, indices: Sequence[Array | None], values: Any, accumulate
     return put(x, _positions(indices), _values(x, values))
 
 
+@RULES("aten.put.default")
+def put(x: Array, index: Array, source: Array, accumulate: bool = False) -> Array:
+    """Positions count through all axes."""
+    places, values = view(index, (-1,)), _values(x, view(source, (-1,)))
+    found = (ops.at_add if accumulate else ops.at_set)(view(x, (-1,)), [places], values)
+    return view(found, shape_of(x))
+
+
+@RULES("aten.masked_scatter.default")
+def masked_scatter(x: Array, mask: Array, source: Array) -> Array:
+    """The first elements of the source, one after the other, wherever the mask holds."""
+    shape = broadcast_shapes(shape_of(x), shape_of(mask))
+    if product(shape) == 0 or product(shape_of(source)) == 0:
+        return expand(x, shape)
+    mask = expand(mask, shape)
+    count = ops.cumulative_sum(view(ops.astype(mask, dtype="int64"), (-1,)), axis=0)
+    place = ops.minimum(ops.maximum(count - 1, 0), product(shape_of(source)) - 1)
+    values = view(ops.index(view(source, (-1,)), [place]), shape)
+    return ops.where(mask, values, expand(x, shape))
+
+
+@RULES("aten._unsafe_masked_index.default")
+def masked_index(x: Array, mask: Array, indices: Sequence[Array | None], fill: float) -> Array:
+    """What positions out of bounds give is never taken: the mask does not hold there."""
+    found = ops.index(x, _positions(_bounded(x, indices)))
+    value = scalar(fill, dtype_of(x), x)
+    return ops.where(mask, found, value)
+
+
+@RULES("aten._unsafe_masked_index_put_accumulate.default")
+def masked_index_put(x: Array, mask: Array, indices: Sequence[Array | None], values: Array) -> Array:
+    indices = _bounded(x, indices)
+    kept = ops.where(mask, values, scalar(0, dtype_of(values), values))
+    return ops.at_add(x, _positions(indices), kept)
+
+
+def _bounded(x: Array, indices: Sequence[Array | None]) -> list[Array | None]:
+    sizes = shape_of(x)
+    return [
+        each if each is None else ops.maximum(ops.minimum(each, sizes[axis] - 1), -sizes[axis])
+        for axis, each in enumerate(indices)
+    ]
+
+
+@RULES("aten.nonzero_static.default")
+def nonzero_static(x: Array, *, size: int, fill_value: int = -1) -> Array:
+    """The places that are not zero, as rows; so many of them, of which the last are filled where there are fewer."""
+    shape = shape_of(x)
+    count = product(shape)
+    if not all(isinstance(each, int) for each in (*shape, count)) or not count or not size or not shape:
+        raise ShapeError(f"expected an array of known sizes with elements, received {shape}")
+    flat = ops.astype(ops.equal(view(x, (-1,)), 0), dtype="int32")
+    places = slice_(ops.argsort(flat, axis=0), 0, None, size)
+    if size > count:  # pyright: ignore[reportOperatorIssue] known sizes
+        places = ops.pad(places, padding=((0, size - count),))
+    rows: list[Array] = []
+    for length in reversed(shape):
+        rows.insert(0, ops.remainder(places, length))
+        places = ops.floor_divide(places, length)
+    every = created(ops.arange, x, stop=size, dtype="int64")
+    found = ops.less(every, ops.sum(1 - ops.astype(flat, dtype="int64")))
+    return ops.where(unsqueeze(found, 1), stack(rows, 1), fill_value)
+
+
 @RULES("aten.index_add.default")
 def index_add(x: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
     source = source if alpha == 1 else source * alpha
     return ops.at_add(x, [*[None] * normalize_axis(dim, len(shape_of(x))), index], _values(x, source))
+
+
+@RULES("aten.index_reduce.default")
+def index_reduce(x: Array, dim: int, index: Array, source: Array, reduce: str, *, include_self: bool = True) -> Array:
+    if not shape_of(x):
+        found = index_reduce(view(x, (1,)), 0, view(index, (1,)), view(source, (1,)), reduce, include_self=include_self)
+        return view(found, ())
+    axis = normalize_axis(dim, len(shape_of(x)))
+    places = view(index, (*(1,) * axis, -1, *(1,) * (len(shape_of(x)) - axis - 1)))
+    return scatter_reduce(x, axis, expand(places, shape_of(source)), source, reduce, include_self=include_self)
 
 
 @RULES("aten.index_copy.default")
@@ -213,6 +327,16 @@ def diagonal(x: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
     size = minimum(rows, columns)
     positions = created(ops.arange, x, stop=size, dtype="int64")
     return ops.index(x, [*[None] * len(batch), positions, positions])
+
+
+@RULES("aten.diagonal_scatter.default")
+def diagonal_scatter(x: Array, source: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
+    moved = movedim(x, (dim1, dim2), (-2, -1))
+    *batch, _, _ = shape_of(moved)
+    size = shape_of(source)[-1]
+    every = created(ops.arange, x, stop=size, dtype="int64")
+    places = [*[None] * len(batch), every + max(-offset, 0), every + max(offset, 0)]
+    return movedim(ops.at_set(moved, places, _values(x, source)), (-2, -1), (dim1, dim2))
 
 
 @RULES("aten.one_hot.default")

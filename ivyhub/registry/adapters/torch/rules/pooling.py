@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .....engine import ops
 from .....engine.backends import is_floating
 from .....engine.dims import Dim, Size
-from .....errors import DTypeError, ShapeError
-from .common import RULES, Array, dtype_of, shape_of, spread
+from .....engine.ops.creation import created
+from .....errors import ShapeError
+from .common import FULL, RULES, Array, dtype_of, shape_of, spread
+from .elementwise import div_mode
 from .shape import pad, unsqueeze, with_batch, without_batch
 
 Ints = int | Sequence[int]
@@ -78,10 +81,11 @@ def _avg_pool(
     *,
     count: int,
 ) -> Array:
-    if not is_floating(dtype_of(x)):
-        raise DTypeError(f"expected floating-point numbers to average, received {dtype_of(x)}")
     x, batched = with_batch(x, count)
     kernel, strides, pads, _, extra = _window(shape_of(x)[2:], kernel_size, stride, padding, 1, ceil_mode)
+    if not is_floating(dtype_of(x)):
+        means = _integer_means(x, kernel, strides, pads, extra, count_include_pad, divisor_override)
+        return without_batch(means, batched)
     if any(extra) and count_include_pad:  # what ceil_mode adds never counts
         x = pad(x, [p for each in reversed(pads) for p in (each, each)])
         pads, count_include_pad = (0,) * count, False
@@ -95,6 +99,40 @@ def _avg_pool(
         divisor=divisor_override,
     )
     return without_batch(y, batched)
+
+
+def _integer_means(
+    x: Array,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    extra: Sequence[int],
+    count_include_pad: bool,
+    divisor: int | None,
+) -> Array:
+    """Means of integers, cut towards zero: exact sums of what stands at each place of a window."""
+
+    def total(y: Array, padding: Sequence[tuple[int, int]]) -> Array:
+        y = ops.pad(y, padding=((0, 0), (0, 0), *padding))
+        sizes = [(size - k) // s for size, k, s in zip(shape_of(y)[2:], kernel, strides, strict=True)]  # type: ignore[operator]
+        found: Any = None
+        for place in itertools.product(*map(range, kernel)):
+            picks = [(at, at + n * s + 1, s) for at, n, s in zip(place, sizes, strides, strict=True)]
+            part = ops.getitem(y, key=(FULL, FULL, *picks))
+            found = part if found is None else found + part
+        return found
+
+    if any(isinstance(size, Dim) for size in shape_of(x)[2:]):
+        raise ShapeError(f"expected axes of known length for pooling of integers, received {shape_of(x)}")
+    ends = [(p, p + e) for p, e in zip(pads, extra, strict=True)]
+    sums = total(x, ends)
+    if divisor is None:
+        counted = created(ops.full, x, shape=(1, 1, *shape_of(x)[2:]), fill_value=1, dtype=dtype_of(x))
+        if count_include_pad:
+            counted = ops.pad(counted, padding=((0, 0), (0, 0), *((p, p) for p in pads)), value=1)
+            ends = [(0, e) for e in extra]
+        return div_mode(sums, total(counted, ends), rounding_mode="trunc")
+    return div_mode(sums, divisor, rounding_mode="trunc")
 
 
 def _adaptive(x: Array, output_size: Any, *, count: int, op: Callable[..., Any]) -> Any:

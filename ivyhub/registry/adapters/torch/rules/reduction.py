@@ -60,6 +60,14 @@ def _spread(op: Callable[..., Any]) -> None:
     def correction(x: Array, dim: Axes = None, *, correction: float | None = None, keepdim: bool = False) -> Array:
         return op(x, axis=axes_of(dim), correction=_correction(correction), keepdims=keepdim)
 
+    @RULES(f"aten.{name}_mean.default")
+    def default_with_mean(x: Array, unbiased: bool = True) -> tuple[Array, Array]:
+        return default(x, unbiased), ops.mean(x)
+
+    @RULES(f"aten.{name}_mean.dim")
+    def dim_with_mean(x: Array, dim: Axes, unbiased: bool = True, keepdim: bool = False) -> tuple[Array, Array]:
+        return with_mean(x, dim, correction=_correction(unbiased), keepdim=keepdim)
+
     @RULES(f"aten.{name}_mean.correction")
     def with_mean(
         x: Array, dim: Axes = None, *, correction: float | None = None, keepdim: bool = False
