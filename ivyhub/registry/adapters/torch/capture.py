@@ -33,6 +33,7 @@ from .decompose import decomposed
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import read_layer
 from .lines import hushed, module_stack, refusal, source_line
+from .packed import packed_sequences
 from .rules import RULES
 from .rules.common import apply
 from .sizes import keep_ranges, size_of, widened
@@ -178,7 +179,7 @@ class _Reader:
         statistics = [self.modules[path] for path in self.leaves if self.modules[path]._buffers]
         while True:
             try:
-                with named_arguments(self.module, self.arguments), whole_attention(), hushed():
+                with named_arguments(self.module, self.arguments), whole_attention(), packed_sequences(), hushed():
                     with self._hooks(), self.watch.watching(self.modules, statistics):
                         program = export()
                     if self.changed:
