@@ -66,7 +66,7 @@ def assert_same(
     cases = list(sizes) or ([dict.fromkeys(names, 1), dict.fromkeys(names, 5)] if names else [{}])
     tolerance = TOLERANCE[dtype]
     for case in cases:
-        for train in (False, True) if ours.trains else (False,):
+        for train in modes if ours.trains else (False,):
             where = f"{to}, {'train' if train else 'eval'}, sizes {case}"
             if ours.trains:
                 inputs = _smooth_arrays(theirs, bound, dynamic or {}, case, rng, tolerance, train=train)

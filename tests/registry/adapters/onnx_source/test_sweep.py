@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import sys
 
 import numpy as np
 import pytest
@@ -22,13 +23,14 @@ AT_LEAST = {"numpy": 1950, "torch": 1950, "jax": 1850, "tensorflow": 1850}
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_case(target: str) -> None:
     counts: collections.Counter[str] = collections.Counter()
-    wrong: dict[str, str] = {}
+    told: dict[str, dict[str, str]] = collections.defaultdict(dict)
     with np.errstate(all="ignore"):
         for case in cases(*KINDS):
             word, why = verdict(case, target)
             counts[word] += 1
-            if word == "wrong":
-                wrong[case.name] = why
-    assert not wrong
+            told[word][case.name] = why
+    lines = [f"{word}: {name}: {why}" for word, found in told.items() for name, why in found.items() if why]
+    sys.stdout.write("\n".join([*sorted(lines), f"{target}: {dict(counts)}", ""]))  # `-rA` or `-s` shows it
+    assert not told["wrong"]
     if counts["pass"] < AT_LEAST[target]:
         pytest.xfail(f"the goal is {AT_LEAST[target]} cases; {dict(counts)}")
