@@ -92,11 +92,12 @@ class Array(Methods):
     @property
     def T(self) -> Array:  # noqa: N802 - the standard's name
         """The two axes of a matrix exchanged. Raises `ShapeError` on anything else."""
-        if self.ndim != 2:
+        x = self.native
+        if len(x.shape) != 2:
             raise ShapeError(
                 f"expected a matrix, received the shape {self.shape}", hint="mT exchanges the last two axes"
             )
-        return wrap(manipulation.matrix_transpose(self.native))
+        return wrap(ops.transpose(x, axes=(1, 0)))
 
     @property
     def mT(self) -> Array:  # noqa: N802 - the standard's name
