@@ -132,6 +132,14 @@ def test_operators_beside_arrays_of_numpy(rng: np.random.Generator) -> None:
     assert numbers.outputs.dtype == "float16"
 
 
+def test_a_product_of_all_elements_is_one_product() -> None:
+    """Axis after axis it is nan where a zero comes first and what follows is too large."""
+    for shape in ((2, 3, 4), (3,)):
+        graph = trace(lambda x: engine.prod(x, keepdims=True), Spec(shape, "float32"))
+        assert [node.op for node in graph.nodes] == ["prod"]
+        assert graph.outputs.shape == (1,) * len(shape)
+
+
 NUMPY: dict[str, Callable[[Any], Any]] = {
     "numpy.sqrt": np.sqrt,
     "numpy.add": lambda x: np.add(x, 1),

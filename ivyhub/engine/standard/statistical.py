@@ -50,7 +50,10 @@ def prod(x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = 
     """Π x over axes; integers in the default integer dtype or wider."""
     name = accumulated(x, dtype)
     found = cast(x, name)
-    for each in sorted(normalize_axes(axis, len(x.shape)), reverse=True):
+    axes = normalize_axes(axis, len(x.shape))
+    if len(axes) == len(x.shape) > 0:  # in the order of the elements, as frameworks have it: 0 comes before infinity
+        return cast(ops.prod(found, keepdims=keepdims), name)
+    for each in sorted(axes, reverse=True):
         found = cast(ops.prod(found, axis=each, keepdims=keepdims), name)
     return same(found) if found is x else found
 
