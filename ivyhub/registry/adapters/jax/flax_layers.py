@@ -7,8 +7,11 @@ layer does, whose operations are read instead. Both kinds of Flax call their set
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
+
+from ..carried import is_carried
 
 Reading = tuple[str, dict[str, Any]]
 
@@ -130,7 +133,7 @@ def _group_norm(m: Any, x: Any) -> Reading | None:
     }
 
 
-def _batch_norm(m: Any, x: Any) -> Reading | None:
+def _batch_norm(m: Any, x: Any, *, unbiased: bool = False) -> Reading | None:
     if not _plain(m, x) or m.use_scale != m.use_bias or m.axis not in (-1, x.ndim - 1) or not 2 <= x.ndim <= 5:
         return None
     return "BatchNorm", {
@@ -138,7 +141,7 @@ def _batch_norm(m: Any, x: Any) -> Reading | None:
         "eps": m.epsilon,
         "momentum": round(1 - m.momentum, 12),
         "affine": m.use_scale,
-        "unbiased": False,
+        "unbiased": unbiased,
         "spatial_rank": max(1, x.ndim - 2),
         "channel_axis": 1,
     }
@@ -163,9 +166,23 @@ LEAVES: dict[str, Callable[[Any, Any], Reading | None]] = {
     "flax.linen.normalization.GroupNorm": _group_norm,
     "flax.linen.normalization.BatchNorm": _batch_norm,
     "flax.linen.stochastic.Dropout": _dropout,
+    # Those that exports carry.
+    **dict.fromkeys(
+        ("flax_nnx.BatchNorm", "flax_nnx.OldBatchNorm", "flax_linen.BatchNorm"),
+        functools.partial(_batch_norm, unbiased=True),
+    ),
 }
+
+
+def layer_name(kind: type) -> str:
+    """The full name of the class of a layer, as `LEAVES` has it."""
+    for word in ("flax_nnx", "flax_linen") if kind.__name__.endswith("BatchNorm") else ():
+        if is_carried(kind, word):
+            return f"{word}.{kind.__name__}"
+    return f"{kind.__module__}.{kind.__qualname__}"
+
 
 #: Layers that behave differently in training: what they do is kept by their leaf layers alone.
 MODAL = tuple(name for name in LEAVES if name.endswith(("Dropout", "BatchNorm")))
 
-__all__ = ["ARRAYS", "LEAVES", "MODAL", "Reading"]
+__all__ = ["ARRAYS", "LEAVES", "MODAL", "Reading", "layer_name"]

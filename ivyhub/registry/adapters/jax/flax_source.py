@@ -20,7 +20,7 @@ from ....engine.graph import Call, Graph, ModuleInfo, Parameter, below
 from ....engine.layer import find_layer
 from ....engine.spec import Spec
 from ....errors import CaptureError
-from .flax_layers import ARRAYS, LEAVES, MODAL, Reading
+from .flax_layers import ARRAYS, LEAVES, MODAL, Reading, layer_name
 from .program import Place, Program, path_of
 from .sizes import spec_of_aval
 
@@ -41,8 +41,9 @@ def _leaf_primitive() -> Any:
 class Calls:
     """What is seen of the calls of a module's parts during one trace: in training, or in evaluation after it."""
 
-    def __init__(self, graph: Graph, training: Calls | None) -> None:
+    def __init__(self, graph: Graph, training: Calls | None, names: Mapping[type, str] | None = None) -> None:
         self.graph = graph
+        self.names = names or {}  # of classes that are changed while they are traced
         self.training = training
         self.stack = [0]
         self.leaves: dict[str, Reading] = {}
@@ -63,7 +64,7 @@ class Calls:
         import jax
 
         self.order.setdefault(path)
-        name = f"{type(module).__module__}.{type(module).__qualname__}"
+        name = self.names.get(type(module)) or layer_name(type(module))
         if name.endswith("BatchNorm") and self._is_frozen(module, path, kwargs):
             return original(*args, **kwargs)
         traced = [each for each in (*args, *arrays) if isinstance(each, jax.Array)]
@@ -228,8 +229,8 @@ def nnx_program(model: Any) -> Program:
 
     @contextlib.contextmanager
     def tracing(graph: Graph, training: Calls | None) -> Generator[Calls]:
-        calls, paths = Calls(graph, training), dict[int, str]()
         kinds = {type(part) for part in parts.values() if callable(part)}
+        calls, paths = Calls(graph, training, {kind: layer_name(kind) for kind in kinds}), dict[int, str]()
         before = [(kind, vars(kind).get("__call__")) for kind in kinds]
 
         def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:

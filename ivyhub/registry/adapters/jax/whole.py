@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....engine import ops
+from ..carried import is_carried
 from .rules.common import Array, dtype_name, dtype_of
 
 Reading = Callable[..., Any]
@@ -32,7 +33,7 @@ def _log_softmax(x: Array, axis: Any = -1, where: Any = None) -> Any:
 
 
 def _gelu(x: Array, approximate: bool = True) -> Any:
-    return ops.gelu(x, approximate="tanh" if approximate else "none")
+    return ops.gelu(x, approximate=bool(approximate))
 
 
 def _plain(op: Any) -> Reading:
@@ -104,6 +105,25 @@ FUNCTIONS: dict[str, dict[str, Reading]] = {
 }
 
 
+def _attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None = None,
+    *,
+    scale: float | None = None,
+    causal: bool = False,
+    dropout: Any = None,
+) -> Any:
+    if dropout is not None:
+        return None
+    return ops.attention(query, key, value, mask, scale=scale, causal=causal, layout="BTNH")
+
+
+#: Of the functions that exports carry, how each is read.
+CARRIED: dict[str, Reading] = {"attention": _attention}
+
+
 @dataclass
 class Kept:
     """One call of such a function.
@@ -131,6 +151,10 @@ def keeping(found: dict[str, Kept], program: Any) -> Generator[None]:
             original = getattr(module, name, None)
             if original is not None:
                 stands[id(original)] = original, _standing(original, name, read, found)
+    for name, read in CARRIED.items():
+        original = getattr(sys.modules.get(program.module), name, None)
+        if original is not None and is_carried(original, "jax"):
+            stands[id(original)] = original, _standing(original, name, read, found, several=True)
     changed: list[tuple[Any, str, Any]] = []
     try:
         for module in _modules(program):
@@ -151,7 +175,8 @@ def _modules(program: Any) -> list[Any]:
     return [sys.modules[name] for name in names]
 
 
-def _standing(original: Any, name: str, read: Reading, found: dict[str, Kept]) -> Any:
+def _standing(original: Any, name: str, read: Reading, found: dict[str, Kept], *, several: bool = False) -> Any:
+    """What stands for a function: of one array, or of several that come first."""
     signature = inspect.signature(original)
 
     @functools.wraps(original)
@@ -165,19 +190,18 @@ def _standing(original: Any, name: str, read: Reading, found: dict[str, Kept]) -
             return original(*args, **kwargs)
         arrays = {key: value for key, value in bound.items() if isinstance(value, jax.Array)}
         settings = {key: value for key, value in bound.items() if key not in arrays}
-        first = next(iter(signature.parameters))
-        if list(arrays) != [first] or not isinstance(arrays[first], Tracer):
+        first = list(signature.parameters)[: len(arrays) if several else 1]
+        if not arrays or list(arrays) != first or not isinstance(arrays[first[0]], Tracer):
             return original(*args, **kwargs)
 
-        def run(x: Any) -> Any:
-            return original(x, **settings)
+        def run(*xs: Any) -> Any:
+            return original(*xs, **settings)
 
-        x = arrays[first]
         key = f"ivyhub_{name}_{len(found)}"
         run.__name__ = key
-        text = str(jax.make_jaxpr(run)(jax.ShapeDtypeStruct(x.shape, x.dtype)))
-        found[key] = Kept(name, text, lambda values: read(values[0], **settings))
-        return jax.jit(run)(x)
+        text = str(jax.make_jaxpr(run)(*(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays.values())))
+        found[key] = Kept(name, text, lambda values: read(*values, **settings))
+        return jax.jit(run)(*arrays.values())
 
     return call
 

@@ -18,6 +18,7 @@ from ....engine.backends import is_integer
 from ....engine.graph import Value
 from ....engine.layer import Layer, find_layer
 from ....engine.stateful.dropout import dropped
+from ..carried import is_carried
 from .original import as_is
 from .rules.common import channels_first, channels_last
 
@@ -53,10 +54,12 @@ class Reading:
 def read_layer(layer: Any, x: Any) -> Reading | None:
     """The leaf that a built layer is for an input, a tensor of a graph; None for any other layer.
 
-    A subclass counts only while it keeps the layer's own ``call``.
+    A subclass counts only while it keeps the layer's own ``call``, or where it is the one that exports carry.
     """
     if layer.compute_dtype != layer.variable_dtype or getattr(layer, "lora_enabled", False):
         return None
+    if is_carried(type(layer), "keras"):
+        return _batch_norm(layer, x, unbiased=True)
     for kind in type(layer).__mro__:
         if kind.__name__ in LEAVES and kind.__module__.startswith("keras."):
             return LEAVES[kind.__name__](layer, x) if type(layer).call is kind.call else None
@@ -110,7 +113,7 @@ def _group_norm(layer: Any, x: Any) -> Reading | None:
     return Reading("GroupNorm", config, _norm_weights(layer), channels_first, channels_last)
 
 
-def _batch_norm(layer: Any, x: Any) -> Reading | None:
+def _batch_norm(layer: Any, x: Any, *, unbiased: bool = False) -> Reading | None:
     rank = x.shape.rank
     if layer.axis % rank != rank - 1 or layer.scale != layer.center or rank not in (2, 3, 4, 5):
         return None
@@ -121,7 +124,7 @@ def _batch_norm(layer: Any, x: Any) -> Reading | None:
         "affine": layer.scale,
         "track_running_stats": True,
         "spatial_rank": max(rank - 2, 1),
-        "unbiased": False,
+        "unbiased": unbiased,
     }
     weights = _norm_weights(layer) | {
         "running_mean": (layer.moving_mean, as_is),

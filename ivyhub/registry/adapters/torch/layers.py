@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from ..carried import is_carried
 from ..writing.layers import Leaves
 
 Reading = tuple[str, dict[str, Any]]  # the leaf layer and its fields
@@ -19,11 +20,14 @@ Reading = tuple[str, dict[str, Any]]  # the leaf layer and its fields
 def read_layer(module: Any) -> Reading | None:
     """The leaf layer that a live module is, with its configuration; None for any other module.
 
-    A subclass counts only while it keeps the layer's own ``forward``, and a layer only while its arrays are its own:
-    not computed by a parametrisation or by hooks, as weight normalisation does.
+    A subclass counts only while it keeps the layer's own ``forward``, or where exports carry it; a layer only while its
+    arrays are its own: not computed by a parametrisation or by hooks, as weight normalisation does.
     """
     if module._modules or module._forward_pre_hooks or module._forward_hooks:
         return None
+    if is_carried(type(module), "torch"):
+        found = _batch_norm(module)
+        return found and (found[0], found[1] | {"unbiased": False})
     for kind in type(module).__mro__:
         name = f"{kind.__module__}.{kind.__qualname__}"
         if name in LEAVES:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ....engine.lines import short_path
 from ....errors import CaptureError
+from ..carried import is_carried
 from .attention import STANDS_FOR, whole_attention
 from .lines import frames
 from .trees import pytree_of_torch
@@ -148,7 +149,7 @@ class Watch:
 
 
 def _is_native(module: Any) -> bool:
-    return type(module).__module__.startswith("torch.")
+    return type(module).__module__.startswith("torch.") or is_carried(type(module), "torch")
 
 
 def _holds(outer: Any, inner: Any) -> bool:
@@ -191,7 +192,7 @@ def _attribute(read: Any, evaluated: Collection[Any] = ()) -> Generator[None]:
             frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
             if threading.get_ident() != thread:
                 return value
-            if frame.f_code.co_filename.startswith(own):
+            if frame.f_code.co_filename.startswith(own) or is_carried(type(module), "torch"):
                 return value and id(module) not in silent
             return read(module, frame, value)
 
