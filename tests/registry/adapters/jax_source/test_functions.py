@@ -14,7 +14,7 @@ from jax.extend.core import Primitive
 import ivyhub
 from ivyhub.errors import CaptureError, UnsupportedOpsError
 from tests.arrays import assert_close
-from tests.registry.adapters.jax_source.judging import agree_with_jax
+from tests.registry.adapters.jax_source.judging import agree_with_jax, named
 
 
 def _attention(q: Any, k: Any, v: Any) -> Any:
@@ -188,3 +188,33 @@ def test_complex_numbers_go_in_and_out(rng: np.random.Generator) -> None:
     product, size = native(torch.from_numpy(np.asarray(x).copy()))
     assert_close(product.resolve_conj(), np.asarray(jnp.conj(x) @ x.T), 1e-5)
     assert_close(size, np.abs(x), 1e-6)
+
+
+def _pooled(x: Any) -> Any:
+    """Gradients of a pooling, forth and back, are primitives of their own."""
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (2, 3), (1, 2), ((1, 0), (0, 1)))
+
+
+PRIMITIVES: dict[str, Any] = {
+    "lu": (lambda x: jax.lax.linalg.lu(x + 4 * jnp.eye(3)[::-1])[0], ((3, 3),)),
+    "solve": (lambda x, y: jnp.linalg.solve(x + 4 * jnp.eye(3), y), ((3, 3), (3, 2))),
+    "tridiagonal_solve": (
+        lambda a, b, c, y: jax.lax.linalg.tridiagonal_solve(a, b + 8, c, y[:, None]),
+        ((4,), (4,), (4,), (4,)),
+    ),
+    "gradient of max_pool": (jax.grad(lambda x: jnp.sum(_pooled(x) ** 2)), ((5, 6),)),
+    "igamma": (lambda a, x: jax.scipy.special.gammainc(jnp.exp(a), jnp.exp(x)), ((5,), (5,))),
+    "bessel": (lambda x: (jax.scipy.special.i0e(x), jax.scipy.special.i1e(x)), ((5,),)),
+    "bits": (lambda x: jax.lax.bitcast_convert_type(x, jnp.int32) ^ 1, ((5,),)),
+}
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_primitives(name: str, rng: np.random.Generator) -> None:
+    """Results alone: some of these have no gradient in one framework or the other."""
+    function, shapes = PRIMITIVES[name]
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    native = ivyhub.transpile(named(function, len(arrays)), to="torch", args=tuple(map(jnp.asarray, arrays)))
+    found = jax.tree.leaves(native(*map(torch.from_numpy, arrays)))
+    for got, want in zip(found, jax.tree.leaves(function(*map(jnp.asarray, arrays))), strict=True):
+        assert_close(got, np.asarray(want), 2e-4, name)

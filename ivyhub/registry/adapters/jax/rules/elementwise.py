@@ -29,6 +29,8 @@ _UNARY = {
     "asinh": ops.asinh,
     "atan": ops.atan,
     "atanh": ops.atanh,
+    "bessel_i0e": ops.bessel_i0e,
+    "bessel_i1e": ops.bessel_i1e,
     "ceil": ops.ceil,
     "cos": ops.cos,
     "cosh": ops.cosh,
@@ -68,7 +70,7 @@ for _name, _op in _UNARY.items():
 
 
 @RULES("conj")
-def conj(x: Array, *, input_dtype: str) -> Array:
+def conj(x: Array, *, input_dtype: Any = None) -> Array:
     """Of real numbers too, which become complex."""
     del input_dtype
     return ops.conj(x if is_complex(dtype_of(x)) else ops.complex(x, ops.multiply(x, 0)))
@@ -79,8 +81,11 @@ _BINARY = {
     "add_any": ops.add,
     "atan2": ops.atan2,
     "complex": ops.complex,
+    "igamma": ops.igamma,
+    "igammac": ops.igammac,
     "nextafter": ops.nextafter,
     "sub": ops.subtract,
+    "zeta": ops.zeta,
 }
 _COMPARISONS = {
     "eq": ops.equal,
@@ -98,7 +103,7 @@ def _binary(op: Any) -> Any:
 
 for _name, _op in (_BINARY | _COMPARISONS).items():
     RULES(_name)(_binary(_op))
-NUMBERS.update(set(_BINARY | _COMPARISONS) - {"atan2", "complex", "nextafter"})
+NUMBERS.update(set(_BINARY | _COMPARISONS) - {"atan2", "complex", "igamma", "igammac", "nextafter", "zeta"})
 
 
 def _extreme(op: Any) -> Any:
@@ -341,6 +346,14 @@ def convert_element_type(x: Array, *, new_dtype: Any, weak_type: bool) -> Array:
     if is_complex(old) and not is_complex(dtype):
         x = ops.real(x) if dtype != "bool" else ops.not_equal(x, 0)
     return cast(x, dtype)
+
+
+@RULES("bitcast_convert_type")
+def bitcast_convert_type(x: Array, *, new_dtype: Any) -> Array:
+    dtype = dtype_name(new_dtype)
+    if "bool" in (dtype, dtype_of(x)) and dtype != dtype_of(x):
+        raise refuse("the bits of truth values")
+    return x if dtype == dtype_of(x) else ops.bitcast(x, dtype=dtype)
 
 
 @RULES("reduce_precision")

@@ -116,6 +116,37 @@ def _symmetric(x: Array, *, lower: bool) -> Array:
     return ops.add(part, rest)
 
 
+@RULES("lu")
+def lu(x: Array) -> tuple[Array, Array, Array]:
+    return tuple(ops.lu(x))
+
+
+@RULES("lu_pivots_to_permutation")
+def lu_pivots_to_permutation(pivots: Array, *, permutation_size: int) -> Array:
+    return ops.pivots_to_permutation(pivots, size=permutation_size)
+
+
+@RULES("householder_product")
+def householder_product(x: Array, tau: Array) -> Array:
+    return ops.householder_product(x, tau)
+
+
+@RULES("tridiagonal_solve")
+def tridiagonal_solve(below: Array, diagonal: Array, above: Array, y: Array, *, perturb_singular: bool) -> Array:
+    """By elimination of the whole matrix. The first of those below and the last of those above count for nothing."""
+    if perturb_singular:
+        raise refuse("a singular matrix that is perturbed")
+    size = shape_of(diagonal)[-1]
+    one = ops.eye(n_rows=size, dtype=dtype_of(y))
+
+    def on_diagonal(x: Array, offset: int) -> Array:
+        """x[i] in row i, so many columns to the right."""
+        return ops.multiply(reshaped(x, (*shape_of(x), 1)), ops.roll(one, shift=offset, axis=1))
+
+    lower, upper = ops.tril(on_diagonal(below, -1), k=-1), ops.triu(on_diagonal(above, 1), k=1)
+    return ops.solve(ops.add(ops.add(lower, on_diagonal(diagonal, 0)), upper), y)
+
+
 @RULES("qr")
 def qr(x: Array, *, pivoting: bool, full_matrices: bool, use_magma: Any = None) -> tuple[Array, Array]:
     if pivoting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -141,3 +142,93 @@ def reduce(*operands: Array, jaxpr: Any, dimensions: Sequence[int], computation:
         raise refuse("a reduction by a function of one's own")
     x, start = operands
     return (RULES[kind](_REDUCTIONS[kind](x, axes=tuple(dimensions)), start),)
+
+
+# -- the place of the largest ----------------------------------------------------------------------------------------
+
+
+def _chosen(
+    operand: Array,
+    select_prim: Any,
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+) -> tuple[list[tuple[tuple[int, ...], Array]], tuple[int, ...]]:
+    """For each place of a window, in which windows it has the element that is chosen; and the padded sizes."""
+    largest = {"ge": True, "le": False}[select_prim.name]
+    dtype = dtype_of(operand)
+    config = [(before, after, 0) for before, after in padding]
+    start = filled(operand, (), _neutral("max" if largest else "min", dtype), dtype)
+    padded = pad(operand, start, padding_config=config) if any(map(any, padding)) else operand
+    sizes = tuple(map(int, shape_of(padded)))
+    best: Any = None
+    which: Any = None
+    places = list(itertools.product(*map(range, window_dimensions)))
+    for number, place in enumerate(places):
+        part = _taken(padded, place, sizes, window_dimensions, window_strides)
+        if best is None:
+            best, which = part, filled(operand, shape_of(part), 0, "int32")
+            continue
+        better = (ops.greater if largest else ops.less)(part, best)
+        best, which = ops.where(better, part, best), ops.where(better, number, which)
+    return [(place, ops.equal(which, number)) for number, place in enumerate(places)], sizes
+
+
+def _taken(
+    x: Array, place: Sequence[int], sizes: Sequence[int], window: Sequence[int], strides: Sequence[int]
+) -> Array:
+    """What stands at one place of every window."""
+    ends = [size - width + at + 1 for size, width, at in zip(sizes, window, place, strict=True)]
+    return ops.getitem(x, key=tuple(zip(place, ends, strides, strict=True)))
+
+
+@RULES("select_and_scatter_add")
+def select_and_scatter_add(
+    source: Array,
+    operand: Array,
+    *,
+    select_prim: Any,
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+) -> Array:
+    """Each number of the source added where its window has its largest element, the first of several."""
+    chosen, sizes = _chosen(operand, select_prim, window_dimensions, window_strides, padding)
+    dtype = dtype_of(source)
+    zero = filled(source, (), 0, dtype)
+    total: Any = None
+    for place, here in chosen:
+        config = [
+            (at, size - at - (count - 1) * stride - 1, stride - 1)
+            for at, size, count, stride in zip(place, sizes, map(int, shape_of(source)), window_strides, strict=True)
+        ]
+        spread = pad(ops.where(here, source, 0), zero, padding_config=config)
+        total = spread if total is None else ops.add(total, spread)
+    ends = [(before, size - after, 1) for (before, after), size in zip(padding, sizes, strict=True)]
+    return ops.getitem(total, key=tuple(ends)) if any(map(any, padding)) else total
+
+
+@RULES("select_and_gather_add")
+def select_and_gather_add(
+    tangents: Array,
+    operand: Array,
+    *,
+    select_prim: Any,
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    base_dilation: Sequence[int],
+    window_dilation: Sequence[int],
+) -> Array:
+    """What stands in one array where each window of another has its largest element, the first of several."""
+    if set(base_dilation) | set(window_dilation) != {1}:
+        raise refuse("the places of the largest elements of dilated windows")
+    chosen, sizes = _chosen(operand, select_prim, window_dimensions, window_strides, padding)
+    zero = filled(tangents, (), 0, dtype_of(tangents))
+    config = [(before, after, 0) for before, after in padding]
+    padded = pad(tangents, zero, padding_config=config) if any(map(any, padding)) else tangents
+    total: Any = None
+    for place, here in chosen:
+        part = ops.where(here, _taken(padded, place, sizes, window_dimensions, window_strides), 0)
+        total = part if total is None else ops.add(total, part)
+    return total

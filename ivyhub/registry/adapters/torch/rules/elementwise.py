@@ -408,7 +408,14 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
     return ops.softshrink(x, threshold=float(lambd))
 
 
-@RULES("aten.softmax.int", "aten._softmax.default", "aten._safe_softmax.default")
+@RULES("aten._safe_softmax.default")
+def safe_softmax(x: Array, dim: int, dtype: str | None = None) -> Array:
+    """Zeros where every element of a line is -inf."""
+    masked = ops.all(ops.equal(x, -math.inf), axis=dim, keepdims=True)
+    return ops.where(masked, 0.0, softmax(x, dim, dtype))
+
+
+@RULES("aten.softmax.int", "aten._softmax.default")
 def softmax(x: Array, dim: int, dtype: str | bool | None = None) -> Array:
     normalize_axis(dim, len(shape_of(x)))
     return ops.softmax(floating(x, dtype if isinstance(dtype, str) else None), axis=dim)
