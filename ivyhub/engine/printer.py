@@ -63,6 +63,29 @@ def _lines(graph: Graph, title: str = "") -> Iterator[str]:
     yield f"{INDENT}return {_tree(graph.outputs, names)}"
 
 
+def print_nodes(graph: Graph) -> dict[Node, str]:
+    """A line for each node as `print_graph` has it, with the path of its module and the user's line behind it.
+
+    Example:
+        >>> from ivyhub.engine import ops
+        >>> from ivyhub.engine.spec import Spec
+        >>> from ivyhub.engine.trace import trace
+        >>> list(print_nodes(trace(lambda x: ops.exp(x), Spec(("n", 3)))).values())
+        ['exp: float32[n, 3] = exp(x)']
+    """
+    names = _Names()
+    for name, tree in graph.inputs.items():
+        for value in tree_values(tree):
+            names.give(value, value.hint or name)
+    found: dict[Node, str] = {}
+    for node in graph.nodes:
+        module, scope = graph.calls[node.scope.call].module, node.scope
+        where = [module] if module else []
+        where += [f"{os.path.basename(scope.file)}:{scope.line}"] if scope.file else []
+        found[node] = _node(node, names) + (f"  # {', '.join(where)}" if where else "")
+    return found
+
+
 def _node(node: Node, names: _Names) -> str:
     args = [_tree(arg, names) for arg in node.args]
     match node.op:

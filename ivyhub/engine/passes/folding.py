@@ -6,6 +6,7 @@ no x + 0, x - 0, x · 1, x / 1, x ** 1 and no double negation.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ _NEUTRAL: dict[str, tuple[Any, tuple[int, ...]]] = {
     "divide": (1, (1,)),
     "floor_divide": (1, (1,)),
     "pow": (1, (1,)),
+    "maximum": (-math.inf, (0, 1)),
+    "minimum": (math.inf, (0, 1)),
 }
 """The number that leaves the other operand as it is, and where it may stand."""
 
@@ -51,6 +54,12 @@ def undone(node: Node, sweep: Sweep) -> Replacement:
     """-(-x) and not not x are x."""
     inner = producer(node.args[0], node.op)
     return "its operand is not of its kind" if inner is None else inner.args[0]
+
+
+@FOLDING("stop_gradient")
+def still(node: Node, sweep: Sweep) -> Replacement:
+    """A constant has no gradient to stop."""
+    return node.args[0] if producer(node.args[0], "constant") is not None else "its operand is no constant"
 
 
 @FOLDING(*POINTWISE, "reshape", "transpose", "getitem", "concat", "stack", "flip", "take", "sum", "max", "min")

@@ -117,6 +117,17 @@ def through_axis(node: Node, sweep: Sweep) -> Replacement:
     return _again(node, made.args, axes, axis=axes[node.attributes["axis"]])
 
 
+@SINKING("flip")
+def through_flip(node: Node, sweep: Sweep) -> Replacement:
+    """The axes that are turned round have other numbers before the transpose."""
+    made = _turned(node.args[0])
+    if made is None:
+        return "its operand is no transpose"
+    axes = made.attributes["axes"]
+    turned = sorted(axes[axis] for axis in normalize_axes(node.attributes["axis"], len(axes)))
+    return _again(node, made.args, axes, axis=tuple(turned))
+
+
 @SINKING("concat")
 def through_concat(node: Node, sweep: Sweep) -> Replacement:
     """Arrays that are all transposed alike are joined before."""

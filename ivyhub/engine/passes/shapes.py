@@ -16,7 +16,7 @@ from .. import ops
 from ..dims import Dim, Size, lower_bound, minimum
 from ..graph import Node, Value
 from ..op import OPS
-from ..spec import FULL
+from ..spec import FULL, normalize_axes
 from .facts import POINTWISE, uniform
 from .rewriting import Replacement, Rewrites, Sweep, producer
 
@@ -42,6 +42,28 @@ def identity_of_one(node: Node, sweep: Sweep) -> Replacement:
         case "repeat", {"repeats": repeats} if repeats != 1:
             return "it repeats"
     return node.args[0]
+
+
+@SHAPES("tile")
+def tile_of_ones(node: Node, sweep: Sweep) -> Replacement:
+    """An axis of size 1 that is repeated is broadcast."""
+    x, repetitions = node.args[0], node.attributes["repetitions"]
+    if len(repetitions) != x.ndim or any(n != 1 != size for n, size in zip(repetitions, x.shape, strict=True)):
+        return "it repeats more than ones"
+    return ops.broadcast_to(x, shape=node.output.shape)
+
+
+@SHAPES("flip")
+def flip_of_flip(node: Node, sweep: Sweep) -> Replacement:
+    """What is turned round twice is as it was."""
+    inner, ndim = producer(node.args[0], "flip"), node.output.ndim
+    if inner is None or _flipped(node, ndim) != _flipped(inner, ndim):
+        return "its operand is not turned round alike"
+    return inner.args[0]
+
+
+def _flipped(node: Node, ndim: int) -> set[int]:
+    return set(normalize_axes(node.attributes["axis"], ndim))
 
 
 @SHAPES("transpose")
@@ -292,3 +314,29 @@ def number_for_array(node: Node, sweep: Sweep) -> Replacement:
     if args == list(node.args):
         return "no operand is one number"
     return OPS[node.op](*args, **node.attributes)
+
+
+@SHAPES("take", "index")
+def index_wraps(node: Node, sweep: Sweep) -> Replacement:
+    """Places below 0 count from the end by themselves."""
+    x, places = node.args
+    if node.op == "take":
+        places = (*(None,) * (node.attributes["axis"] % x.ndim), places)
+    bare = [None if each is None else _unwrapped(each, size) for each, size in zip(places, x.shape, strict=False)]
+    if all(each is None or each is before for each, before in zip(bare, places, strict=True)):
+        return "no places are counted from the start"
+    return ops.index(x, tuple(bare))
+
+
+def _unwrapped(places: Value, size: Size) -> Value:
+    """i of ``where(i < 0, i + size, i)``; anything else as it is."""
+    chosen = producer(places, "where")
+    if chosen is None:
+        return places
+    negative, moved, kept = chosen.args
+    below, above = producer(negative, "less"), producer(moved, "add")
+    if not isinstance(kept, Value) or below is None or above is None:
+        return places
+    from_zero = below.args[0] is kept and not isinstance(below.args[1], Value) and below.args[1] == 0
+    start, offset = above.args if above.args[0] is kept else above.args[::-1]
+    return kept if from_zero and start is kept and not isinstance(offset, Value) and offset == size else places

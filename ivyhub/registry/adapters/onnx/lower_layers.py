@@ -60,6 +60,11 @@ def gelu(w: Writer, call: Call, x: IrValue) -> IrValue:
     return w.op("Gelu", x, approximate="tanh" if call.approximate else None)
 
 
+@ROWS("silu")
+def silu(w: Writer, call: Call, x: IrValue) -> IrValue:
+    return w.op("Mul", x, w.op("Sigmoid", x))
+
+
 @ROWS("softplus", when=lambda call: call.beta == 1 and call.threshold >= 20)  # from there on it is x in float32
 def softplus(w: Writer, call: Call, x: IrValue) -> IrValue:
     return w.op("Softplus", x)
