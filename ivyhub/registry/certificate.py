@@ -31,6 +31,8 @@ STEPS = 10
 _TOLERANCE = {"float64": 1e-9, "float32": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
 #: Two computations of one formula in float32 differ by the sum of their own errors, and reduce in different orders.
 _AMPLIFIED = 8.0
+#: How often the original is asked again with inputs moved by a unit in the last place, where an export misses.
+_NUDGES = 2
 #: A gradient sums over the batch and every position; kernels that add naively (Eigen's convolutions) lose more.
 _SUMMED = 5.0
 #: Differences grow along steps of training, which amplify them.
@@ -94,7 +96,7 @@ def certify(
     with progress.stage("verify"):
         rows = list(_rows(model, reference, export(), native, _TOLERANCE[dtype]))
     if not all(row.passed for row in rows):
-        rows = _relaxed(rows, model, reference, original())
+        rows = _relaxed(rows, model, reference, original, np.random.default_rng(seed))
     told = [{**msgspec.structs.asdict(row), "measured": _finite(row.measured), "passed": row.passed} for row in rows]
     return {"format": 1, "seed": seed, "dtype": dtype, "rows": told}
 
@@ -180,16 +182,43 @@ def homeward(home: WeightMap, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
     return {tensor.info.name: tensor.read() for tensor in WeightMap(entries).apply(MemoryCheckpoint(used))}
 
 
-def _relaxed(rows: Sequence[Row], model: Model, reference: _Reference, runner: Original) -> list[Row]:
+def _relaxed(
+    rows: Sequence[Row], model: Model, reference: _Reference, original: Callable[[], Original], rng: np.random.Generator
+) -> list[Row]:
     """The figures with tolerances that the original itself can keep.
 
     Where a model amplifies rounding (a batch norm over a handful of values), float32 is as far from the truth as its
-    original is from the original in float64; an export cannot be asked for more than a small multiple of that.
+    original is from the original in float64; an export cannot be asked for more than a small multiple of that. Nor for
+    more than the original gives where inputs that differ in the last place stand on two sides of a kink.
     """
     same = WeightMap(tuple(Entry((path,), (path,)) for path, p in model.graph.parameters() if p.alias is None))
-    own = {row.check: row.measured for row in _rows(model, reference, runner.widened(), same, 0.0)}
-    finite = {check: error for check, error in own.items() if np.isfinite(error)}
-    return [Row(row.check, row.measured, max(row.tolerance, _AMPLIFIED * finite.get(row.check, 0.0))) for row in rows]
+    own: dict[str, float] = {}
+    found = list(rows)
+    for attempt in range(1 + _NUDGES):
+        given = _nudged(reference, rng) if attempt else reference
+        runner = original() if attempt else original().widened()
+        for row in _rows(model, given, runner, same, 0.0):
+            if np.isfinite(row.measured):
+                own[row.check] = max(own.get(row.check, 0.0), row.measured)
+        found = [Row(r.check, r.measured, max(r.tolerance, _AMPLIFIED * own.get(r.check, 0.0))) for r in rows]
+        if all(row.passed for row in found):
+            break
+    return found
+
+
+def _nudged(reference: _Reference, rng: np.random.Generator) -> _Reference:
+    """What the original gave, beside inputs whose floating-point numbers are moved by a unit in the last place."""
+
+    def moved(array: np.ndarray) -> np.ndarray:
+        if array.dtype.name not in ("float32", "float64"):
+            return array
+        return np.nextafter(array, rng.choice([-np.inf, np.inf], array.shape).astype(array.dtype))
+
+    cases = {
+        name: ({key: moved(array) for key, array in inputs.items()}, outputs)
+        for name, (inputs, outputs) in reference.cases.items()
+    }
+    return msgspec.structs.replace(reference, cases=cases)
 
 
 def _flat(inputs: Arrays) -> Arrays:
