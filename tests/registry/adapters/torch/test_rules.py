@@ -22,6 +22,9 @@ from tests.registry.adapters.torch import rules_samples, rules_samples_breadth
 SAMPLES = rules_samples.SAMPLES | rules_samples_breadth.SAMPLES
 WITHOUT_VALUES = rules_samples.WITHOUT_VALUES | rules_samples_breadth.WITHOUT_VALUES
 
+# PyTorch's own; what ivyhub puts in a trace itself is tested with what it stands for.
+FOREIGN = sorted(name for name in RULES if name.startswith(("aten.", "prims.")))
+
 # float32 on both sides; sums are taken in another order. Half precision has 2^-11 a rounding.
 TOLERANCES = {torch.float32: 2e-5, torch.float16: 2e-3}
 
@@ -80,10 +83,10 @@ def replay(graph: Graph, given: dict[Value, Any], outputs: Any) -> Any:
 
 
 def test_every_rule_has_samples() -> None:
-    assert set(SAMPLES) | WITHOUT_VALUES == set(RULES)
+    assert set(SAMPLES) | WITHOUT_VALUES == set(FOREIGN)
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("name", FOREIGN)
 def test_names_are_operations(name: str) -> None:
     """A rule's parameters are those of the schema, less where and how the result lies in memory."""
     schema = operation(name)._schema
