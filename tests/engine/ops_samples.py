@@ -298,6 +298,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "take_along_axis": lambda d: [
         ((d.f(BATCH, 6), d.i(BATCH, 2, low=0, high=6)), {"axis": -1}),
         ((d.f(4, 3), d.i(2, 3, low=0, high=4)), {"axis": 0}),
+        ((d.f(4, 3), d.i(2, 1, low=0, high=4)), {"axis": 0}),
     ],
     **dict.fromkeys(
         ("set_along_axis", "add_along_axis"),

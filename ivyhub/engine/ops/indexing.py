@@ -172,6 +172,11 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int) -> Array:
     """For each line along an axis, its elements at the positions that stand in the same line of ``indices``."""
 
 
+take_along_axis.lower(
+    "torch",
+    "{x}.gather({axis}, {indices})",  # the other asks for its sizes as numbers when it is exported
+    when=lambda n: all(n.indices.shape[i] == n.x.shape[i] for i in range(n.x.ndim) if i != n.axis % n.x.ndim),
+)
 take_along_axis.lower("torch", "{x}.take_along_dim({indices}, dim={axis})")
 take_along_axis.lower("jax", "jnp.take_along_axis({x}, {indices}, axis={axis})")
 take_along_axis.lower("numpy", "np.take_along_axis({x}, {indices}, axis={axis})")

@@ -28,7 +28,8 @@ _SCHEMA = (
 def whole_attention() -> Generator[None]:
     """While entered, attention with dropout outside of CUDA is traced as one operation; see the module's docstring.
 
-    Calls under ``torch.func`` transforms, which know PyTorch's operations alone, stay as they are.
+    Calls under ``torch.func`` transforms, which know PyTorch's operations alone, stay as they are. Nor is an order
+    searched for in which an einsum is cheapest, which would fix its sizes.
 
     Example:
         >>> import torch
@@ -38,6 +39,7 @@ def whole_attention() -> Generator[None]:
         ...     torch.nn.functional.scaled_dot_product_attention(x, x, x[..., :1], dropout_p=0.1).shape
         torch.Size([2, 3, 5, 1])
     """
+    from torch.backends import opt_einsum
     from torch.nn import functional
     from torch.overrides import TorchFunctionMode
 
@@ -50,7 +52,7 @@ def whole_attention() -> Generator[None]:
                 function = operation
             return function(*args, **kwargs)
 
-    with Mode():
+    with Mode(), opt_einsum.flags(enabled=False):
         yield
 
 

@@ -373,11 +373,12 @@ def scattered(kind: str, x: Array, indices: Array, updates: Array, numbers: Any,
             positions = windows.positions(batch_axes, offset_axes, ndim)
         return _multiplied(x, positions, updates, unique)
     if mask is not None:  # what is dropped goes to a row that is cut off again
-        axis = next(axis for axis, place in enumerate(positions) if place is not None)
+        axes = [axis for axis, place in enumerate(positions) if place is not None]
+        axis = next((axis for axis in axes if isinstance(shape[axis], int)), axes[0])
         size = shape[axis]
         grown = ops.concat([x, cut(x, axis, (None, 1, None))], axis=axis)
         drop = mask if whole is None else windows.valid
-        positions[axis] = ops.where(drop, _wide(positions[axis]), size)
+        positions[axis] = ops.where(drop, _wide(positions[axis]), _broad(size, (), x))
         return cut(ops.at_set(grown, positions, updates), axis, (None, size, None))
     if kind in ("min", "max") and dtype_of(x) == "bool":
         put = ops.at_max if kind == "max" else ops.at_min

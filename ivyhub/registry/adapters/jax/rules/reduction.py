@@ -23,7 +23,7 @@ from .common import (
 
 @RULES("reduce_sum")
 def reduce_sum(x: Array, *, axes: Sequence[int]) -> Array:
-    return cast(ops.sum(x, axis=tuple(axes)), dtype_of(x)) if axes else x
+    return cast(ops.sum(x, axis=tuple(map(int, axes))), dtype_of(x)) if axes else x
 
 
 @RULES("reduce_prod")
@@ -41,8 +41,8 @@ def _extreme(x: Array, axes: Sequence[int], *, largest: bool) -> Array:
     if not axes:
         return x
     if dtype == "bool":
-        return (ops.any if largest else ops.all)(x, axis=tuple(axes))
-    return (ops.max if largest else ops.min)(x, axis=tuple(axes))
+        return (ops.any if largest else ops.all)(x, axis=tuple(map(int, axes)))
+    return (ops.max if largest else ops.min)(x, axis=tuple(map(int, axes)))
 
 
 @RULES("reduce_max")
@@ -68,19 +68,19 @@ def _bitwise(x: Array, axes: Sequence[int], op: Any) -> Array:
 
 @RULES("reduce_and")
 def reduce_and(x: Array, *, axes: Sequence[int]) -> Array:
-    return ops.all(x, axis=tuple(axes)) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_and)
+    return ops.all(x, axis=tuple(map(int, axes))) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_and)
 
 
 @RULES("reduce_or")
 def reduce_or(x: Array, *, axes: Sequence[int]) -> Array:
-    return ops.any(x, axis=tuple(axes)) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_or)
+    return ops.any(x, axis=tuple(map(int, axes))) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_or)
 
 
 @RULES("reduce_xor")
 def reduce_xor(x: Array, *, axes: Sequence[int]) -> Array:
     if dtype_of(x) != "bool":
         return _bitwise(x, axes, ops.bitwise_xor)
-    count = ops.sum(cast(x, "int32"), axis=tuple(axes))
+    count = ops.sum(cast(x, "int32"), axis=tuple(map(int, axes)))
     return ops.equal(ops.remainder(count, 2), 1)
 
 
