@@ -46,3 +46,24 @@ def test_a_network_with_its_channels_last_is_transposed_at_its_ends(
     given = example(name, source, rng)
     graph = ivyhub.trace(given.source, *given.args, dynamic=given.dynamic)
     assert _transposes(graph, "torch") <= ends
+
+
+@pytest.mark.sweep
+def test_a_convnext_is_transposed_on_both_sides_of_its_convolutions() -> None:
+    """Convolutions of PyTorch take channels second, LayerNorm and Linear take them last, and each stands between them.
+
+    So the least is two for each convolution, as torchvision's ConvNeXt has two in a block; where two follow each other
+    without a norm (from one stage to the next) there is one fewer: the way round the second is transposed alone.
+    """
+    import keras
+    from keras import layers as L
+
+    def block(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        y = L.LayerNormalization()(L.DepthwiseConv2D(3, padding="same")(x))
+        return L.Add()([x, L.Dense(filters)(L.Activation("gelu")(L.Dense(4 * filters)(y)))])
+
+    x = inputs = keras.Input((16, 16, 3), name="x")
+    x = block(block(L.LayerNormalization()(L.Conv2D(8, 4, 4)(x)), 8), 8)
+    x = block(L.Conv2D(12, 2, 2)(L.LayerNormalization()(x)), 12)
+    model = keras.Model(inputs, L.Dense(5)(L.GlobalAveragePooling2D()(x)))
+    assert _transposes(ivyhub.trace(model), "torch") == 2 * 5 - 1

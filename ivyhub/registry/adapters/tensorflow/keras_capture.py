@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import keyword
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -63,9 +64,9 @@ def capture(
     signature = inspect.signature(model.call)
 
     def run(given: Mapping[str, Any], train: bool) -> Any:
-        bound = inspect.BoundArguments(signature, dict(given))  # type: ignore[arg-type]
+        positional, named = _split(signature, given)
         mode = {"training": train} if takes_training else {}
-        return model(*bound.args, **{**bound.kwargs, **mode})
+        return model(*positional, **{**named, **mode})
 
     tracing = Tracing(arguments, dynamic or {}, lambda given: run(given, False))
     watching = Watching(model)
@@ -88,6 +89,21 @@ def capture(
         if info.layer == "BatchNorm" and "num_batches_tracked" in info.parameters:
             found.tensors[counter] = np.zeros((), np.int64)  # Keras counts no batches
     return found
+
+
+def _split(signature: inspect.Signature, given: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as Keras takes them: by position up to the first that holds no tensor."""
+    import tensorflow as tf
+
+    kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
+    places = dict(given)
+    if not any(kind is inspect.Parameter.VAR_POSITIONAL for kind in kinds.values()):
+        holds = (all(map(tf.is_tensor, tf.nest.flatten(each))) for each in given.values())
+        count = len(list(itertools.takewhile(bool, holds)))
+        places = dict(list(given.items())[:count])
+    bound = inspect.BoundArguments(signature, places)  # type: ignore[arg-type]
+    rest = {name: each for name, each in given.items() if name not in places}
+    return bound.args, {**bound.kwargs, **rest}
 
 
 def _own_inputs(model: Any, dynamic: Dynamic) -> tuple[tuple[Any, ...], Dynamic]:
@@ -365,7 +381,8 @@ def _enter_modules(tracing: Tracing, watching: Watching, model: Any) -> list[Slo
     for path in sorted(layers):
         steps = path.split(".") if path else []
         for end in range(1, len(steps)):
-            graph.modules.setdefault(".".join(steps[:end]), ModuleInfo(".".join(steps[:end]), "keras.Container"))
+            kind = "ModuleList" if steps[end].isdigit() else "ModuleDict"
+            graph.modules.setdefault(".".join(steps[:end]), ModuleInfo(".".join(steps[:end]), kind))
         kind = type(layers[path])
         info = graph.modules[path] = ModuleInfo(path, f"{kind.__module__}.{kind.__qualname__}")
         if path in watching.readings:
