@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.engine.draw import Draw
+from tests.registry.adapters.torch.rules_samples import SAMPLES as WHOLE
 from tests.registry.adapters.torch.rules_samples_more import Calls, c, call, numbers, positive, regular
 
 _SQUARE = (3, 3)
@@ -144,6 +145,18 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
         f"aten.{name}_mean.{overload}": lambda d, args=args: [call(d.f(3, 4), *each) for each in args]
         for name in ("var", "std")
         for overload, args in (("default", [(), (False,)]), ("dim", [([0],), ([0, 1], False, True)]))
+    },
+    # -- images, by factors that leave a rest over -------------------------------------------------------------------
+    **{
+        f"aten.upsample_{name}.vec": lambda d, name=name, n=n, options=options: [
+            *WHOLE[f"aten.upsample_{name}.vec"](d),
+            *(call(d.f(2, 3, *(4, 5, 7)[:n]), None, *options, [factor] * n) for factor in (1.7, 0.6)),
+        ]
+        for name, n, options in (
+            *((f"nearest{n}d", n, ()) for n in (1, 2, 3)),
+            *(("linear1d", 1, (False,)), ("bilinear2d", 2, (False,)), ("trilinear3d", 3, (False,))),
+            ("bicubic2d", 2, (False,)),
+        )
     },
     # -- order and places -------------------------------------------------------------------------------------------
     **{

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .....engine import ops
 from .....engine.dims import Dim, Size
+from .....engine.ops.creation import created
+from .....engine.ops.resizing import cubic
 from .....engine.stateful.dropout import alpha_dropped, dropped
 from .....errors import ShapeError
-from .common import RULES, Array, dtype_of, shape_of, spread
+from .common import RULES, Array, cast, dtype_of, shape_of, spread
 from .shape import repeat_interleave, with_batch, without_batch
 
 Ints = int | Sequence[int]
@@ -246,15 +249,38 @@ def _new_size(x: Array, size: Sequence[Size] | None, factors: Sequence[float] | 
     return tuple(found)
 
 
-def _check_factors(x: Array, new: Sequence[Size], factors: Sequence[float] | None) -> None:
-    """Refuse a factor that is not that of the sizes: PyTorch then steps by the factor, and leaves a rest over."""
+def _uneven(x: Array, new: Sequence[Size], factors: Sequence[float] | None) -> bool:
+    """Whether factors are not those of the sizes: PyTorch then steps by the factor, and leaves a rest over."""
     for old, size, factor in zip(shape_of(x)[2:], new, factors or (), strict=False):
-        whole = factor == int(factor) if isinstance(old, Dim) else size == old * factor
-        if not whole:
-            raise ShapeError(
-                f"expected a scale factor that gives a whole size, received {factor} for a size of {old}",
-                hint="pass size, or recompute_scale_factor=True",
-            )
+        if not (factor == int(factor) if isinstance(old, Dim) else size == old * factor):
+            return True
+    return False
+
+
+def _stepped(x: Array, new: Sequence[Size], factors: Sequence[float], mode: str) -> Array:
+    """x at places that stand 1 / factor apart, as `ops.interpolate` has those that fill an axis."""
+    dtype = dtype_of(x)
+    for axis, (size, factor) in enumerate(zip(new, factors, strict=True), 2):
+        last = shape_of(x)[axis] - 1
+        place = created(ops.arange, x, stop=size, dtype="float32")
+        if mode == "nearest":
+            nearest = cast(ops.floor(place * (1 / factor)), "int32")
+            x = ops.take(x, ops.minimum(nearest, last), axis=axis)
+            continue
+        place = (place + 0.5) * (1 / factor) - 0.5
+        place = ops.clip(place, min=0.0) if mode == "linear" else place
+        low = ops.floor(place)
+        share = ops.reshape(place - low, shape=(size, *(1,) * (len(shape_of(x)) - axis - 1)))
+        weights = {0: 1.0 - share, 1: share}
+        if mode == "cubic":
+            weights = {step: cubic(share - float(step)) for step in (-1, 0, 1, 2)}
+        total: Any = None
+        for step, weight in weights.items():
+            at = ops.minimum(ops.maximum(cast(low, "int32") + step, 0), last)
+            term = ops.take(x, at, axis=axis) * cast(weight, dtype)
+            total = term if total is None else total + term
+        x = total
+    return x
 
 
 for _name in ("nearest1d", "nearest2d", "nearest3d"):
@@ -262,7 +288,8 @@ for _name in ("nearest1d", "nearest2d", "nearest3d"):
     @RULES(f"aten.upsample_{_name}.vec")
     def nearest(x: Array, size: Sequence[Size] | None, factors: Sequence[float] | None = None) -> Array:
         new = _new_size(x, size, factors)
-        _check_factors(x, new, factors)
+        if factors is not None and _uneven(x, new, factors):
+            return _stepped(x, new, factors, "nearest")
         return ops.interpolate(x, size=new)
 
 
@@ -283,8 +310,8 @@ for _name, _mode in (
         mode: str = _mode,
     ) -> Array:
         new = _new_size(x, size, factors)
-        if not align_corners:
-            _check_factors(x, new, factors)
+        if not align_corners and factors is not None and _uneven(x, new, factors):
+            return _stepped(x, new, factors, mode)
         return ops.interpolate(x, size=new, mode=mode, align_corners=align_corners)
 
 
