@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ivyhub
-from ivyhub.errors import CaptureError, EngineError, NoLoweringError, UnsupportedOpsError
+from ivyhub.errors import CaptureError, NoLoweringError, UnsupportedOpsError
 from tests.registry.adapters.parity import assert_same
 
 torch = pytest.importorskip("torch")
@@ -372,6 +372,11 @@ def test_limits_of_64_bits_are_those_of_32_in_jax():
     np.testing.assert_array_equal(reduced, Least()(x, x > 20, index)[1])
 
 
-def test_a_scale_factor_that_leaves_a_rest_is_refused():
-    with pytest.raises(EngineError, match=r"whole size, received 1\.7 for a size of 4"):
-        ivyhub.trace(nn.Upsample(scale_factor=1.7), torch.randn(1, 2, 4))
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_a_scale_factor_that_leaves_a_rest_is_the_step(mode, rng):
+    """PyTorch steps by the factor, not by the sizes, which make another."""
+    jnp = pytest.importorskip("jax.numpy")
+    x = rng.normal(size=(1, 2, 4)).astype(np.float32)
+    module = nn.Upsample(scale_factor=1.7, mode=mode)
+    native = ivyhub.transpile(module, to="jax", args=(torch.from_numpy(x),))
+    np.testing.assert_allclose(native(jnp.asarray(x)), module(torch.from_numpy(x)), atol=1e-5)  # float32, two taps
