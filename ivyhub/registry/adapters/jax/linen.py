@@ -15,7 +15,7 @@ from ..writing.classes import Class
 from ..writing.emitter import Emitter
 from ..writing.layers import Leaves
 from ..writing.prepare import prepare
-from ..writing.style import IMPORTS, Style, array_literal, attribute, name, repeated, statement
+from ..writing.style import IMPORTS, Style, array_literal, attribute, filled, name, repeated, statement
 from .layers import batch_norm, conv_settings, conv_weights
 from .styles import jax_dtype
 
@@ -132,7 +132,7 @@ class LinenStyle(Style):
         return ast.Call(name("partial"), [layer], [ast.keyword("deterministic", name("deterministic"))])
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
-        return repeated(list(items.values()))
+        return repeated(filled(items))
 
     def construct(self, cls: str, arguments: Mapping[str, ast.expr], *, bare: bool) -> ast.expr:
         keywords = [ast.keyword(key, value) for key, value in arguments.items()]

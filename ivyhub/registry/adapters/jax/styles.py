@@ -12,7 +12,7 @@ from packaging.version import Version
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
-from ..writing.style import IMPORTS, Style, array_literal, attribute, expression, name, repeated, statement
+from ..writing.style import IMPORTS, Style, array_literal, attribute, expression, filled, name, repeated, statement
 from .layers import NNX
 
 
@@ -87,7 +87,7 @@ class NnxStyle(Style):
         return ast.Assign([ast.Attribute(place, "value", ast.Store())], value)
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
-        made = repeated(list(items.values()))
+        made = repeated(filled(items))
         return ast.Call(expression("nnx.List"), [made], []) if self.lists else made
 
     def construct(self, cls: str, arguments: Mapping[str, ast.expr], *, bare: bool) -> ast.expr:

@@ -21,6 +21,7 @@ from ..writing.style import (
     array_literal,
     attribute,
     expression,
+    filled,
     name,
     repeated,
     statement,
@@ -119,7 +120,9 @@ class KerasStyle(Style):
         if member.items:
             item = singular(info.path.rpartition(".")[2])
             bodies = [self._built(name(item), each) for each in member.items]
-            if len(bodies) > 1 and len({"\n".join(map(ast.dump, body)) for body in bodies}) == 1:
+            places = [getattr(each.reach, "slice", None) for each in member.items]
+            whole = [getattr(place, "value", None) for place in places] == list(range(len(places)))
+            if whole and len(bodies) > 1 and len({"\n".join(map(ast.dump, body)) for body in bodies}) == 1:
                 return [ast.For(ast.Name(item, ast.Store()), reach, bodies[0], [])] if bodies[0] else []
             return [stmt for each in member.items for stmt in self._built(each.reach, each)]
         if info.layer is None:
@@ -148,7 +151,7 @@ class KerasStyle(Style):
         return ast.Call(expression("functools.partial"), [layer], [ast.keyword("training", name("training"))])
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
-        return repeated(list(items.values()))
+        return repeated(filled(items))
 
     def constant(self, array: Any) -> ast.expr:
         return _Policy().visit(array_literal(array, "tf.constant", f"tf.{array.dtype.name}"))

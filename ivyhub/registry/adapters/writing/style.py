@@ -206,8 +206,8 @@ class Style:
         raise NotImplementedError
 
     def list_index(self, indices: Sequence[int], index: int) -> Any:
-        """How an item of such a list is found: its key or its position."""
-        return indices.index(index)
+        """How an item of such a list is found: its key or its position; see `filled`."""
+        return index if _has_few_gaps(indices) else indices.index(index)
 
     def own_list(self, items: Mapping[Any, ast.expr]) -> ast.stmt:
         """The constructor's statement of a module whose children all have numbers for names: they are a list of it."""
@@ -252,6 +252,17 @@ class _Adopt(ast.NodeTransformer):
             return name(node.attr)
         self.generic_visit(node)
         return node
+
+
+def _has_few_gaps(indices: Sequence[int]) -> bool:
+    return max(indices) <= 2 * len(indices) + 8
+
+
+def filled(items: Mapping[int, ast.expr]) -> list[ast.expr]:
+    """The items of a list at their numbers in the source, None where activations stood; without gaps if it has many."""
+    if not _has_few_gaps(list(items)):
+        return list(items.values())
+    return [items[index] if index in items else ast.Constant(None) for index in range(max(items) + 1)]
 
 
 def repeated(items: Sequence[ast.expr]) -> ast.expr:
