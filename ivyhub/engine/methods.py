@@ -2,7 +2,8 @@
 
 The standard gives an array attributes and operators, and no methods; these are its functions and operations of
 `engine.ops` with the array first. Where EagerPy and the standard have one name for two things, the standard's is
-meant: ``x.T`` is of matrices, ``x.matmul(y)`` takes stacks of them, ``x.tile`` fills up missing axes.
+meant: ``x.T`` is of matrices, ``x.matmul(y)`` takes stacks of them and vectors, ``x.tile`` fills up missing axes. Means
+of integers are taken, and a dtype that does not fit raises `DTypeError`, which is a TypeError.
 
 Source: EagerPy 0.30 and what came after it, ``eagerpy.Tensor``.
 """
