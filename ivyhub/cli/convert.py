@@ -21,9 +21,9 @@ from ivyhub.cli.pull import package_options, write_package
 def command(output: Output, source: str, target: str, out: Path | None, **options: Any) -> None:
     """Write the model in the file SOURCE as native source of TARGET, with its weights and proof.
 
-    SOURCE is a .keras or an .onnx file, the folder of a SavedModel, or whatever `ivyhub pull` takes:
-    a folder in Hugging Face layout, the name of a model. Nothing in a file is executed before it is
-    known to be harmless. Sizes that it leaves open stay open.
+    SOURCE is a .keras, .onnx or .pt2 file, the folder of a SavedModel, or whatever `ivyhub pull`
+    takes: a folder in Hugging Face layout, the name of a model. Nothing in a file is executed before
+    it is known to be harmless. Sizes that it leaves open stay open.
     To onnx, the folder has the model as model.onnx, for evaluation, compared through onnxruntime.
 
     \b

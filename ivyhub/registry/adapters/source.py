@@ -91,7 +91,7 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind("a torch.nn.Module", ".torch.capture", ("torch.nn.modules.module.Module",)),
     Kind(
-        "a torch.export.ExportedProgram",
+        "a torch.export.ExportedProgram or the path of a .pt2 file",
         ".torch.exported",
         ("torch.export.exported_program.ExportedProgram",),
         suffixes=(".pt2",),

@@ -15,20 +15,22 @@ import inspect
 import operator
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ....engine.backends import FRAMEWORKS, dtype_name, load
 from ....engine.dims import Dim, Size
-from ....engine.graph import Call, ModuleInfo, Parameter, Scope, Value, tree_leaves
+from ....engine.graph import Call, Scope, Value, tree_leaves
 from ....engine.lines import assigned_name, keep_last_hint, short_path
+from ....engine.recording import RECORDER
 from ....engine.spec import Spec
-from ....engine.stateful.layers import LAYERS
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import Original
 from ..source import Arrange, Capture
 from .arguments import bind, flattened, name_calls, named_arguments, unbind
 from .attention import STANDS_FOR, whole_attention
+from .control import CONTROL
 from .decompose import decomposed
 from .functional import Storage, is_projection, mutated_buffers
 from .layers import read_layer
@@ -38,6 +40,7 @@ from .rules import RULES
 from .rules.common import apply
 from .sizes import keep_ranges, size_of, widened
 from .state import Attributes
+from .table import describe, is_constant, tensors
 from .training import Watch
 from .trees import pytree_of_torch, to_numpy, unflatten
 
@@ -116,7 +119,7 @@ class _Reader:
         program = self._export(names, examples)
         self.program = program
         self.mutated = mutated_buffers(program)
-        self._describe_modules()
+        describe(self.graph, self.module, self.leaves, self.mutated)
         self._name_sizes(program, names)
         self._read_inputs(program, names)
         fx_nodes = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
@@ -154,7 +157,9 @@ class _Reader:
             for path, leaf in tree_leaves(self.arguments)
             if isinstance(leaf, self.torch.Tensor) and not leaf.is_meta
         }
-        return Capture(graph, self._tensors(), functools.partial(_original, self.module), examples, self.notes)
+        return Capture(
+            graph, tensors(graph, self.module), functools.partial(_original, self.module), examples, self.notes
+        )
 
     def _export(self, names: Sequence[str], examples: Mapping[str, Any]) -> Any:
         torch = self.torch
@@ -277,46 +282,6 @@ class _Reader:
             return False
         return next(module.parameters(), None) is not None or next(module.buffers(), None) is not None
 
-    # -- the module table ----------------------------------------------------------------------------------------
-
-    def _describe_modules(self) -> None:
-        owners: dict[int, str] = {}
-        for path, module in self.modules.items():
-            cls = type(module)
-            info = ModuleInfo(path, f"{cls.__module__}.{cls.__qualname__}")
-            if path in self.leaves:
-                info.layer, settings = self.leaves[path]
-                info.config = LAYERS[info.layer](**settings).config
-            for name, tensor, trainable in (
-                *((name, p, p.requires_grad) for name, p in module._parameters.items() if p is not None),
-                *((name, b, False) for name, b in module._buffers.items() if b is not None),
-            ):
-                full = f"{path}.{name}" if path else name
-                owner = owners.setdefault(id(tensor), full)
-                if not trainable and name in module._buffers and self._is_constant(full):
-                    continue
-                info.parameters[name] = Parameter(
-                    Spec(tuple(tensor.shape), dtype_name(tensor.dtype)),
-                    trainable=trainable,
-                    persistent=name not in module._non_persistent_buffers_set or full in self.mutated,
-                    alias=None if owner == full else owner,
-                )
-            self.graph.modules[path] = info
-
-    def _is_constant(self, path: str) -> bool:
-        """Whether a buffer is part of the program: no checkpoint holds it, nothing changes it, its values are here."""
-        module, _, name = path.rpartition(".")
-        kept = name not in self.module.get_submodule(module)._non_persistent_buffers_set
-        return not kept and path not in self.mutated and not self.module.get_buffer(path).is_meta
-
-    def _tensors(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for path, parameter in self.graph.parameters():
-            if parameter.alias is None:
-                module, _, name = path.rpartition(".")
-                found[path] = getattr(self.modules[module], name)
-        return found
-
     def _is_leaf_state(self, path: str) -> bool:
         return path.rpartition(".")[0] in self.leaves
 
@@ -378,7 +343,7 @@ class _Reader:
         by_name = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
         for spec in program.graph_signature.input_specs:
             node = by_name.get(getattr(spec.arg, "name", None))
-            if spec.kind is kinds.BUFFER and self._is_constant(spec.target):
+            if spec.kind is kinds.BUFFER and is_constant(self.module, spec.target, self.mutated):
                 name = spec.target.rpartition(".")[2]
                 self.storage.own_constant(node, to_numpy(self.module.get_buffer(spec.target)), name)
             elif spec.kind in (kinds.PARAMETER, kinds.BUFFER):
@@ -478,6 +443,9 @@ class _Reader:
         if name == "wrap_with_autocast" and not node.args[2]:  # with torch.autocast(..., enabled=False)
             self._read_subgraph(node, node.args[4], node.args[5:], detached=self.no_grad)
             return
+        if name in CONTROL:
+            self._set(node, tuple(CONTROL[name](*(self._held(node, arg) for arg in node.args))))
+            return
         if self.storage.is_mutation(node):
             name = self.storage.functional_name(node)
         if name not in RULES:
@@ -517,6 +485,26 @@ class _Reader:
         self.env[node] = (
             tuple(self._get(r) for r in results) if isinstance(results, tuple | list) else self._get(results)
         )
+
+    def _held(self, node: Any, arg: Any) -> Any:
+        """An argument of a node that holds graphs: a graph is a function of values."""
+        if not isinstance(arg, self.torch.fx.Node) or arg.op != "get_attr":
+            return self._argument(arg)
+        graph = node.graph.owning_module.get_submodule(arg.target).graph
+
+        def run(*values: Any) -> list[Any]:
+            for placeholder, value in zip(graph.find_nodes(op="placeholder"), values, strict=True):
+                self.env[placeholder] = value
+                if isinstance(value, Value):
+                    self.storage.own(placeholder, value)
+            for inner in graph.nodes:
+                if inner.op == "call_function":
+                    RECORDER.get().scope = replace(self._scope(inner, module_stack(inner)), call=0)
+                    self._read_node(inner)
+            found = graph.output_node().args[0]
+            return [self._get(each) for each in (found if isinstance(found, tuple | list) else [found])]
+
+        return run
 
     def _read_decomposed(self, node: Any, name: str) -> bool:
         """Read an operation without a rule through PyTorch's own formula for it, where there is one."""

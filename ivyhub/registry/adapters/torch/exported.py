@@ -1,9 +1,4 @@
-"""Programs of `torch.export` as sources: a live ``ExportedProgram``; files of them are refused.
-
-`torch.export.load` unpickles tensors with ``weights_only=False``, evaluates the expressions of sizes as Python, and
-finds the functions that a program calls by attributes of ``torch``: a ``.pt2`` file is code, and whoever trusts one
-loads it.
-"""
+"""Programs of `torch.export` as sources: a live ``ExportedProgram``, or the ``.pt2`` file of one."""
 
 from __future__ import annotations
 
@@ -11,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ....errors import UnsafeError, UsageError
+from ....errors import UsageError
 from ..source import Capture, Dynamic
 from . import capture as modules
+from . import exported_files
 
 
 def capture(
@@ -22,13 +18,14 @@ def capture(
     """Capture an exported program, whose inputs and sizes that vary are its own.
 
     Args:
-        source: an ``ExportedProgram`` with the inputs that it was exported from.
+        source: an ``ExportedProgram`` with the inputs that it was exported from, or the path of its file.
         args: none.
         kwargs: none.
         dynamic: other names for sizes that vary; by default they are named after inputs, ``x_0``.
 
     Raises:
-        UnsafeError: it is the path of a file.
+        UnsafeError: something in the file would run code.
+        CorruptFileError: it is no such file.
         UsageError: there are example inputs beside it, or the program has none.
 
     Example:
@@ -38,10 +35,7 @@ def capture(
         float32[4, 2]
     """
     if isinstance(source, str | Path):
-        raise UnsafeError(
-            f"refused {Path(source).name}: loading a .pt2 file can run code that is in it",
-            hint="if you trust it, pass torch.export.load(path) to ivyhub.transpile or ivyhub.push",
-        )
+        source = exported_files.load(Path(source))
     if args or kwargs:
         raise UsageError("an ExportedProgram has its inputs already; expected no example inputs beside it")
     if source.example_inputs is None:
@@ -61,7 +55,8 @@ def _module(program: Any) -> Any:
     cls = type("ExportedProgram", (torch.nn.Module,), {"forward": type(graph).forward, "__module__": "torch.export"})
     module = cls()
     state = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_in_spec", "_out_spec")
-    vars(module).update({word: value for word, value in vars(graph).items() if word in state})
+    constants = {word: value for word, value in vars(graph).items() if isinstance(value, torch.Tensor)}
+    vars(module).update({word: value for word, value in vars(graph).items() if word in state} | constants)
     return module
 
 

@@ -69,6 +69,8 @@ def hushed() -> Generator[None]:
         with contextlib.redirect_stderr(printed), warnings.catch_warnings():
             # Recurrent layers keep a list of their own parameters, which a trace assigns anew.
             warnings.filterwarnings("ignore", ".*_flat_weights.*were assigned during export", UserWarning)
+            # Tracing a branch, PyTorch looks at an attribute of its own that no intermediate array has.
+            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor", UserWarning)
             yield
     except Exception as error:
         graph = f"{getattr(error, 'partial_fx_graph', '')}\n"
