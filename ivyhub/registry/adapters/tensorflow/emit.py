@@ -7,7 +7,7 @@ import ast
 from ....engine.graph import Graph
 from ..target import Target
 from ..writing.classes import Class
-from ..writing.emitter import Emitter
+from ..writing.emitter import Emitter, main_dtype
 from ..writing.export import Export
 from ..writing.prepare import prepare
 from ..writing.style import expression
@@ -152,4 +152,4 @@ def _numbered(word: ast.expr, index: int) -> ast.expr:
 
 def emit(graph: Graph, target: Target) -> Export:
     """Write a graph for TensorFlow. Raises `NoLoweringError` with every operation that TensorFlow cannot express."""
-    return KerasEmitter(KerasStyle(target.oldest), target).emit(graph)
+    return KerasEmitter(KerasStyle(target.oldest, main=main_dtype(graph)), target).emit(graph)

@@ -86,6 +86,8 @@ class KerasStyle(Style):
     reserved: ClassVar[frozenset[str]] = frozenset(_RESERVED.split())
     supports: ClassVar[tuple[str, ...]] = ("tensorflow", "tensorflow_sequences", "keras")
     items: ClassVar[str] = "blocks"  # Keras has a property ``layers``
+
+    main: str = "float32"  # the dtype that the policy of `load` chooses
     imports: ClassVar[Mapping[str, str]] = {
         **IMPORTS,
         "tf": "import tensorflow as tf",
@@ -136,8 +138,8 @@ class KerasStyle(Style):
         return [ast.Expr(BUILD[info.layer].fill({**values, "self": reach, "axes": axes}))]
 
     def adopt(self, tree: ast.expr) -> ast.expr:
-        """Besides, float32 is the compute dtype of the layer, so that the source serves every dtype policy."""
-        return _Policy().visit(super().adopt(tree))
+        """Besides, the main dtype is the compute dtype of the layer, so that the source serves every dtype policy."""
+        return _Policy(self.main).visit(super().adopt(tree))
 
     def call(self, target: ast.expr, callee: Callee, args: list[ast.expr], keywords: list[ast.keyword]) -> ast.expr:
         """Besides, a layer that takes no array is called past Keras, which looks for one."""
@@ -154,17 +156,21 @@ class KerasStyle(Style):
         return repeated(filled(items))
 
     def constant(self, array: Any) -> ast.expr:
-        return _Policy().visit(array_literal(array, "tf.constant", f"tf.{array.dtype.name}"))
+        return _Policy(self.main).visit(array_literal(array, "tf.constant", f"tf.{array.dtype.name}"))
 
 
 class _Policy(ast.NodeTransformer):
+    def __init__(self, main: str) -> None:
+        self.main = main
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         self.generic_visit(node)
-        return expression("self.compute_dtype") if ast.unparse(node) == "tf.float32" else node
+        return expression("self.compute_dtype") if ast.unparse(node) == f"tf.{self.main}" else node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         unsaid = all(keyword.arg != "dtype" for keyword in node.keywords)
-        if unsaid and ast.unparse(node.func) in ("tf.zeros", "tf.ones", "tf.eye", "tf.one_hot"):
+        makes = ast.unparse(node.func) in ("tf.zeros", "tf.ones", "tf.eye", "tf.one_hot")
+        if makes and unsaid and self.main == "float32":
             node.keywords.append(ast.keyword("dtype", expression("self.compute_dtype")))
         return node

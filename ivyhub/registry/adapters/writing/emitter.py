@@ -111,7 +111,7 @@ class Emitter:
         listed = ", ".join(f'"{word}"' for word in sorted([*names, "load"]))
         constants = self.load_constants if done.constants() else ""
         return self.load.format(
-            entry=names[0], words=words, listed=listed, constants=constants, dtype=_floating_dtype(done.graph)
+            entry=names[0], words=words, listed=listed, constants=constants, dtype=main_dtype(done.graph)
         )
 
     def statements(self, body: list[ast.stmt]) -> str:
@@ -125,13 +125,17 @@ class Emitter:
         return f"  # {cls.instances[0]}{more}" if cls.instances[0] else ""
 
 
-def _floating_dtype(graph: Graph) -> str:
-    """The floating-point type of the inputs, that of their promotion where there are several, float32 without one.
+def main_dtype(graph: Graph) -> str:
+    """The floating-point type that a graph computes in: of its weights, else of its inputs, promoted; else float32.
 
     Those of 8 bits are stored so, and not computed with.
     """
-    found = [value.dtype for value in graph.input_values if is_floating(value.dtype) and "float8" not in value.dtype]
-    return functools.reduce(promote, found) if found else "float32"
+    weights = [parameter.spec.dtype for _, parameter in graph.parameters() if parameter.persistent]
+    for dtypes in (weights, [value.dtype for value in graph.input_values]):
+        found = [dtype for dtype in dtypes if is_floating(dtype) and "float8" not in dtype]
+        if found:
+            return functools.reduce(promote, found)
+    return "float32"
 
 
 def _tensors(graph: Graph, done: Plan) -> dict[str, Spec]:

@@ -304,6 +304,22 @@ def test_a_model_without_weights_computes_in_the_dtype_of_its_inputs(dtype: str,
     assert_close(found, Squares()(x), 1e-15 if dtype == "float64" else 1e-3)
 
 
+@pytest.mark.parametrize("weights", [False, True])
+def test_a_cast_to_float32_in_a_model_of_another_type_is_one(weights: bool) -> None:
+    class Wide(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16)) if weights else 1.0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x * self.scale).to(torch.float32) / 3
+
+    x = torch.ones(3, dtype=torch.bfloat16)
+    found = ivyhub.transpile(Wide(), to="tensorflow", args=(x,))(tf.ones(3, "bfloat16"))
+    assert found.dtype == "float32"
+    np.testing.assert_array_equal(found, Wide()(x).detach().numpy())
+
+
 def test_a_weight_file_that_does_not_fit_is_refused(encoder: Package, tmp_path: Path) -> None:
     tensors = load_file(encoder.folder / "model.safetensors")
     scale = tensors.pop("scale")
