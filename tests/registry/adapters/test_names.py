@@ -16,6 +16,7 @@ import ivyhub
 from ivyhub.engine.graph import tree_leaves
 from ivyhub.errors import NoLoweringError
 from ivyhub.registry import api
+from tests.arrays import as_numpy, assert_close, native
 from tests.registry.adapters.parity import assert_same
 
 TARGETS = ("torch", "jax", "flax.linen", "tensorflow", "numpy")
@@ -193,3 +194,16 @@ def test_a_sequential_reads_as_a_list() -> None:
     assert [
         path for path, _ in tree_leaves(ivyhub.transpile(module, to="numpy", args=(torch.randn(2, 4),)).params)
     ] == [*module.state_dict()]
+
+
+def test_a_record_and_a_function_of_one_name(framework: str, rng: np.random.Generator) -> None:
+    class Values(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return torch.svd(x)  # a record called svd, which a support function of some targets is called too
+
+    x = rng.normal(size=(2, 3, 4)).astype(np.float32)
+    found = ivyhub.transpile(Values(), to=framework, args=(torch.zeros(2, 3, 4),))
+    given = found(native(framework, x))
+    u, s, v = map(as_numpy, given)
+    assert_close(s, np.linalg.svd(x, compute_uv=False), 1e-5)  # sums of some dozen products
+    assert_close(np.einsum("bik,bk,bjk->bij", u, s, v), x, 1e-5)

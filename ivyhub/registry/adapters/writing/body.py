@@ -386,7 +386,7 @@ class _Writer:
         result = self.function.result if self.function.call == 0 else tuple(self.function.outputs)
         match result:
             case Record(record, _):
-                return identifier(record)
+                return identifier(record, self.style.globals)
             case Value() | (Value(),) if self.function.call or isinstance(result, Value):
                 return "{array}"
             case tuple() if all(isinstance(item, Value) for item in result):
@@ -399,7 +399,7 @@ class _Writer:
         match tree:
             case Record(record, fields):
                 kept = {identifier(key): child for key, child in fields.items() if child is not None}
-                word = identifier(record)
+                word = identifier(record, self.style.globals)
                 self.records[word] = tuple(kept)
                 return ast.Call(name(word), [], [ast.keyword(key, self._tree(child)) for key, child in kept.items()])
             case dict():
