@@ -166,7 +166,8 @@ def _foreign(version: Version, why: str, hint: str = "") -> GraphError:
     return GraphError(
         f"ivyhub {__version__} cannot read the graph of {version.origin.id}, which ivyhub {version.ivyhub} kept on "
         f"{version.created:%Y-%m-%d}: {why}",
-        hint=hint or "push the module again, or load it with the ivyhub that kept it",
+        hint="push the module again, or load it with the ivyhub that kept it"
+        + (f"; an operation of your own: {hint}" if hint else ""),
     )
 
 

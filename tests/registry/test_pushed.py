@@ -66,7 +66,7 @@ def test_a_pushed_export_that_changed_is_found(net: nn.Module, tmp_path: Path) -
     ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dynamic=BATCH)
     api.pull_package("mine", framework="jax", to=tmp_path / "mine")
     tensors = load_file(tmp_path / "mine" / "model.safetensors")
-    tensors["layers.3.kernel"][0, 0] += 0.1
+    tensors["layers.4.kernel"][0, 0] += 0.1
     save_file(tensors, tmp_path / "mine" / "model.safetensors")
     found = api.verify(str(tmp_path / "mine"))
     assert not all(row["passed"] for row in found["rows"])

@@ -77,3 +77,12 @@ class OneLinear(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(4, 4)
+
+
+def unknown(name: str) -> Any:
+    """An operation that no rule reads, as its library registered it."""
+    operation = torch.library.custom_op(
+        f"tests::{name}", lambda x: x.clone(), mutates_args=(), schema="(Tensor x) -> Tensor"
+    )
+    operation.register_fake(torch.empty_like)
+    return operation

@@ -17,7 +17,7 @@ from torch import nn
 
 from ivyhub.registry.adapters.torch.capture import capture
 from tests.registry.adapters.torch import modules, modules_behaviour  # noqa: F401 - they fill the table
-from tests.registry.adapters.torch.examples import MODULES, OneLinear
+from tests.registry.adapters.torch.examples import MODULES, OneLinear, unknown
 
 BATCH = {"x": {0: "batch"}}
 
@@ -236,15 +236,6 @@ def test_an_array_without_axes_has_an_axis_where_one_is_asked_for():
 
 
 # -- what is said -----------------------------------------------------------------------------------------------------
-
-
-def unknown(name: str) -> Any:
-    """An operation that no rule reads, as its library registered it."""
-    operation = torch.library.custom_op(
-        f"tests::{name}", lambda x: x.clone(), mutates_args=(), schema="(Tensor x) -> Tensor"
-    )
-    operation.register_fake(torch.empty_like)
-    return operation
 
 
 def test_every_missing_operation_is_listed_with_its_place():
