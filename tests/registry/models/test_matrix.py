@@ -19,7 +19,6 @@ MATRIX = [(name, source, target) for name in NAMES for source in SOURCES for tar
 SLOW = (
     ("tagger", "torch", "nnx"),
     ("mlp", "linen", "keras"),
-    ("unet", "linen", "torch"),
     ("generator", "keras", "torch"),
 )
 
