@@ -224,11 +224,19 @@ def _unsigned(d: Draw) -> list[Sample]:
     return [((x, d.i(3, low=1, high=9, dtype="uint64")), {})]
 
 
+def _places() -> list[Sample]:
+    """TensorFlow has other rows for numbers among which there may be nan."""
+    x = np.array([[3, 1, 2]], np.int32)
+    forms: list[dict[str, Any]] = [{"axis": 1}, {"axis": 1, "keepdims": True}, {}, {"keepdims": True}]
+    return [((x.astype(np.uint64),), {"axis": 1}), *(((x,), form) for form in forms)]
+
+
 OF_DTYPES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(("less", "less_equal", "greater", "greater_equal", "maximum", "minimum"), _unsigned),
     **dict.fromkeys(("floor_divide", "remainder", "bitwise_right_shift"), _unsigned),
     **dict.fromkeys(("max", "min"), lambda d: [((d.i(BATCH, 3, low=0, dtype="uint64"),), {"axis": 1})]),
-    **dict.fromkeys(("argmax", "argmin"), lambda d: [((np.array([[3, 1, 2]], np.uint64),), {"axis": 1})]),
+    **dict.fromkeys(("argmax", "argmin"), lambda d: _places()),
+    **dict.fromkeys(("sort", "argsort"), lambda d: [((np.array([[3, 1, 2]], np.int32),), {"axis": 1})]),
     **dict.fromkeys(("abs", "log", "log10", "log2", "sqrt"), lambda d: [((d.c(BATCH, 3),), {})]),
     "divide": lambda d: [((d.c(BATCH, 3), _outside(d, 3)), {}), ((d.c(BATCH, 3), 2.0), {})],
     "cross": lambda d: [((np.array([[3, 0, 0]], np.uint64), np.array([0, 4, 0], np.uint64)), {})],

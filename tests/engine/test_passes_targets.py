@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ivyhub.engine import ops
+from ivyhub.engine import control_flow, ops
 from ivyhub.engine.graph import Call, Graph, ModuleInfo, Parameter, Scope
 from ivyhub.engine.passes import channels_last, heads_third, legalise, own_dropouts, run, simplify
 from ivyhub.engine.spec import Spec
@@ -181,6 +181,17 @@ def test_dropout_is_never_common():
     graph = trace(lambda x: ops.dropout(x, rate=0.5) + ops.dropout(x, rate=0.5), X)
     simplify(graph, check=True)
     assert operations(graph) == ["dropout", "dropout", "add"]
+
+
+def test_loops_over_the_same_arrays_are_never_common():
+    def function(x: Any) -> Any:
+        found = [control_flow.scan(lambda carry, row, op=op: (carry, op(row)), (), x)[1] for op in (ops.exp, ops.sin)]
+        return found[0] + found[1]
+
+    x = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+    graph = trace(function, Spec((2, 3)))
+    simplify(graph, check=True)
+    assert_close(evaluate(graph, {"x": x})[0], np.exp(x) + np.sin(x), 1e-6)
 
 
 def test_dead_values_leave_the_records_of_calls():

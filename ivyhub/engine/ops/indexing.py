@@ -298,6 +298,9 @@ argsort.lower("torch", "{x}.argsort(dim={axis:-1}, descending={descending:False}
 sort.lower("jax", "jnp.sort({x}, axis={axis:-1}, descending={descending:False})")
 argsort.lower("jax", "jnp.argsort({x}, axis={axis:-1}, descending={descending:False})")
 _DIRECTION: Any = {"derive": lambda n: {"direction": "DESCENDING" if n.descending else "ASCENDING"}}
+_FRACTIONS: Any = {"dtypes": ("bfloat16", "float16", "float32", "float64")}  # of which TensorFlow has no order of nan
+for _op in (sort, argsort):
+    _op.lower("tensorflow", f"support.{_op.name}({{x}}, {{axis:-1}}, {{descending:False}})", **_FRACTIONS)
 sort.lower("tensorflow", "tf.sort({x}, axis={axis:-1}, direction={direction:'ASCENDING'})", **_DIRECTION)
 argsort.lower(
     "tensorflow",

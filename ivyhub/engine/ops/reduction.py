@@ -220,16 +220,15 @@ def _lower_arg(op: Op, name: str) -> None:
     op.lower("torch", f"{{x}}.{name}(dim={{axis}}, keepdim={{keepdims:False}})", when=lambda n: n.axis is not None)
     op.lower("torch", f"{{x}}.{name}()", when=lambda n: not n.keepdims)
     op.lower("torch", f"{{x}}.{name}().reshape({{shape}})", derive=lambda n: {"shape": (1,) * n.x.ndim})
-    op.lower("tensorflow", f"tf.{name}({{x}}, axis={{axis}})", when=lambda n: n.axis is not None and not n.keepdims)
-    op.lower(
-        "tensorflow", f"tf.expand_dims(tf.{name}({{x}}, axis={{axis}}), {{axis}})", when=lambda n: n.axis is not None
-    )
-    op.lower("tensorflow", f"tf.{name}(tf.reshape({{x}}, [-1]))", when=lambda n: not n.keepdims)
-    op.lower(
-        "tensorflow",
-        f"tf.reshape(tf.{name}(tf.reshape({{x}}, [-1])), {{shape}})",
-        derive=lambda n: {"shape": (1,) * n.x.ndim},
-    )
+    of_fractions: Any = {"dtypes": ("bfloat16", "float16", "float32", "float64")}  # nan comes before all others
+    for function, kinds in ((f"support.{name}", of_fractions), (f"tf.{name}", {})):
+        flat = f"{function}(tf.reshape({{x}}, [-1]))"
+        along = f"{function}({{x}}, axis={{axis}})"
+        op.lower("tensorflow", along, when=lambda n: n.axis is not None and not n.keepdims, **kinds)
+        op.lower("tensorflow", f"tf.expand_dims({along}, {{axis}})", when=lambda n: n.axis is not None, **kinds)
+        op.lower("tensorflow", flat, when=lambda n: not n.keepdims, **kinds)
+        row = f"tf.reshape({flat}, {{shape}})"
+        op.lower("tensorflow", row, derive=lambda n: {"shape": (1,) * n.x.ndim}, **kinds)
 
 
 @op(rule=_index_spec, primitive=True)

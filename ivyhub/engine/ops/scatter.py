@@ -110,7 +110,8 @@ def scatter_reduce(x: Array, indices: Array, values: Array, /, *, axis: int, red
             places = created(arange, x, stop=size, dtype=spec_of(indices).dtype)
             places = getitem(places, key=(_FULL, *(None,) * (spec_of(x).ndim - axis)))
             here = equal(getitem(indices, key=(*lead, None)), places)
-            return multiply(x, prod(where(here, getitem(values, key=(*lead, None)), 1), axis=axis + 1))
+            product = prod(where(here, getitem(values, key=(*lead, None)), 1), axis=axis + 1)
+            return multiply(x, astype(product, dtype=spec_of(x).dtype))
     return (at_max if reduction == "max" else at_min)(x, line_grid(indices, axis), values)
 
 

@@ -80,7 +80,7 @@ def _key(tree: Any) -> Any:
     match tree:
         case tuple():
             return tuple(map(_key, tree))
-        case Value():
+        case Value() | Graph():  # of graphs, those of two nodes are two
             return id(tree)
         case float():
             return ("float", struct.pack("d", tree))

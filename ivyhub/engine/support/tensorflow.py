@@ -108,7 +108,10 @@ def _scattered(
     shape = tf.concat([kept[:place], tf.shape(positions)[:-1], kept[place:]], 0)
     values = tf.broadcast_to(tf.cast(values, x.dtype), shape)
     order = [*range(place, place + new), *range(place), *range(place + new, values.shape.rank)]
-    result = scatter(moved, positions, tf.transpose(values, order))
+    updates = tf.transpose(values, order)
+    if not new:  # one position: the kernels want a list
+        positions, updates = positions[None], updates[None]
+    result = scatter(moved, positions, updates)
     return tf.transpose(result, [front.index(axis) for axis in range(len(front))])
 
 
@@ -225,6 +228,31 @@ def searchsorted(x1: tf.Tensor, x2: tf.Tensor, side: str = "left") -> tf.Tensor:
     """Where each number of x2 belongs in the sorted vector x1."""
     flat = tf.searchsorted(x1, tf.reshape(x2, [-1]), side=side, out_type=tf.int64)
     return tf.reshape(flat, tf.shape(x2))
+
+
+def argmax(x: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """Where the largest number stands first; nan, which `tf.argmax` passes over, is the largest."""
+    unknown = tf.math.is_nan(x)
+    found = tf.argmax(tf.cast(unknown, tf.int8), axis)
+    return tf.where(tf.reduce_any(unknown, axis), found, tf.argmax(x, axis))
+
+
+def argmin(x: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """Where the smallest number stands first, or nan."""
+    return argmax(-x, axis)
+
+
+def argsort(x: tf.Tensor, axis: int = -1, descending: bool = False) -> tf.Tensor:
+    """The positions that put numbers in order, nan as the largest; equal ones keep theirs."""
+    dtype = _as_wide(x)
+    bits = tf.bitcast(tf.where(tf.math.is_nan(x), tf.constant(math.nan, x.dtype), x + 0), dtype)
+    ordered = tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, tf.constant(dtype.max, dtype)), bits)
+    return tf.cast(tf.argsort(ordered, axis, "DESCENDING" if descending else "ASCENDING"), tf.int64)
+
+
+def sort(x: tf.Tensor, axis: int = -1, descending: bool = False) -> tf.Tensor:
+    """Numbers in order, nan as the largest."""
+    return tf.experimental.numpy.take_along_axis(x, argsort(x, axis, descending), axis)
 
 
 def diagonal(x: tf.Tensor, offset: int = 0) -> tf.Tensor:

@@ -19,6 +19,7 @@ from ....engine.lines import assigned_name, is_library, short_path
 from ....engine.recording import RECORDER
 from ....engine.spec import spec_of
 from ....errors import CaptureError, EngineError
+from .formulas import formula
 from .rules import NUMBERS, RULES
 from .rules.indexing import KNOWN
 from .sizes import is_key, sizes_of, spec_of_aval
@@ -39,7 +40,7 @@ _CALLS = {
     "custom_vjp_call_jaxpr": "fun_jaxpr",
 }
 
-#: Parameters that say where or how exactly a device computes: nothing else than None is known.
+#: Parameters that say where or how exactly a device computes: nothing else is known than None and no devices.
 _NEUTRAL = ("sharding", "out_sharding", "accuracy", "tiled_layout")
 
 _LARGEST = 4096  # numbers that are known while reading; larger ones are computed by the graph
@@ -124,7 +125,8 @@ class Reader:
         if name == "ivyhub_leaf":
             return (_leaf(params["path"], self.lifted(arguments[0]), params["last"]),)
         for word in _NEUTRAL:
-            if params.pop(word, None) is not None:
+            found = params.pop(word, None)
+            if found is not None and not getattr(getattr(found, "mesh", None), "empty", False):
                 raise self._refused(eqn, f"{name} has a {word}", "compute without one")
         if name in ("debug_callback", "debug_print"):
             self.notes.append(f"{name} at {_line(scope)} is left out: it gives nothing")
@@ -135,6 +137,8 @@ class Reader:
         known = self._computed(eqn, name, params, arguments)
         if known is not None:
             return known
+        if name not in RULES and (closed := formula(eqn)) is not None:
+            return self.read(closed, arguments, scope)
         if name not in RULES:
             self.missing.append((name, self.module(scope.call), _line(scope)))
             return [RECORDER.get().value(spec_of_aval(var.aval)) for var in eqn.outvars]

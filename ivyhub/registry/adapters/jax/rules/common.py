@@ -92,7 +92,7 @@ def is_unsigned(dtype: str) -> bool:
 
 def bits_of(dtype: str) -> int:
     """The width of a number."""
-    return 8 if dtype == "bool" else int("".join(c for c in dtype.partition("_")[0].partition("e")[0] if c.isdigit()))
+    return 8 if dtype == "bool" else int("".join(c for c in dtype.partition("_")[0] if c.isdigit()))
 
 
 def refuse(reason: str, hint: str = "") -> CaptureError:

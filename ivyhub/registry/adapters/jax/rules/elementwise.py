@@ -70,9 +70,8 @@ for _name, _op in _UNARY.items():
 
 
 @RULES("conj")
-def conj(x: Array, *, input_dtype: Any = None) -> Array:
+def conj(x: Array, *, input_dtype: Any = None, _input_dtype: Any = None) -> Array:
     """Of real numbers too, which become complex."""
-    del input_dtype
     return ops.conj(x if is_complex(dtype_of(x)) else ops.complex(x, ops.multiply(x, 0)))
 
 
@@ -106,17 +105,25 @@ for _name, _op in (_BINARY | _COMPARISONS).items():
 NUMBERS.update(set(_BINARY | _COMPARISONS) - {"atan2", "complex", "igamma", "igammac", "nextafter", "zeta"})
 
 
-def _extreme(op: Any) -> Any:
+def _extreme(op: Any, beyond: Any) -> Any:
     def rule(x: Array, y: Array) -> Array:
-        if is_complex(_dtype(x, y)):
-            raise refuse("the order of complex numbers")
-        return op(x, y)
+        if not is_complex(_dtype(x, y)):
+            return op(x, y)
+        (a, b), (c, d) = _parts(x), _parts(y)
+        first = ops.logical_or(beyond(a, c), ops.logical_and(ops.equal(a, c), beyond(b, d)))
+        return ops.where(first, x, y)
 
     return rule
 
 
-RULES("max")(_extreme(ops.maximum))
-RULES("min")(_extreme(ops.minimum))
+def _parts(x: Any) -> tuple[Any, Any]:
+    return (ops.real(x), ops.imag(x)) if is_array(x) else (complex(x).real, complex(x).imag)
+
+
+#: Complex numbers have the order of their real parts, and where these are equal of their imaginary ones.
+maximum, minimum = _extreme(ops.maximum, ops.greater), _extreme(ops.minimum, ops.less)
+RULES("max")(maximum)
+RULES("min")(minimum)
 NUMBERS.update(("max", "min"))
 
 
@@ -176,7 +183,8 @@ def sign(x: Array) -> Array:
     if is_unsigned(dtype_of(x)):
         return cast(ops.not_equal(x, 0), dtype_of(x))
     if is_complex(dtype_of(x)):
-        raise refuse("the sign of complex numbers")
+        size = ops.abs(x)
+        return ops.where(ops.equal(size, 0), 0, ops.divide(x, ops.complex(size, ops.multiply(size, 0))))
     return ops.sign(x)
 
 
@@ -286,9 +294,12 @@ def shift_left(x: Array, y: Array) -> Array:
 
 @RULES("shift_right_arithmetic")
 def shift_right_arithmetic(x: Array, y: Array) -> Array:
-    if is_unsigned(dtype_of(x)):
-        raise refuse("an arithmetic shift of unsigned integers")
-    bits = bits_of(dtype_of(x))
+    dtype = dtype_of(x)
+    if is_unsigned(dtype):  # the bits are those of a signed number
+        signed = dtype.removeprefix("u")
+        shifted = shift_right_arithmetic(ops.bitcast(x, dtype=signed), ops.bitcast(y, dtype=signed))
+        return ops.bitcast(shifted, dtype=dtype)
+    bits = bits_of(dtype)
     small, y = _within(y, bits)
     return ops.bitwise_right_shift(x, ops.where(small, y, bits - 1))
 

@@ -10,11 +10,13 @@ from ..sizes import sizes_of
 from .common import (
     RULES,
     Array,
+    bits_of,
     cast,
     dtype_name,
     dtype_of,
     is_complex,
     is_floating,
+    is_unsigned,
     permuted,
     refuse,
     reshaped,
@@ -35,8 +37,18 @@ def dot_general(
     if dtype_of(x) == dtype_of(y) == "bool":
         counted = _product(cast(x, "float32"), cast(y, "float32"), over_x, over_y, batch_x, batch_y)
         return cast(ops.greater(counted, 0), wanted or "bool")
-    dtype = wanted or dtype_of(x)
-    return _product(cast(x, dtype), cast(y, dtype), over_x, over_y, batch_x, batch_y)
+    dtype = max(dtype_of(x), dtype_of(y), key=_rank)
+    if wanted is not None and _rank(wanted) >= _rank(dtype):
+        return _product(cast(x, wanted), cast(y, wanted), over_x, over_y, batch_x, batch_y)
+    return cast(_product(cast(x, dtype), cast(y, dtype), over_x, over_y, batch_x, batch_y), wanted or dtype)
+
+
+def _rank(dtype: str) -> tuple[Any, ...]:
+    """What XLA compares where the dtypes of a product differ: the larger one holds it."""
+    bits = 1 if dtype == "bool" else bits_of(dtype) // (2 if is_complex(dtype) else 1)
+    exponents = {"float16": 16, "bfloat16": 128}.get(dtype, bits * bits // 8)
+    floating = is_floating(dtype) or is_complex(dtype)
+    return is_complex(dtype), exponents if floating else -1, bits, not is_unsigned(dtype)
 
 
 def _product(

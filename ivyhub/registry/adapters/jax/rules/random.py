@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .....engine import ops
+from .....engine import control_flow, ops
 from ..sizes import sizes_of
 from .common import RULES, Array, cast, dtype_of, filled, refuse, reshaped, shape_of
 
 
-def _one(key: Array) -> Array:
-    if len(shape_of(key)) != 1:
-        raise refuse("draws from many keys at once", "draw with jax.lax.map, or from one key")
-    return key
+def _each(keys: Array, draw: Callable[..., Array], *others: Array) -> Array:
+    """What each of many keys draws with its part of other arrays, one after the other."""
+    lead = shape_of(keys)[:-1]
+    if not lead:
+        return draw(keys, *others)
+    count: Any = 1
+    for size in lead:
+        count = count * size
+    parts = (reshaped(keys, (count, 2)), *(reshaped(each, (count,)) for each in others))
+    _, drawn = control_flow.scan(lambda carry, part: (carry, draw(*part)), (), parts)
+    return reshaped(drawn, (*lead, *shape_of(drawn)[1:]))
 
 
 @RULES("random_wrap")
@@ -37,19 +44,18 @@ def random_seed(seeds: Array, *, impl: Any) -> Array:
 
 @RULES("random_bits")
 def random_bits(key: Array, *, bit_width: int, shape: Sequence[Any]) -> Array:
-    key = _one(key)
     found = sizes_of(shape)
-    if bit_width == 32:
-        return ops.random_bits(key, shape=found)
-    if bit_width in (8, 16):
-        drawn = ops.bitwise_and(cast(ops.random_bits(key, shape=found), "int64"), (1 << bit_width) - 1)
-        return cast(drawn, f"uint{bit_width}")
+    if bit_width in (8, 16, 32):
+        drawn = _each(key, lambda key: ops.random_bits(key, shape=found))
+        if bit_width == 32:
+            return drawn
+        return cast(ops.bitwise_and(cast(drawn, "int64"), (1 << bit_width) - 1), f"uint{bit_width}")
     raise refuse(f"random numbers of {bit_width} bits")
 
 
 @RULES("random_fold_in")
 def random_fold_in(key: Array, data: Array) -> Array:
-    return ops.random_fold_in(_one(key), data)
+    return _each(key, ops.random_fold_in, data)
 
 
 @RULES("random_split")
@@ -57,4 +63,4 @@ def random_split(key: Array, *, shape: Sequence[Any]) -> Array:
     count: Any = 1
     for size in sizes_of(shape):
         count = count * size
-    return reshaped(ops.random_split(_one(key), num=count), (*shape, 2))
+    return _each(key, lambda key: reshaped(ops.random_split(key, num=count), (*shape, 2)))

@@ -19,6 +19,7 @@ from .common import (
     reshaped,
     shape_of,
 )
+from .elementwise import maximum, minimum
 
 
 @RULES("reduce_sum")
@@ -36,10 +37,10 @@ def reduce_prod(x: Array, *, axes: Sequence[int]) -> Array:
 
 def _extreme(x: Array, axes: Sequence[int], *, largest: bool) -> Array:
     dtype = dtype_of(x)
-    if is_complex(dtype):
-        raise refuse("the order of complex numbers")
     if not axes:
         return x
+    if is_complex(dtype):
+        return folded(x, axes, maximum if largest else minimum)
     if dtype == "bool":
         return (ops.any if largest else ops.all)(x, axis=tuple(map(int, axes)))
     return (ops.max if largest else ops.min)(x, axis=tuple(map(int, axes)))
@@ -55,8 +56,8 @@ def reduce_min(x: Array, *, axes: Sequence[int]) -> Array:
     return _extreme(x, axes, largest=False)
 
 
-def _bitwise(x: Array, axes: Sequence[int], op: Any) -> Array:
-    """Integers combined bit by bit, halves with halves."""
+def folded(x: Array, axes: Sequence[int], op: Any) -> Array:
+    """What an associative operation makes of axes, halves combined with halves."""
     for axis in sorted(axes, reverse=True):
         while (size := int(shape_of(x)[axis])) > 1:
             half = size // 2
@@ -68,18 +69,18 @@ def _bitwise(x: Array, axes: Sequence[int], op: Any) -> Array:
 
 @RULES("reduce_and")
 def reduce_and(x: Array, *, axes: Sequence[int]) -> Array:
-    return ops.all(x, axis=tuple(map(int, axes))) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_and)
+    return ops.all(x, axis=tuple(map(int, axes))) if dtype_of(x) == "bool" else folded(x, axes, ops.bitwise_and)
 
 
 @RULES("reduce_or")
 def reduce_or(x: Array, *, axes: Sequence[int]) -> Array:
-    return ops.any(x, axis=tuple(map(int, axes))) if dtype_of(x) == "bool" else _bitwise(x, axes, ops.bitwise_or)
+    return ops.any(x, axis=tuple(map(int, axes))) if dtype_of(x) == "bool" else folded(x, axes, ops.bitwise_or)
 
 
 @RULES("reduce_xor")
 def reduce_xor(x: Array, *, axes: Sequence[int]) -> Array:
     if dtype_of(x) != "bool":
-        return _bitwise(x, axes, ops.bitwise_xor)
+        return folded(x, axes, ops.bitwise_xor)
     count = ops.sum(cast(x, "int32"), axis=tuple(map(int, axes)))
     return ops.equal(ops.remainder(count, 2), 1)
 
@@ -137,12 +138,12 @@ def _doubled(op: Any) -> Any:
 
 @RULES("cummax")
 def cummax(x: Array, *, axis: int, reverse: bool) -> Array:
-    return _cumulative(x, axis, reverse, _doubled(ops.maximum))
+    return _cumulative(x, axis, reverse, _doubled(maximum))
 
 
 @RULES("cummin")
 def cummin(x: Array, *, axis: int, reverse: bool) -> Array:
-    return _cumulative(x, axis, reverse, _doubled(ops.minimum))
+    return _cumulative(x, axis, reverse, _doubled(minimum))
 
 
 @RULES("cumlogsumexp")
@@ -160,14 +161,18 @@ def _ordered(x: Array) -> Array:
     return cast(x, "int32") if dtype_of(x) == "bool" else x
 
 
+def _parts(x: Array) -> list[Array]:
+    """A key of complex numbers as two, real parts first."""
+    return [ops.real(x), ops.imag(x)] if is_complex(dtype_of(x)) else [x]
+
+
 @RULES("sort")
 def sort(*operands: Array, dimension: int, is_stable: bool, num_keys: int) -> tuple[Array, ...]:
     """Several arrays in the order of the first ones, of one in its own."""
-    if len(operands) == 1 and dtype_of(operands[0]) != "bool":
-        _ordered(operands[0])
+    if len(operands) == 1 and dtype_of(operands[0]) != "bool" and not is_complex(dtype_of(operands[0])):
         return (ops.sort(operands[0], axis=dimension),)
     order: Any = None  # by the last key first: each sort keeps the order of equals
-    for key in reversed(operands[:num_keys]):
+    for key in reversed([part for operand in operands[:num_keys] for part in _parts(operand)]):
         key = _ordered(key)
         if is_floating(dtype_of(key)):
             key = ops.add(key, 0.0)  # -0.0 and 0.0 are one number

@@ -10,16 +10,19 @@ import numpy as np
 
 from .....engine import ops
 from .....engine.spec import FULL
-from .common import RULES, Array, cast, dtype_of, filled, is_floating, refuse, shape_of
+from .common import RULES, Array, cast, dtype_of, filled, is_complex, is_floating, refuse, shape_of
+from .elementwise import maximum, minimum
 from .reduction import reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_sum, reduce_xor
 from .shape import pad
 
-_COMBINE = {"add": ops.add, "mul": ops.multiply, "max": ops.maximum, "min": ops.minimum}
+_COMBINE = {"add": ops.add, "mul": ops.multiply, "max": maximum, "min": minimum}
 
 
 def _neutral(kind: str, dtype: str) -> Any:
     if kind in ("add", "mul"):
         return 0 if kind == "add" else 1
+    if is_complex(dtype):
+        raise refuse(f"windows of complex numbers beyond the array, combined by {kind}")
     if is_floating(dtype):
         return -float("inf") if kind == "max" else float("inf")
     return int(np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max)
