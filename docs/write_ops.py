@@ -14,6 +14,7 @@ import ivyhub.engine.ops  # noqa: F401 - fills the table
 from ivyhub.engine.backends import FRAMEWORKS, framework_of
 from ivyhub.engine.graph import tree_leaves, tree_map
 from ivyhub.engine.op import OPS, Op
+from ivyhub.engine.ops.draws import DRAWS
 from ivyhub.engine.spec import Spec, spec_of
 from tests.engine.draw import Draw
 from tests.engine.ops_samples import SAMPLES
@@ -67,6 +68,8 @@ def _cell(op: Op, framework: str) -> str:
 
 def _gradient(op: Op) -> str:
     """Whether a sample of the tests has a floating-point argument and a floating-point result."""
+    if op.name in DRAWS:
+        return "no"
     for args, attributes in SAMPLES[op.name](Draw(np.random.default_rng(0))):
         specs = tree_map(lambda leaf: spec_of(leaf) if framework_of(leaf) else leaf, (*args, *op.defaults[len(args) :]))
         results = op.infer(specs, op.bind(attributes))

@@ -22,7 +22,7 @@ framework's module of `engine.support`), and placeholders in braces:
 ``*{arrays}``
     a sequence parameter, spread into the call or list; inside ``[...]`` of an array, a None among its items
     is the full slice ``:``.
-``{dropout}``, ``{training}``, ``{device}``
+``{dropout}``, ``{training}``, ``{device}``, ``{rngs}``
     the call context, given by the place of the call in a module; left out where there is none.
 
 The same row is compiled into the eager kernel (cached by signature) and printed into exported code. A call looks at
@@ -70,7 +70,7 @@ from .template import Source, Template, called, literal
 Array = Any  # a native array of any framework, or a traced one
 Function = Callable[..., Any]
 DType = str  # a name of backends.DTYPES; attributes annotated so are written in the framework's own words
-CONTEXT = frozenset({"dropout", "training", "device"})  # placeholders that the place of a call provides
+CONTEXT = frozenset({"dropout", "training", "device", "rngs"})  # placeholders that the place of a call provides
 
 OPS: dict[str, Op] = {}
 """Every operation by name."""

@@ -20,6 +20,7 @@ from .class_losses import *
 from .conv import *
 from .creation import *
 from .division import *
+from .draws import *
 from .elementwise import *
 from .factors import *
 from .fourier import *

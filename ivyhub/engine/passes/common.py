@@ -7,8 +7,9 @@ from typing import Any
 
 from ..dims import Dim
 from ..graph import Graph, Node, Value, forms, tree_map
+from ..ops.draws import DRAWS
 
-RANDOM = frozenset({"dropout"})
+RANDOM = DRAWS | {"dropout"}
 
 
 def dead(graph: Graph) -> bool:
