@@ -198,8 +198,7 @@ def _export(
         store, digest, target, name=name, dtype=dtype, layout=layout, verify=verify, device=native, progress=progress
     )
     for word in {word for word in (own, new_name) if word is not None}:
-        if store.refs.tags(word).get("latest") != digest:
-            store.refs.set(word, digest, why=f"pull {name}")
+        store.refs.set(word, digest, why=f"pull {name}")
     return digest, export, reused
 
 
@@ -271,10 +270,10 @@ def list_models(*, store: Store | None = None) -> list[Listed]:
     for entry in store.list():
         key = entry.name, entry.digest
         if key in found:
-            found[key].tags.append(entry.tag)
+            found[key].tags.append(entry.label)
             continue
         count = int(store.version(entry.digest).signature.get("parameters", 0))
-        found[key] = Listed(entry.name, [entry.tag], entry.framework, count, entry.size, entry.origin)
+        found[key] = Listed(entry.name, [entry.label], entry.framework, count, entry.size, entry.origin)
     return list(found.values())
 
 
@@ -298,7 +297,7 @@ def show(name: str, *, store: Store | None = None) -> Details:
     bare = name.partition("@")[0].partition(":")[0]
     return Details(
         name=name,
-        tags=[tag for tag, other in store.refs.tags(bare).items() if other == digest],
+        tags=[word for word, label in store.refs.labels(bare).items() if label.digest == digest],
         digest=digest,
         origin=version.origin.id + (f" at {version.origin.revision}" if version.origin.revision else ""),
         framework=f"{version.framework} {version.framework_version}",

@@ -1,29 +1,32 @@
-"""Names: tags and aliases of versions, each a small file that is replaced atomically, and the log of their moves.
+"""Names: what the versions of a model are called, each label a small file that is replaced atomically.
 
 ::
 
-    refs/<namespace>/<name>/tags/<tag>    a version's digest
-    refs/<namespace>/<name>/alias         instead of tags: another name
-    refs/<namespace>/<name>/log           one JSON line a move, written before the move itself
+    refs/<namespace>/<name>/tags/<tag>         a version's digest; a tag stays where it was set
+    refs/<namespace>/<name>/aliases/<alias>    a version's digest; an alias moves, unless it is protected
+    refs/<namespace>/<name>/alias              instead of both: another name
+    refs/<namespace>/<name>/log                one JSON line a change, written before the change itself
 
-A name without an organisation stands in the namespace ``_``, which no organisation can be called.
+``latest`` is the alias that pulls and pushes move, and the one that a bare name stands for. A name without an
+organisation stands in the namespace ``_``, which no organisation can be called.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from ivyhub.errors import CorruptFileError, UnknownNameError, UnsafeError, UsageError
 from ivyhub.registry.files import (
     DIGEST_PATTERN,
     Digest,
     check_relative_name,
-    digest_hex,
     make_folder,
     publish,
     storage_errors,
@@ -33,9 +36,13 @@ from ivyhub.registry.manifest import now
 if TYPE_CHECKING:
     from ivyhub.registry.store import Store
 
-DEFAULT_TAG = "latest"
+DEFAULT_ALIAS = "latest"
+UNDO = "undo"
 MAX_LENGTH = 96
 
+# The fewest digits that a digest may be cut to.
+_SHORT = 8
+_FOLDERS: dict[Literal["tag", "alias"], str] = {"tag": "tags", "alias": "aliases"}
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
@@ -66,11 +73,58 @@ def check_name(name: str) -> tuple[str, str]:
     return namespace or "_", last
 
 
-def check_tag(tag: str) -> str:
-    """A tag: as a name, without an organisation."""
-    if check_name(tag)[0] != "_":
-        raise UsageError(f"expected a tag without '/', received {tag!r}")
-    return tag
+def check_label(label: str) -> str:
+    """A tag or an alias: as a name, without an organisation."""
+    if check_name(label)[0] != "_":
+        raise UsageError(f"expected a tag or alias without '/', received {label!r}")
+    return label
+
+
+def split_reference(reference: str) -> tuple[str, str, str | None]:
+    """The name, the label, and the digits of the digest, or None, of ``name[:label][@sha256:digits]``.
+
+    Raises:
+        UsageError, UnsafeError: it is no reference.
+
+    Example:
+        >>> split_reference("bert"), split_reference("org/bert:v1"), split_reference("bert@sha256:0123abcd")
+        (('bert', 'latest', None), ('org/bert', 'v1', None), ('bert', 'latest', '0123abcd'))
+    """
+    name, pinned, digest = reference.partition("@")
+    name, _, label = name.partition(":")
+    check_name(name)
+    check_label(label or DEFAULT_ALIAS)
+    digits = digest.removeprefix("sha256:")
+    if pinned and not re.match(rf"[0-9a-f]{{{_SHORT},64}}\Z", digits):
+        raise UsageError(
+            f"expected a version as 'sha256:<{_SHORT} to 64 hexadecimal digits>', received {digest!r}",
+            hint=f"`ivyhub log {name}` shows the versions",
+        )
+    return name, label or DEFAULT_ALIAS, digits if pinned else None
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What a tag or an alias stands for."""
+
+    digest: Digest
+    kind: Literal["tag", "alias"]
+    protected: bool = False
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One label before and after a change; None where it was not there."""
+
+    label: str
+    old: Label | None
+    new: Label | None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One line of the log: when, by what (``pull``, ``tag``, ``undo`` ...), and every label that it moved."""
+
+    time: str
+    why: str
+    moves: tuple[Move, ...]
 
 
 class Refs:
@@ -80,32 +134,109 @@ class Refs:
         self._store = store
         self._root = store.home / "refs"
 
-    def set(self, name: str, digest: Digest, *, tag: str = DEFAULT_TAG, why: str = "") -> None:
-        """Let a tag of a name stand for a version; it may stand for another one now.
+    def set(
+        self,
+        name: str,
+        digest: Digest,
+        *,
+        alias: str = DEFAULT_ALIAS,
+        protect: bool | None = None,
+        force: bool = False,
+        why: str = "alias",
+    ) -> None:
+        """Let an alias of a name stand for a version; it may stand for another one now.
 
         Args:
             name: ``name`` or ``organisation/name``.
             digest: the version, which the store must have.
-            tag: the tag to move.
+            alias: the alias to move.
+            protect: whether it may be moved from now on only with ``force``; as it was by default.
+            force: move it though it is protected.
             why: what moved it (``pull``, ``push`` ...), for the log.
 
         Raises:
-            UsageError: the name or tag is none, is an alias, or differs from one that exists only in case.
+            UsageError: the name or alias is none, the label is a tag, the alias is protected, or one of them differs
+                from what exists only in case.
             UnsafeError: the name could leave its folder.
             UnknownNameError: the store has no such version.
         """
+
+        def label(old: Label | None) -> Label:
+            if old is not None and old.kind == "tag":
+                raise UsageError(f"{name}:{alias} is a tag, which does not move", hint="choose another alias")
+            if old is not None and old.protected and old.digest != digest and not force:
+                raise UsageError(
+                    f"the alias {name}:{alias} is protected and stands for {old.digest}",
+                    hint="move it with --force, or take the protection away",
+                )
+            return Label(digest, "alias", old is not None and old.protected if protect is None else protect)
+
+        self._put(name, alias, label, why)
+
+    def tag(self, name: str, digest: Digest, tag: str, *, why: str = "tag") -> None:
+        """Give a version of a name a tag, which stays with that version until it is removed.
+
+        Raises:
+            UsageError: the tag stands for another version, or is an alias; else as `set`.
+            UnsafeError, UnknownNameError: as `set`.
+        """
+
+        def label(old: Label | None) -> Label:
+            if old is not None and (old.kind, old.digest) != ("tag", digest):
+                what = f"a tag of {old.digest}, and tags do not move" if old.kind == "tag" else "an alias"
+                raise UsageError(
+                    f"{name}:{tag} is {what}", hint=f"choose another tag, or `ivyhub rm {name}:{tag}` first"
+                )
+            return Label(digest, "tag")
+
+        self._put(name, tag, label, why)
+
+    def remove(self, name: str, label: str | None = None, *, force: bool = False, why: str = "rm") -> Change:
+        """Take a label away, or a name with all its labels. The versions stay until they are collected.
+
+        Raises:
+            UnknownNameError: no such name or label; close matches are named.
+            UsageError: a label is protected, and ``force`` is not given.
+        """
         folder = self._folder(name)
-        path = folder / "tags" / check_tag(tag)
-        if not self._store.has_version(digest):
-            raise UnknownNameError(f"the registry has no version {digest}", hint="put the version before its name")
         with self._store.lock("refs"):
-            if (folder / "alias").exists():
-                raise UsageError(f"{name!r} is an alias of {self._alias(folder)!r}", hint="choose another name")
-            self._check_case(path)
-            old = self._read(path) if path.exists() else None
-            if old != digest:
-                self._log(folder, {"tag": tag, "old": old, "new": digest, "why": why})
-                self._replace(path, digest)
+            known = self._known(name)
+            if label is not None and label not in known:
+                raise UnknownNameError(f"{name!r} has no tag or alias {label!r}", hint=_close(label, known))
+            going = known if label is None else {label: known[label]}
+            kept = [word for word, each in going.items() if each.protected]
+            if kept and not force:
+                raise UsageError(f"protected: {', '.join(f'{name}:{word}' for word in kept)}", hint="give --force too")
+            return self._change(folder, why, [Move(word, old, None) for word, old in going.items()])
+
+    def undo(self, name: str) -> Change:
+        """Take back the last change of a name that was not taken back yet: one pull, push, tag, alias or rm.
+
+        Raises:
+            UnknownNameError: the name never had a version.
+            UsageError: nothing is left to take back.
+            CorruptFileError: a version that it would return to was collected.
+        """
+        folder = self._folder(name)
+        with self._store.lock("refs"):
+            log = self.log(name)
+            if not log:
+                raise UnknownNameError(f"the registry never had a model {name!r}", hint=_close(name, self.names()))
+            standing: list[Change] = []
+            for change in log:
+                if change.why != UNDO:
+                    standing.append(change)
+                elif standing:
+                    standing.pop()
+            if not standing:
+                raise UsageError(f"nothing is left to undo for {name!r}")
+            moves = [Move(move.label, move.new, move.old) for move in standing[-1].moves]
+            for move in moves:
+                if move.new is not None and not self._store.has_version(move.new.digest):
+                    raise CorruptFileError(
+                        f"{name}:{move.label} stood for {move.new.digest}, which was collected", hint="pull it again"
+                    )
+            return self._change(folder, UNDO, moves)
 
     def set_alias(self, name: str, target: str) -> None:
         """Let a name stand for another name. An alias of an alias is refused, so no chain can be a circle.
@@ -116,78 +247,121 @@ class Refs:
         """
         folder, target_folder = self._folder(name), self._folder(target)
         with self._store.lock("refs"):
-            if (folder / "tags").exists():
+            if self._labels(folder):
                 raise UsageError(f"{name!r} has versions of its own", hint="choose another alias")
-            if not (target_folder / "tags").exists():
+            if not self._labels(target_folder):
                 raise UnknownNameError(f"{target!r} has no versions that an alias could stand for")
             self._check_case(folder / "alias")
-            old = self._alias(folder)
-            if old != target:
-                self._log(folder, {"alias": name, "old": old, "new": target, "why": "alias"})
+            if self._alias(folder) != target:
                 self._replace(folder / "alias", target)
 
     def resolve(self, reference: str) -> Digest:
-        """The version that ``name``, ``name:tag``, ``name@sha256:...`` or an alias stands for.
+        """The version that ``name``, ``name:label``, ``name@sha256:...`` or an alias stands for.
+
+        A digest may be cut short to eight digits or more, as long as it is that of one version of the name alone.
 
         Raises:
-            UnknownNameError: no such name, tag or version; close matches are named.
+            UnknownNameError: no such name, label or version; close matches are named.
             UsageError, UnsafeError: it is no reference.
         """
-        name, pinned, digest = reference.partition("@")
-        name, _, tag = name.partition(":")
-        folder = self._folder(name)
-        target = self._alias(folder)
-        if target is not None:
-            name, folder = target, self._folder(target)
-        path = folder / "tags" / check_tag(tag or DEFAULT_TAG)
-        if not path.parent.is_dir():
-            raise UnknownNameError(f"the registry has no model {name!r}", hint=_close(name, self.names()))
-        if pinned:
-            digest_hex(digest)
-            if digest not in self.history(name):
-                raise UnknownNameError(f"{digest} was never a version of {name!r}", hint="look at `ivyhub show`")
-            return digest
-        if not path.is_file():
-            raise UnknownNameError(f"{name!r} has no tag {path.name!r}", hint=_close(path.name, self.tags(name)))
-        return self._read(path)
+        name, label, digits = split_reference(reference)
+        name = self._alias(self._folder(name)) or name
+        if digits is not None:
+            history = self.history(name)
+            found = [digest for digest in history if digest.removeprefix("sha256:").startswith(digits)]
+            if len(found) == 1:
+                return found[0]
+            if not history:
+                self._known(name)
+            if found:
+                raise UsageError(f"{len(found)} versions of {name!r} begin with {digits}", hint="give more digits")
+            raise UnknownNameError(f"sha256:{digits} was never a version of {name!r}", hint=f"see `ivyhub log {name}`")
+        known = self._known(name)
+        if label not in known:
+            raise UnknownNameError(f"{name!r} has no tag or alias {label!r}", hint=_close(label, known))
+        return known[label].digest
 
     def names(self) -> list[str]:
         """Every name that has versions."""
         with storage_errors("reading the registry"):
-            found = [path.parent for path in self._root.glob("*/*/tags")]
+            found = {path.parent.parent for kind in _FOLDERS.values() for path in self._root.glob(f"*/*/{kind}/*")}
         return sorted(path.name if path.parent.name == "_" else f"{path.parent.name}/{path.name}" for path in found)
 
     def aliases(self) -> dict[str, str]:
-        """Every alias and the name it stands for."""
+        """Every name that stands for another, and that one."""
         with storage_errors("reading the registry"):
             found = sorted(path.parent for path in self._root.glob("*/*/alias"))
         names = [path.name if path.parent.name == "_" else f"{path.parent.name}/{path.name}" for path in found]
         return {name: alias for name, path in zip(names, found, strict=True) if (alias := self._alias(path))}
 
-    def tags(self, name: str) -> dict[str, Digest]:
-        """The tags of a name and their versions."""
-        folder = self._folder(name) / "tags"
-        with storage_errors("reading the registry"):
-            paths = sorted(folder.iterdir()) if folder.is_dir() else []
-        return {path.name: self._read(path) for path in paths}
+    def labels(self, name: str) -> dict[str, Label]:
+        """The tags and aliases of a name, and what they stand for."""
+        return self._labels(self._folder(name))
 
-    def log(self, name: str) -> list[dict[str, Any]]:
-        """Every move of the tags of a name, oldest first: time, tag, old and new digest, why."""
+    def log(self, name: str) -> list[Change]:
+        """Every change of the labels of a name, oldest first."""
         path = self._folder(name) / "log"
         with storage_errors("reading the registry"):
-            lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-        entries = []
+            lines = path.read_bytes().splitlines() if path.is_file() else []
+        changes = []
         for line in lines:
             try:
-                entries.append(json.loads(line))
-            except ValueError:
-                continue  # cut off when the power failed; the move it announced did not happen
-        return entries
+                changes.append(msgspec.json.decode(line, type=Change))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                continue  # cut off when the power failed; the change it announced did not happen
+        return changes
 
     def history(self, name: str) -> list[Digest]:
-        """Every version that a tag of the name stood for, oldest first."""
-        moves = [entry["new"] for entry in self.log(name) if "tag" in entry]
-        return list(dict.fromkeys([*moves, *self.tags(name).values()]))
+        """Every version that a label of the name stood for, oldest first."""
+        moves = [move for change in self.log(name) for move in change.moves]
+        found = [label.digest for move in moves for label in (move.old, move.new) if label is not None]
+        return list(dict.fromkeys([*found, *(label.digest for label in self.labels(name).values())]))
+
+    def _put(self, name: str, word: str, label: Callable[[Label | None], Label], why: str) -> None:
+        """Let a label be what ``label`` makes of what it was."""
+        folder = self._folder(name)
+        check_label(word)
+        with self._store.lock("refs"):
+            if (folder / "alias").exists():
+                raise UsageError(f"{name!r} is an alias of {self._alias(folder)!r}", hint="choose another name")
+            for kind in _FOLDERS.values():
+                self._check_case(folder / kind / word)
+            old = self._labels(folder).get(word)
+            new = label(old)
+            if not self._store.has_version(new.digest):
+                raise UnknownNameError(
+                    f"the registry has no version {new.digest}", hint="put the version before its name"
+                )
+            if new != old:
+                self._change(folder, why, [Move(word, old, new)])
+
+    def _change(self, folder: Path, why: str, moves: Sequence[Move]) -> Change:
+        """Announce a change in the log, then make it."""
+        change = Change(now().isoformat(), why, tuple(moves))
+        self._log(folder, change)
+        for move in moves:
+            if move.new is not None:
+                text = f"{move.new.digest} protected" if move.new.protected else move.new.digest
+                self._replace(folder / _FOLDERS[move.new.kind] / move.label, text)
+            if move.old is not None and (move.new is None or move.new.kind != move.old.kind):
+                with storage_errors("writing the registry"):
+                    (folder / _FOLDERS[move.old.kind] / move.label).unlink(missing_ok=True)
+        return change
+
+    def _known(self, name: str) -> dict[str, Label]:
+        """The labels of a name that has some."""
+        known = self.labels(name)
+        if not known:
+            raise UnknownNameError(f"the registry has no model {name!r}", hint=_close(name, self.names()))
+        return known
+
+    def _labels(self, folder: Path) -> dict[str, Label]:
+        found = {}
+        for kind, word in _FOLDERS.items():
+            with storage_errors("reading the registry"):
+                paths = [*(folder / word).iterdir()] if (folder / word).is_dir() else []
+            found |= {path.name: self._read(path, kind) for path in paths}
+        return dict(sorted(found.items()))
 
     def _folder(self, name: str) -> Path:
         return self._root.joinpath(*check_name(name))
@@ -204,12 +378,12 @@ class Refs:
             raise CorruptFileError(f"{path} holds no name", hint="remove the file and set the alias again") from error
         return target
 
-    def _read(self, path: Path) -> Digest:
+    def _read(self, path: Path, kind: Literal["tag", "alias"]) -> Label:
         with storage_errors("reading the registry"):
-            digest = path.read_text("utf-8", errors="replace").strip()
-        if not re.match(DIGEST_PATTERN, digest):
+            digest, _, protected = path.read_text("utf-8", errors="replace").strip().partition(" ")
+        if not re.match(DIGEST_PATTERN, digest) or protected not in ("", "protected"):
             raise CorruptFileError(f"{path} holds no digest", hint="its last value is in the file 'log' beside it")
-        return digest
+        return Label(digest, kind, bool(protected))
 
     def _replace(self, path: Path, content: str) -> None:
         with storage_errors("writing the registry"), self._store.scratch() as folder:
@@ -217,15 +391,15 @@ class Refs:
             temporary.write_text(content + "\n", "utf-8")
             publish(temporary, path)
 
-    def _log(self, folder: Path, entry: dict[str, Any]) -> None:
+    def _log(self, folder: Path, change: Change) -> None:
         """Append a line, and begin a new one first where the last was cut off."""
-        line = json.dumps({"time": now().isoformat(), **entry}, ensure_ascii=False)
+        line = msgspec.json.encode(change)
         with storage_errors("writing the registry"):
             make_folder(folder)
             with (folder / "log").open("a+b") as file:
                 if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-                    line = "\n" + line
-                file.write(line.encode() + b"\n")
+                    line = b"\n" + line
+                file.write(line + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -243,6 +417,6 @@ class Refs:
                         )
 
 
-def _close(word: str, known: Any) -> str:
+def _close(word: str, known: Iterable[str]) -> str:
     matches = difflib.get_close_matches(word, list(known), n=3)
     return f"did you mean {' or '.join(map(repr, matches))}?" if matches else "`ivyhub list` shows what there is"

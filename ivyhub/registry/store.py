@@ -6,7 +6,7 @@
       blobs/sha256/ab/<64 digits>     immutable bytes, read-only, each named by its digest
       manifests/<64 digits>           canonical JSON of a version; the digest of its bytes is the version's identity
       exports/<version>/<key>         canonical JSON of an export of that version
-      refs/<namespace>/<name>/        tags, aliases and the log of their moves (refs.py)
+      refs/<namespace>/<name>/        tags, aliases and the log of their changes (refs.py)
       index.db                        a cache that can always be made again (index.py)
       tmp/ locks/ quarantine/
 
@@ -50,10 +50,10 @@ LOCK_TIMEOUT = 600.0
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line of ``ivyhub list``: a tag of a name and the version it stands for."""
+    """One line of ``ivyhub list``: a tag or alias of a name and the version it stands for."""
 
     name: str
-    tag: str
+    label: str
     digest: Digest
     origin: str
     framework: str
@@ -288,13 +288,13 @@ class Store:
         return sorted(map(self._read_export, paths), key=lambda export: export.target)
 
     def list(self) -> list[Entry]:
-        """Every tag of every name, by name and tag."""
+        """Every label of every name, by name and label."""
         known = self._index.versions()
         return [
-            Entry(name, tag, digest, *known[digest])
+            Entry(name, word, label.digest, *known[label.digest])
             for name in self.refs.names()
-            for tag, digest in self.refs.tags(name).items()
-            if digest in known
+            for word, label in self.refs.labels(name).items()
+            if label.digest in known
         ]
 
     def digest_of(self, path: Path) -> Digest:

@@ -238,7 +238,7 @@ def test_a_process_killed_while_moving_a_ref_leaves_the_old_or_the_new(store: St
         process.kill()
         process.communicate()
         assert store.refs.resolve("model") in versions
-        assert {entry["new"] for entry in store.refs.log("model")} <= set(versions)
+        assert set(store.refs.history("model")) <= set(versions)
     third = put_version(store, b"third")
     store.refs.set("model", third)
     assert store.refs.resolve("model") == third
@@ -376,8 +376,8 @@ def test_reading_creates_nothing(tmp_path: Path) -> None:
 def test_versions_are_listed_and_found(store: Store) -> None:
     first, second = put_version(store, b"one"), put_version(store, b"two", origin="org/other")
     store.refs.set("model", first)
-    store.refs.set("model", second, tag="v2")
-    assert [(entry.name, entry.tag, entry.digest, entry.origin) for entry in store.list()] == [
+    store.refs.tag("model", second, "v2")
+    assert [(entry.name, entry.label, entry.digest, entry.origin) for entry in store.list()] == [
         ("model", "latest", first, "org/model"),
         ("model", "v2", second, "org/other"),
     ]
