@@ -1,8 +1,7 @@
 """Dropout and its kin. Each holds a key as a buffer, which every call in training splits.
 
-In a graph `Dropout` is a leaf layer, and the layers that drop whole channels or examples, or at the limit of selu, are
-made of the operation `dropout`: all of them draw in training and are the identity in evaluation. A graph does not carry
-other numbers that are drawn in training: what draws them is traced in evaluation alone.
+In a graph `Dropout` is a leaf layer. The others are made of the operation `dropout`, which draws in training and is the
+identity in evaluation; what it gives of 1 tells which of the two it is, and so whether other draws are used.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ..recording import RECORDER
 from ..spec import spec_of
 from . import layers
 from .leaves import Leaf
-from .module import Buffer, Module, in_training
+from .module import Buffer, Module
 
 
 class Drawing(Module):
@@ -29,10 +28,6 @@ class Drawing(Module):
         """Declare the key; `Module.init` makes it, and `key` may be assigned."""
         self.key = Buffer((2,), _own_key, "uint32", persistent=False)
 
-    def draws(self) -> bool:
-        """Whether a call draws, which it does in training. Raises `GraphError` in a trace of a module in training."""
-        return in_training(self, "draws numbers")
-
     def next_key(self) -> Array:
         """A key that no call has used."""
         key, own = random.split(self.key)
@@ -42,6 +37,13 @@ class Drawing(Module):
     def kept(self, x: Array, rate: float, shape: Sequence[Size] | None = None) -> Array:
         """Which elements stay: true with probability 1 - rate, of x's shape or one that broadcasts to it."""
         return random.bernoulli(self.next_key(), 1 - rate, tuple(spec_of(x).shape if shape is None else shape))
+
+    def noise(self, x: Array) -> Array:
+        """Standard normal numbers of x's shape and dtype; in a trace, draws of the graph."""
+        spec = spec_of(x)
+        if is_traced(x):
+            return ops.draw_normal(shape=spec.shape, dtype=spec.dtype)
+        return random.normal(self.next_key(), spec.shape, dtype=spec.dtype)
 
 
 def dropped(x: Array, rate: float, shape: Sequence[Size]) -> Array:
@@ -57,6 +59,11 @@ def alpha_dropped(x: Array, rate: float, shape: Sequence[Size]) -> Array:
     noise = _noise(x, rate, shape)
     dropped = _at_limit(x, ops.greater(noise, 0), rate)
     return ops.where(ops.equal(noise, 1), x, dropped)  # 1 is what evaluation gives; training gives 0 or more than 1
+
+
+def in_training_alone(drawn: Array, other: Array) -> Array:
+    """Of two traced arrays, the one in training and the other in evaluation. Raises `GraphError` as `dropped` does."""
+    return ops.where(ops.not_equal(_noise(other, 0.5, ()), 1), drawn, other)  # training gives 0 or 2
 
 
 def _noise(x: Array, rate: float, shape: Sequence[Size]) -> Array:
@@ -77,7 +84,8 @@ def _at_limit(x: Array, kept: Array, rate: float) -> Array:
     return ops.where(kept, x, low) * a - a * low * rate
 
 
-def _is_traced(x: Array) -> bool:
+def is_traced(x: Array) -> bool:
+    """Whether an array stands in a trace."""
     return getattr(x, "__traced__", False) is True
 
 
@@ -105,7 +113,7 @@ class Dropout(Leaf, Drawing):
 
     def forward(self, x: Array) -> Array:
         rate: float = self.rate
-        if _is_traced(x):  # in a trace of a function, which does not know the module as a leaf layer
+        if is_traced(x):  # in a trace of a function, which does not know the module as a leaf layer
             return dropped(x, rate, spec_of(x).shape) if rate else x
         return ops.where(self.kept(x, rate), x / (1 - rate), 0) if self.training and rate else x
 
@@ -117,7 +125,7 @@ class _WithRate(Drawing):
 
     def masked(self, x: Array, shape: Sequence[Size]) -> Array:
         """x with a mask of that shape over it in training."""
-        if self.rate and _is_traced(x):
+        if self.rate and is_traced(x):
             return dropped(x, self.rate, shape)
         if not self.training or not self.rate:
             return x
@@ -146,7 +154,7 @@ class AlphaDropout(_WithRate):
 
     def lowered(self, x: Array, shape: Sequence[Size]) -> Array:
         """x with what a mask of that shape takes out at the limit of selu, in training."""
-        if self.rate and _is_traced(x):
+        if self.rate and is_traced(x):
             return alpha_dropped(x, self.rate, shape)
         return _at_limit(x, self.kept(x, self.rate, shape), self.rate) if self.training and self.rate else x
 
@@ -175,11 +183,10 @@ class GaussianDropout(_WithRate):
     """
 
     def forward(self, x: Array) -> Array:
-        if not self.rate or not self.draws():
+        if not self.rate or not (self.training or is_traced(x)):
             return x
-        spec = spec_of(x)
-        noise = random.normal(self.next_key(), spec.shape, dtype=spec.dtype)
-        return x * (1 + noise * (self.rate / (1 - self.rate)) ** 0.5)
+        y = x * (1 + self.noise(x) * (self.rate / (1 - self.rate)) ** 0.5)
+        return in_training_alone(y, x) if is_traced(x) else y
 
 
 class GaussianNoise(Drawing):
@@ -192,10 +199,10 @@ class GaussianNoise(Drawing):
         self.keep_key()
 
     def forward(self, x: Array) -> Array:
-        if not self.std or not self.draws():
+        if not self.std or not (self.training or is_traced(x)):
             return x
-        spec = spec_of(x)
-        return x + self.std * random.normal(self.next_key(), spec.shape, dtype=spec.dtype)
+        y = x + self.std * self.noise(x)
+        return in_training_alone(y, x) if is_traced(x) else y
 
 
 class DropPath(_WithRate):

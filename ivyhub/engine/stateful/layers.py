@@ -11,10 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...errors import ShapeError
 from .. import ops
 from ..dims import Size
 from ..layer import LAYERS, Layer, Weights
 from ..op import Array
+from ..spec import spec_of
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class BatchNorm(Layer):
     affine: bool = True
     track_running_stats: bool = True
     unbiased: bool = True  # whether the running variance is the unbiased one; Keras and Flax keep the biased one
-    spatial_rank: int = 2  # of the images that it was made for; PyTorch names its classes by it
+    spatial_rank: int = 2  # of the images that it is called with; PyTorch names its classes by it
     channel_axis: int = 1
 
     def parameters(self) -> dict[str, tuple[Size, ...]]:
@@ -137,6 +139,49 @@ class BatchNorm(Layer):
             eps=self.eps,
             channel_axis=self.channel_axis,
         )
+
+
+@dataclass(frozen=True)
+class InstanceNorm(Layer):
+    """Normalisation over the positions of each channel of an example; by running statistics, if any, in evaluation.
+
+    In training those move by ``momentum`` towards the mean over the examples of their statistics, with the unbiased
+    variance: new = (1 - momentum) · old + momentum · batch.
+
+    Source: Ulyanov et al. 2016, arXiv:1607.08022; torch.nn.InstanceNorm1d, 2d and 3d.
+    """
+
+    uses_training: ClassVar[bool] = True
+
+    num_features: int
+    eps: float = 1e-5
+    momentum: float = 0.1
+    affine: bool = False
+    track_running_stats: bool = False
+    channel_axis: int = 1
+    spatial_rank: int = 2  # of the images that it is called with; PyTorch names its classes by it
+
+    def parameters(self) -> dict[str, tuple[Size, ...]]:
+        return dict.fromkeys(("weight", "bias") if self.affine else (), (self.num_features,))
+
+    def buffers(self) -> dict[str, tuple[tuple[Size, ...], str]]:
+        if not self.track_running_stats:
+            return {}
+        shape = (self.num_features,)  # PyTorch has the number of batches in its state dictionaries, and leaves it at 0
+        return {
+            "running_mean": (shape, "float32"),
+            "running_var": (shape, "float32"),
+            "num_batches_tracked": ((), "int64"),
+        }
+
+    def forward(self, weights: Weights, x: Array) -> Array:
+        scaled = weights.get("weight"), weights.get("bias")
+        if not self.track_running_stats:
+            return ops.instance_norm(x, *scaled, eps=self.eps, channel_axis=self.channel_axis)
+        if (spec := spec_of(x)).ndim < 3:
+            raise ShapeError(f"instance normalisation expected examples, channels and positions, received {spec}")
+        running = weights["running_mean"], weights["running_var"]
+        return ops.batch_norm(x, *running, *scaled, eps=self.eps, channel_axis=self.channel_axis)
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,31 @@ class BatchNorm(Leaf):
         return y
 
 
+class InstanceNorm(Leaf):
+    """Normalisation over the positions of each channel of an example; see `layers.InstanceNorm`.
+
+    Without running statistics it is its operation in a graph, in training and in evaluation alike.
+    """
+
+    kind = layers.InstanceNorm
+
+    def leaf(self) -> Layer | None:
+        return self.settings if self.track_running_stats else None
+
+    def forward(self, x: Array) -> Array:
+        if not self.track_running_stats or not in_training(self, "changes its statistics"):
+            return super().forward(x)
+        ndim = spec_of(x).ndim
+        inner = tuple(axis for axis in range(1, ndim) if axis != self.channel_axis % ndim)
+        fixed, share = ops.stop_gradient(x), self.momentum
+        centre = ops.mean(ops.mean(fixed, axis=inner), axis=0)
+        spread = ops.mean(ops.var(fixed, axis=inner, correction=1), axis=0)
+        self.running_mean = (1 - share) * self.running_mean + share * centre
+        self.running_var = (1 - share) * self.running_var + share * spread
+        weights = (self.weight, self.bias) if self.affine else (None, None)
+        return ops.instance_norm(x, *weights, eps=self.eps, channel_axis=self.channel_axis)
+
+
 class Conv(Leaf):
     """Cross-correlation over one to three spatial axes, all settings as tuples; see `layers.Conv` and `Conv2d`."""
 
@@ -252,4 +277,16 @@ class Conv3d(_ConvOfRank):
     rank = 3
 
 
-__all__ = ["BatchNorm", "Conv", "Conv1d", "Conv2d", "Conv3d", "Embedding", "GroupNorm", "LayerNorm", "Leaf", "Linear"]
+__all__ = [
+    "BatchNorm",
+    "Conv",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "Embedding",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
+    "Leaf",
+    "Linear",
+]

@@ -53,14 +53,14 @@ TRACING: ContextVar[Any] = ContextVar("ivyhub_tracing_modules", default=None)
 def in_training(module: Module, does: str) -> bool:
     """Whether a module is in training. Raises `GraphError` in a trace if it is: a graph has not what it ``does`` then.
 
-    The module may be traced itself, or stand in a module or a function that is.
+    That is so where the leaf layer stands in a function that is traced, or is traced itself; in a module it is a layer.
     """
     tracing = TRACING.get()
     training = module.training or (tracing is not None and id(module) in tracing.training)
     if training and RECORDER.get() is not None:
         raise GraphError(
-            f"{type(module).__name__} {does} in training, which a graph does not hold",
-            hint="call eval() on it, or on the whole model, before it is traced: its graph is that of evaluation",
+            f"{type(module).__name__} {does} in training, which the graph of a function does not hold, nor its own",
+            hint="trace a Module that holds it, as Sequential does: its graph keeps them; or call eval() on it before",
         )
     return module.training
 

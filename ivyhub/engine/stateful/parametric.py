@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 from ...errors import EngineError
 from .. import ops
 from ..op import Array
-from ..spec import spec_of
 from . import initialisers
 from .leaves import Linear, Padding, check_groups, each, pads
-from .module import Buffer, Module, Parameter, in_training
+from .module import Module, Parameter
 
 
 def within(fan_in: int) -> initialisers.Uniform:
@@ -71,61 +70,6 @@ class RMSNorm(Module):
 
     def forward(self, x: Array) -> Array:
         return ops.rms_norm(x, self.weight, axis=self.axis, eps=self.eps)
-
-
-class InstanceNorm(Module):
-    """Normalisation over the positions of each channel of an example.
-
-    Args:
-        num_features: the channels.
-        eps: added to the variance.
-        momentum: the share of the new in the running statistics.
-        affine: whether there are weight and bias.
-        track_running_stats: keep the mean over the examples of their statistics, and normalise by it in evaluation.
-        channel_axis: where the channels are.
-
-    Source: Ulyanov et al. 2016, arXiv:1607.08022; torch.nn.InstanceNorm1d, 2d and 3d.
-    """
-
-    weight: Array | None
-    bias: Array | None
-    running_mean: Array | None
-    running_var: Array | None
-    num_batches_tracked: Array
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        *,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        channel_axis: int = 1,
-    ) -> None:
-        self.eps, self.momentum, self.channel_axis = eps, momentum, channel_axis
-        self.track_running_stats = track_running_stats
-        self.weight = Parameter((num_features,), initialisers.ones) if affine else None
-        self.bias = Parameter((num_features,), initialisers.zeros) if affine else None
-        self.running_mean = Buffer((num_features,), initialisers.zeros) if track_running_stats else None
-        self.running_var = Buffer((num_features,), initialisers.ones) if track_running_stats else None
-        if track_running_stats:  # PyTorch has it in its state dictionaries, and leaves it at 0
-            self.num_batches_tracked = Buffer((), initialisers.zeros, "int64")
-
-    def forward(self, x: Array) -> Array:
-        options: dict[str, Any] = {"eps": self.eps, "channel_axis": self.channel_axis}
-        if self.running_mean is None or self.running_var is None:
-            return ops.instance_norm(x, self.weight, self.bias, **options)
-        if not in_training(self, "changes its statistics"):
-            return ops.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, **options)
-        ndim = spec_of(x).ndim
-        inner = tuple(axis for axis in range(1, ndim) if axis != self.channel_axis % ndim)
-        fixed, share = ops.stop_gradient(x), self.momentum
-        centre = ops.mean(ops.mean(fixed, axis=inner), axis=0)
-        spread = ops.mean(ops.var(fixed, axis=inner, correction=1), axis=0)
-        self.running_mean = (1 - share) * self.running_mean + share * centre
-        self.running_var = (1 - share) * self.running_var + share * spread
-        return ops.instance_norm(x, self.weight, self.bias, **options)
 
 
 class EmbeddingBag(Module):
@@ -279,7 +223,6 @@ __all__ = [
     "ConvTranspose3d",
     "Einsum",
     "EmbeddingBag",
-    "InstanceNorm",
     "PReLU",
     "RMSNorm",
 ]

@@ -9,7 +9,7 @@ from ...errors import EngineError
 from .. import ops, random
 from ..op import Array
 from ..spec import spec_of
-from .dropout import Drawing
+from .dropout import Drawing, in_training_alone, is_traced
 from .leaves import each
 
 
@@ -43,10 +43,11 @@ class _FractionalMaxPool(Drawing):
             sizes = [length for axis, length in enumerate(spec.shape) if axis not in (0, channels)]
             size = tuple(int(int(length) * self.ratio) for length in sizes)
         shape = (spec.shape[0], spec.shape[channels], self.rank)
-        if self.draws():
+        samples = ops.created(ops.full, x, shape=shape, fill_value=0.5, dtype=spec.dtype)
+        if is_traced(x):
+            samples = in_training_alone(ops.draw_uniform(shape=shape, dtype=spec.dtype), samples)
+        elif self.training:
             samples = random.uniform(self.next_key(), shape, dtype=spec.dtype)
-        else:
-            samples = ops.created(ops.full, x, shape=shape, fill_value=0.5, dtype=spec.dtype)
         pool = ops.fractional_max_pool_with_indices if self.return_indices else ops.fractional_max_pool
         return pool(x, samples, kernel=self.kernel, size=size, channel_axis=self.channel_axis)
 

@@ -50,7 +50,11 @@ class Tracing:
         if path is None or module.inlined or (module is self.root and builder.scope.call == 0):
             return module.forward(*args, **kwargs)
         if module.leaf() is not None:
-            return builder.call(path, inspect.signature(module.forward).bind(*args, **kwargs).args)
+            arrays = inspect.signature(module.forward).bind(*args, **kwargs).args
+            config = {} if builder.nested else builder.graph.modules[path].config
+            if "spatial_rank" in config:  # a normalisation takes arrays of any rank, PyTorch has a class for each
+                config["spatial_rank"] = max(spec_of(arrays[0]).ndim - 2, 1)
+            return builder.call(path, arrays)
         if builder.nested:  # the graph of a branch or loop has no calls
             return module.forward(*args, **kwargs)
         graph: Graph = builder.graph
@@ -89,8 +93,7 @@ def trace(module: Module, *specs: Any, **named: Any) -> Graph:
     """A module as a graph; see `Module.trace`.
 
     What differs in training is kept in leaf layers (dropout, batch normalisation), which are whole in the graph, and in
-    the operation ``dropout``; other modules are traced as they run in evaluation. Those that draw other numbers in
-    training raise `GraphError` unless they are in evaluation.
+    the operation ``dropout``; other modules are traced as they run in evaluation.
     """
     tracing = Tracing(module)
 

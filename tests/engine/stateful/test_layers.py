@@ -11,9 +11,7 @@ import pytest
 from ivyhub.engine import nn, ops, random
 from ivyhub.engine.graph import Graph
 from ivyhub.engine.layer import LAYERS
-from ivyhub.engine.spec import Spec
-from ivyhub.engine.trace import trace
-from ivyhub.errors import EngineError, GraphError
+from ivyhub.errors import EngineError
 from tests.arrays import as_numpy, assert_close, native
 
 # float32, sums of some hundred terms.
@@ -398,42 +396,6 @@ def test_dropout(name: str, framework: str, rng: np.random.Generator) -> None:
     if "Feature" in name:
         assert (first[..., 0] == first[..., 1]).all()
     np.testing.assert_array_equal(as_numpy(module.eval()(x)), as_numpy(x))
-
-
-TRAINED = {
-    "GaussianDropout": lambda: nn.GaussianDropout(0.3),
-    "GaussianNoise": lambda: nn.GaussianNoise(0.3),
-    "FractionalMaxPool2d": lambda: nn.FractionalMaxPool2d(2, ratio=0.7),
-    "InstanceNorm": lambda: nn.InstanceNorm(2, track_running_stats=True),
-}
-
-
-@pytest.mark.parametrize("name", TRAINED)
-def test_what_a_graph_does_not_hold_is_traced_in_evaluation(name: str) -> None:
-    """Whether the module is traced, one around it, or a function that calls it."""
-    module, spec = TRAINED[name]().init(random.key(0, "numpy")), Spec((1, 2, 8, 8))
-    for traced in (module.trace, nn.Sequential(module, nn.ReLU()).trace, lambda spec: trace(module, spec)):
-        with pytest.raises(GraphError, match=f"{name} .* in training, which a graph does not hold"):
-            traced(spec)
-    model = nn.Sequential(module, nn.ReLU())
-    module.eval()
-    assert model.training
-    for graph in (model.trace(spec), trace(module, spec)):
-        assert not [node.op for node in graph.nodes if node.op.startswith("random")]
-
-
-def test_a_function_does_not_change_statistics_while_it_is_traced() -> None:
-    module = nn.BatchNorm(2).init(random.key(0, "numpy"))
-    with pytest.raises(GraphError, match="BatchNorm changes its statistics in training"):
-        trace(module, Spec((3, 2)))
-    assert isinstance(module.running_mean, np.ndarray)
-    trace(module.eval(), Spec((3, 2)))
-
-
-def test_dropout_in_a_function_is_traced_with_both_its_behaviours() -> None:
-    module = nn.Dropout(0.3)
-    for each in (module, module.eval()):
-        assert [node.op for node in trace(each, Spec(("n", 4))).nodes].count("dropout") == 1
 
 
 def test_alpha_dropout_keeps_mean_and_variance(framework: str, rng: np.random.Generator) -> None:

@@ -80,8 +80,25 @@ def _batch_norm(m: Any) -> Reading | None:
         "momentum": m.momentum,
         "affine": m.affine,
         "track_running_stats": m.track_running_stats,
-        "spatial_rank": next(int(kind.__name__[-2]) for kind in type(m).__mro__ if kind.__name__[-1:] == "d"),
+        "spatial_rank": _spatial_rank(m),
     }
+
+
+def _instance_norm(m: Any) -> Reading | None:
+    if not m.track_running_stats:
+        return None  # as above
+    return "InstanceNorm", {
+        "num_features": m.num_features,
+        "eps": m.eps,
+        "momentum": m.momentum or 0.0,  # without one, PyTorch's statistics stay as they are
+        "affine": m.affine,
+        "track_running_stats": True,
+        "spatial_rank": _spatial_rank(m),
+    }
+
+
+def _spatial_rank(m: Any) -> int:
+    return next(int(kind.__name__[-2]) for kind in type(m).__mro__ if kind.__name__[-1:] == "d")
 
 
 def _conv(m: Any) -> Reading | None:
@@ -117,6 +134,7 @@ LEAVES: Mapping[str, Callable[[Any], Reading | None]] = {
     "torch.nn.modules.batchnorm.BatchNorm1d": _batch_norm,
     "torch.nn.modules.batchnorm.BatchNorm2d": _batch_norm,
     "torch.nn.modules.batchnorm.BatchNorm3d": _batch_norm,
+    **{f"torch.nn.modules.instancenorm.InstanceNorm{rank}d": _instance_norm for rank in (1, 2, 3)},
     "torch.nn.modules.conv.Conv1d": _conv,
     "torch.nn.modules.conv.Conv2d": _conv,
     "torch.nn.modules.conv.Conv3d": _conv,
@@ -186,3 +204,10 @@ for _rank in (1, 2, 3):
                 c.spatial_rank == rank and c.channel_axis == 1 and c.unbiased is unbiased
             ),
         )
+    TORCH.row(
+        "InstanceNorm",
+        f"nn.InstanceNorm{_rank}d({{num_features}}, eps={{eps:1e-05}}, momentum={{momentum:0.1}}, "
+        "affine={affine:False}, track_running_stats={track_running_stats:False})",
+        weights=("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
+        when=lambda c, rank=_rank: c.spatial_rank == rank and c.channel_axis == 1,
+    )

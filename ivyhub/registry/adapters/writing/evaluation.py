@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....engine import ops
-from ....engine.graph import Node
+from ....engine.graph import Node, Value
 from ....engine.passes.rewriting import Replacement, Rewrites, Sweep
 
 EVALUATION = Rewrites()
@@ -36,3 +36,17 @@ def every_row(node: Node, sweep: Sweep) -> Replacement:
     if node.attributes["padding_idx"] is None:
         return "all rows are alike"
     return ops.embedding(*node.args, padding_idx=None)
+
+
+@EVALUATION("where")
+def choice_of_training(node: Node, sweep: Sweep) -> Replacement:
+    """What dropout gives of 1 tells whether a graph is in training, and where it chooses, the choice is known."""
+    condition, chosen, other = node.args
+    test = condition.node if isinstance(condition, Value) else None
+    if test is None or test.op not in ("equal", "not_equal"):
+        return "the choice depends on values"
+    made = test.args[0].node if isinstance(test.args[0], Value) else None
+    if made is None or made.op != "full" or made.attributes["fill_value"] != test.args[1]:
+        return "the choice depends on values"
+    found = chosen if test.op == "equal" else other
+    return found if isinstance(found, Value) and found.spec == node.output.spec else "it broadcasts"
