@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ivyhub.engine.backends import load
-from ivyhub.engine.graph import Graph, Record, Value
+from ivyhub.engine.graph import Graph, Record, Value, tree_leaves
+from ivyhub.engine.outline import arguments
+from ivyhub.engine.passes.common import RANDOM
 from ivyhub.errors import UsageError
 from ivyhub.registry.adapters.target import Target
 
 
 def is_function(graph: Graph) -> bool:
-    """Whether a graph is of a function, and holds neither parameters nor what differs in training."""
-    training = any(node.op in ("dropout", "call") or node.attributes.get("dropout_rate", 0) for node in graph.nodes)
-    return "function" in graph.meta and not training and next(graph.parameters(), None) is None and not graph.updates
+    """Whether a graph is of a function, and holds neither parameters, nor what differs in training, nor draws."""
+    kept = any(node.op in (*RANDOM, "call") or node.attributes.get("dropout_rate", 0) for node in graph.nodes)
+    return "function" in graph.meta and not kept and next(graph.parameters(), None) is None and not graph.updates
 
 
 def as_function(graph: Graph, model: Any, target: Target) -> Callable[..., Any]:

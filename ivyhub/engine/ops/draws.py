@@ -59,6 +59,6 @@ def draw_integers(*, shape: tuple[Size, ...] = (), low: int = 0, high: int, dtyp
 
 
 draw_integers.lower("torch", "torch.randint({low:0}, {high}, {shape}, dtype={dtype:torch.int64}, device={device})")
-draw_integers.lower("jax", "jax.random.randint({rngs}, {shape}, {low}, {high}, {dtype})")
+draw_integers.lower("jax", "jax.random.randint({rngs}, {shape}, {low}, {high}, {dtype:jnp.int32})")
 draw_integers.lower("tensorflow", "keras.random.randint({shape}, {low}, {high}, dtype={dtype}, seed={rngs})")
 draw_integers.lower("numpy", "np.random.randint({low}, {high}, {shape}, dtype={dtype})")

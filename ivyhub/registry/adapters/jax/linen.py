@@ -15,7 +15,7 @@ from ..writing.classes import Class
 from ..writing.emitter import Emitter
 from ..writing.layers import Leaves
 from ..writing.prepare import prepare
-from ..writing.style import IMPORTS, Style, array_literal, attribute, filled, name, repeated, statement
+from ..writing.style import IMPORTS, Style, array_literal, attribute, expression, filled, name, repeated, statement
 from .layers import batch_norm, conv_settings, conv_weights
 from .styles import jax_dtype
 
@@ -131,6 +131,9 @@ class LinenStyle(Style):
     def dropout(self, layer: ast.expr) -> ast.expr:
         return ast.Call(name("partial"), [layer], [ast.keyword("deterministic", name("deterministic"))])
 
+    def rngs(self) -> ast.expr:
+        return expression('self.make_rng("default")')
+
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         return repeated(filled(items))
 
@@ -187,6 +190,7 @@ def load(path=None, *, device=None, dtype=None):
 
     To train, pass ``deterministic=False`` where the model takes it, ``rngs={{"dropout": key}}`` to ``apply``, and
     ``mutable=["batch_stats"]`` where there are batch statistics (``["buffers"]`` where the model changes buffers).
+    A model that draws random numbers of its own takes them from ``rngs={{"default": key}}`` in every mode.
 
     Args:
         path: the folder of the weights; this package's own by default.

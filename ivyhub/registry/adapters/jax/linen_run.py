@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..running import Arrays, leaves
+from .draws import fixed_draws
 from .programs import Programs, descent, projection
 
 Variables = dict[str, Any]
@@ -55,7 +56,8 @@ class LinenRunner:
         arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
         params = self.variables.get("params", {})
         name = function.__name__, train
-        found, changed = self._programs.run(name, functools.partial(function, train), params, others, arrays, *more)
+        with fixed_draws():
+            found, changed = self._programs.run(name, functools.partial(function, train), params, others, arrays, *more)
         self.variables.update(changed)
         return found
 

@@ -11,6 +11,7 @@ import numpy as np
 from ....errors import UnknownDeviceError
 from ..running import Arrays, leaves
 from . import linen_run
+from .draws import fixed_draws
 from .programs import Programs, descent, projection
 
 
@@ -67,7 +68,8 @@ class NnxRunner:
         graph, *state = nnx.split(self.model, nnx.Param, ...)
         arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
         name = function.__name__, train
-        found, changed = self._programs.run(name, functools.partial(function, graph), *state, arrays, *more)
+        with fixed_draws():
+            found, changed = self._programs.run(name, functools.partial(function, graph), *state, arrays, *more)
         nnx.update(self.model, changed)
         return found
 

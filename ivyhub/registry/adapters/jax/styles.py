@@ -86,6 +86,12 @@ class NnxStyle(Style):
             return ast.Assign([ast.Subscript(place, ast.Constant(...), ast.Store())], value)
         return ast.Assign([ast.Attribute(place, "value", ast.Store())], value)
 
+    def rngs(self) -> ast.expr:
+        return expression("self.rngs()")
+
+    def stream(self) -> list[ast.stmt]:
+        return [statement("self.rngs = rngs")]
+
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         made = repeated(filled(items))
         return ast.Call(expression("nnx.List"), [made], []) if self.lists else made

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ....engine.graph import tree_leaves
 from ....errors import EngineError, UnknownDeviceError
+from ..draws import integers, numbers, replaced
 from ..running import Arrays, leaves
+
+#: NumPy's own functions that an export draws with, as a certificate has them (see ``adapters/draws.py``).
+_DRAWS: Mapping[str, Callable[..., np.ndarray]] = {
+    "random": functools.partial(numbers, "uniform"),
+    "standard_normal": functools.partial(numbers, "normal"),
+    "randint": lambda low, high, shape, dtype: integers(shape, low, high).astype(dtype),
+}
 
 
 class NumpyRunner:
@@ -23,7 +32,8 @@ class NumpyRunner:
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
         if train:
             raise EngineError("NumPy has no train mode")
-        return [np.asarray(leaf) for leaf in leaves(self.model(**inputs))]
+        with replaced(np.random, _DRAWS):
+            return [np.asarray(leaf) for leaf in leaves(self.model(**inputs))]
 
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
         raise EngineError("NumPy has no gradients")

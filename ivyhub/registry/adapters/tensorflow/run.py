@@ -11,6 +11,7 @@ import numpy as np
 
 from ....errors import UnknownDeviceError
 from ..running import Arrays, leaves
+from .draws import fixed_draws
 
 
 class KerasRunner:
@@ -76,6 +77,12 @@ class KerasRunner:
         if arrays:
             result = self.model(arrays if len(arrays) > 1 else next(iter(arrays.values())), **mode)
         else:  # Keras calls no layer that takes no inputs
+        with fixed_draws():
+            return self._called(arrays, mode)
+
+    def _called(self, arrays: Sequence[Any], mode: dict[str, bool]) -> list[Any]:
+        import tensorflow as tf
+
             result = self.model.call(**mode)
         return [leaf for leaf in leaves(result) if tf.is_tensor(leaf)]
 

@@ -28,7 +28,8 @@ from ..writing.style import (
 )
 from .layers import BUILD, KERAS
 
-# dir() of a keras.Model and a keras.layers.Layer of Keras 3.15, kept as a table so that writing needs no Keras
+# dir() of a keras.Model and a keras.layers.Layer of Keras 3.15, kept as a table so that writing needs no Keras, and
+# what a layer that draws has
 _RESERVED = """
 activity_regularizer add_loss add_metric add_variable add_weight autocast build build_from_config built call
 call_signature_parameters compile compile_from_config compiled compiled_loss compiled_metrics compute_dtype
@@ -42,7 +43,7 @@ quantize quantized_build quantized_call rematerialized_call reset_metrics run_ea
 save_weights set_state_tree set_weights stateless_call stateless_compute_loss steps_per_execution stop_training
 summary supports_jit supports_masking symbolic_call test_function test_on_batch test_step to_json train_function
 train_on_batch train_step trainable trainable_variables trainable_weights unrolled_steps_per_execution variable_dtype
-variables weights
+variables weights seed_generator
 _add_trackable_child _add_variable_with_custom_getter _aggregate_additional_loss _allow_non_tensor_positional_args
 _api_export_path _api_export_symbol_id _assert_compile_called _assert_input_compatibility _assign_variable_values
 _auto_config _autoconvert_optionals _awq_call _build_at_init _build_by_run_for_kwargs _build_by_run_for_single_pos_arg
@@ -151,6 +152,12 @@ class KerasStyle(Style):
 
     def dropout(self, layer: ast.expr) -> ast.expr:
         return ast.Call(expression("functools.partial"), [layer], [ast.keyword("training", name("training"))])
+
+    def rngs(self) -> ast.expr:
+        return expression("self.seed_generator")
+
+    def stream(self) -> list[ast.stmt]:
+        return [statement("self.seed_generator = keras.random.SeedGenerator()")]
 
     def module_list(self, items: Mapping[int, ast.expr]) -> ast.expr:
         return repeated(filled(items))

@@ -21,7 +21,11 @@ from ....errors import CaptureError
 from .rules import RULES
 
 # Operations whose overload has another name where they write.
-_RENAMED = {"aten.transpose.default": "aten.transpose.int"}
+_RENAMED = {
+    "aten.transpose.default": "aten.transpose.int",
+    "aten.normal.default": "aten.normal_functional.default",
+    "aten.bernoulli.float": "aten.bernoulli.p",
+}
 
 
 @dataclass
@@ -122,9 +126,7 @@ class Storage:
 
     def functional_name(self, node: Any) -> str:
         """The name of the operation without the write: ``aten.add_.Tensor`` is ``aten.add.Tensor``."""
-        namespace, name, overload = str(node.target).split(".")
-        name = name.rstrip("_")
-        return _RENAMED.get(f"{namespace}.{name}.{overload}", f"{namespace}.{name}.{overload}")
+        return functional_name(str(node.target))
 
     def _is_view(self, node: Any) -> bool:
         info = alias_info(node)
@@ -177,6 +179,18 @@ class Storage:
             f"a write through {name} cannot be made functional",
             hint="write to the array itself, or build a new one with torch.where",
         )
+
+
+def functional_name(target: str) -> str:
+    """An operation's name without the write.
+
+    Example:
+        >>> functional_name("aten.normal_.default")
+        'aten.normal_functional.default'
+    """
+    namespace, name, overload = target.split(".")
+    plain = f"{namespace}.{name.rstrip('_')}.{overload}"
+    return _RENAMED.get(plain, plain)
 
 
 def alias_info(node: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from ....errors import UnknownDeviceError
 from ..running import Arrays, labelled, leaves
 from .arguments import unbind
+from .draws import DRAWING, fixed_draws
 from .hub import to_torch
 from .trees import to_numpy
 
@@ -130,7 +131,7 @@ def _tensors(tree: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def _no_dropout() -> Generator[None]:
-    """Make every way to drop elements the identity, whichever module or function asks for it."""
+    """Make every way to drop elements the identity, and draws a certificate's, whichever function asks for it."""
     import torch
     from torch.nn import functional
     from torch.overrides import TorchFunctionMode
@@ -151,7 +152,9 @@ def _no_dropout() -> Generator[None]:
                 kwargs = kwargs if len(args) > 4 else {**kwargs, "dropout_p": 0.0}
             if function is functional.multi_head_attention_forward:  # a mode does not see inside of it
                 kwargs = {**kwargs, "training": False}
-            return function(*args, **kwargs)
+            draws = getattr(function, "__name__", "") in DRAWING
+            with fixed_draws() if draws else contextlib.nullcontext():
+                return function(*args, **kwargs)
 
     with Mode():
         yield

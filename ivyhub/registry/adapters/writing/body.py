@@ -16,6 +16,7 @@ from typing import Any
 
 from ....engine.graph import CONTROL, Graph, Node, Record, Tree, Value, tree_leaves, tree_map, tree_values
 from ....engine.op import OPS
+from ....engine.ops.draws import DRAWS
 from ....engine.outline import Function, Run, Step
 from ....engine.template import literal
 from ...weights import Step as WeightStep
@@ -265,6 +266,8 @@ class _Writer:
         first = next(iter(self.function.inputs.values()), None)
         if first is not None and (device := self.style.device(self.values[first])) is not None:
             context["device"] = device
+        if node.op in DRAWS and (rngs := self.style.rngs()) is not None:
+            context["rngs"] = rngs
         if layer := node.attributes.get("dropout_layer"):
             self.training = True
             context["dropout"] = self.style.dropout(self.paths[layer])

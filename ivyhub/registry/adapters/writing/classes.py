@@ -16,8 +16,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ....engine.graph import Graph, ModuleInfo
+from ....engine.graph import Graph, ModuleInfo, Node
 from ....engine.layer import find_layer
+from ....engine.ops.draws import DRAWS
 from ....engine.outline import Function, outline
 from ....engine.template import copy_tree, literal
 from ...weights import Entry, Step, WeightMap
@@ -272,7 +273,7 @@ class _Planner:
 
     def _build(self, path: str) -> list[ast.stmt]:
         """The constructor's statements of a module: its own arrays, then its children."""
-        out: list[ast.stmt] = []
+        out: list[ast.stmt] = self.style.stream() if self._draws(path) else []
         parameters = self.graph.modules[path].parameters
         for word, native in self.style.words(parameters).items():
             parameter = parameters[word]
@@ -289,6 +290,11 @@ class _Planner:
         else:
             out += [self.style.assign(self._member(c.path), self._construct(c.path)) for c in self.children[path]]
         return [*out, *self._ties(path), *self._frozen(path, path)]
+
+    def _draws(self, path: str) -> bool:
+        """Whether the code of a module draws random numbers."""
+        steps = (step for function in self.functions.get(path, ()) for step in function.steps)
+        return any(isinstance(step, Node) and step.op in DRAWS for step in steps)
 
     def _items(self, path: str) -> dict[int | str, ast.expr]:
         """The constructions of a list's children, by their names in the source."""

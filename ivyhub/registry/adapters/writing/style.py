@@ -197,6 +197,14 @@ class Style:
         """A Dropout child as the ``{dropout}`` of an operation: by default something callable."""
         return layer
 
+    def rngs(self) -> ast.expr | None:
+        """What an operation that draws takes its numbers from, in frameworks where modules hold that."""
+        return None
+
+    def stream(self) -> list[ast.stmt]:
+        """Constructor statements of a module that draws, which make what `rngs` reads."""
+        return []
+
     def device(self, array: ast.expr) -> ast.expr | None:
         """Where an array lies, for operations that make new ones, in frameworks that must be told."""
         return None

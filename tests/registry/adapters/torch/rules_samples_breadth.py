@@ -61,6 +61,13 @@ _POLYNOMIALS = (
 _BELOW, _ABOVE = numbers(-12, 12), numbers(0.5, 12)
 
 SAMPLES: dict[str, Callable[[Draw], Calls]] = {
+    "aten.fractional_max_pool2d.default": lambda d: [
+        ((d.f(2, 3, 7, 9), [2, 3], [3, 4], d.f(2, 3, 2, low=0.1, high=0.9)), {}),
+        ((d.f(3, 7, 9), [2, 3], [3, 4], d.f(1, 3, 2, low=0.1, high=0.9)), {}),
+    ],
+    "aten.fractional_max_pool3d.default": lambda d: [
+        ((d.f(2, 3, 6, 7, 5), [2, 3, 2], [3, 4, 3], d.f(2, 3, 3, low=0.1, high=0.9)), {})
+    ],
     **{
         f"aten.special_{name}.{overload}": degrees(overload)
         for name in _POLYNOMIALS
@@ -217,4 +224,30 @@ WITHOUT_VALUES = {
     "aten.linalg_eig.default",
     "aten._linalg_check_errors.default",
     "aten._linalg_slogdet.default",  # factors of the transpose, for its gradient
+    # What draws, which tests/registry/adapters/test_draws.py tests by distributions.
+    "aten.rand.default",
+    "aten.randn.default",
+    "aten.rand_like.default",
+    "aten.randn_like.default",
+    "aten.randint.default",
+    "aten.randint.low",
+    "aten.randint_like.default",
+    "aten.randint_like.low_dtype",
+    "aten.randperm.default",
+    "aten.uniform.default",
+    "aten.normal_functional.default",
+    "aten.exponential.default",
+    "aten.log_normal.default",
+    "aten.cauchy.default",
+    "aten.geometric.default",
+    "aten.random.to",
+    "aten.bernoulli.default",
+    "aten.bernoulli.p",
+    "aten.bernoulli.Tensor",
+    "aten.normal.float_float",
+    "aten.normal.Tensor_float",
+    "aten.normal.float_Tensor",
+    "aten.normal.Tensor_Tensor",
+    "aten.multinomial.default",
+    "aten.rrelu.default",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from . import (
     creation,
+    draws,
     elementwise,
     fourier,
     indexing,
@@ -29,6 +30,7 @@ from .common import RULES
 __all__ = [
     "RULES",
     "creation",
+    "draws",
     "elementwise",
     "fourier",
     "indexing",
