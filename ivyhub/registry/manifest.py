@@ -74,10 +74,15 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             check_relative_name(name)
 
     @property
+    def records(self) -> list[FileRecord]:
+        """Everything the version is made of."""
+        found = [self.graph, *self.weights.values(), *self.files.values()]
+        return [*found, self.config] if self.config else found
+
+    @property
     def size(self) -> int:
         """The bytes of everything the version is made of."""
-        parts = [self.graph, *self.weights.values(), *self.files.values()]
-        return sum(part.size for part in parts) + (self.config.size if self.config else 0)
+        return sum(record.size for record in self.records)
 
 
 class ExportRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

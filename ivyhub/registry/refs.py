@@ -283,16 +283,15 @@ class Refs:
 
     def names(self) -> list[str]:
         """Every name that has versions."""
-        with storage_errors("reading the registry"):
-            found = {path.parent.parent for kind in _FOLDERS.values() for path in self._root.glob(f"*/*/{kind}/*")}
-        return sorted(path.name if path.parent.name == "_" else f"{path.parent.name}/{path.name}" for path in found)
+        return sorted({*self._holding("tags/*"), *self._holding("aliases/*")})
+
+    def logged(self) -> list[str]:
+        """Every name that has or had versions."""
+        return sorted({*self.names(), *self._holding("log")})
 
     def aliases(self) -> dict[str, str]:
         """Every name that stands for another, and that one."""
-        with storage_errors("reading the registry"):
-            found = sorted(path.parent for path in self._root.glob("*/*/alias"))
-        names = [path.name if path.parent.name == "_" else f"{path.parent.name}/{path.name}" for path in found]
-        return {name: alias for name, path in zip(names, found, strict=True) if (alias := self._alias(path))}
+        return {name: alias for name in self._holding("alias") if (alias := self._alias(self._folder(name)))}
 
     def labels(self, name: str) -> dict[str, Label]:
         """The tags and aliases of a name, and what they stand for."""
@@ -316,6 +315,12 @@ class Refs:
         moves = [move for change in self.log(name) for move in change.moves]
         found = [label.digest for move in moves for label in (move.old, move.new) if label is not None]
         return list(dict.fromkeys([*found, *(label.digest for label in self.labels(name).values())]))
+
+    def _holding(self, pattern: str) -> list[str]:
+        """The names with a file of that pattern."""
+        with storage_errors("reading the registry"):
+            found = {path.relative_to(self._root).parts[:2] for path in self._root.glob(f"*/*/{pattern}")}
+        return sorted(name if namespace == "_" else f"{namespace}/{name}" for namespace, name in found)
 
     def _put(self, name: str, word: str, label: Callable[[Label | None], Label], why: str) -> None:
         """Let a label be what ``label`` makes of what it was."""

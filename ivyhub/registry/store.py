@@ -8,17 +8,20 @@
       exports/<version>/<key>         canonical JSON of an export of that version
       refs/<namespace>/<name>/        tags, aliases and the log of their changes (refs.py)
       index.db                        a cache that can always be made again (index.py)
+      trash/                          what a collection moved out, under its path in the store (housekeeping.py)
       tmp/ locks/ quarantine/
 
 What is written goes to ``tmp/`` first, is hashed as it passes, flushed to the disk and renamed; then the folder is
 flushed. Blobs come first, then the manifest, the ref last, so that whatever a ref names is there in full, wherever
-the power failed. A process that dies leaves only its own folder in ``tmp/``, which the next writer removes.
+the power failed. A process that dies leaves only its own folder in ``tmp/``, which the next writer removes. What is
+put again is young again, which a collection leaves alone; what is asked for comes back from the trash.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Generator, Iterable, Mapping
@@ -32,6 +35,7 @@ import platformdirs
 
 from ivyhub.errors import CorruptFileError, StorageError, UnknownNameError
 from ivyhub.registry.files import (
+    DIGEST_PATTERN,
     Digest,
     copy_file,
     digest_bytes,
@@ -47,6 +51,9 @@ from ivyhub.registry.refs import Refs
 
 #: How long a process waits for another that does the same work. A pull of a large model takes minutes.
 LOCK_TIMEOUT = 600.0
+
+#: How long a file without a name is left alone, and how long it stays in the trash, in seconds.
+GRACE = 86_400.0
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -123,7 +130,7 @@ class Store:
             StorageError: the file cannot be read, the disk is full, or the store cannot be written.
         """
         known = self._index.known_digest(path)
-        if known is not None and self.has(known) and not move:
+        if known is not None and not move and self._renewed(self._blob(known)):
             return known
         with self._temporary() as temporary, storage_errors("storing a file"):
             if move and not path.is_symlink() and path.stat().st_nlink == 1:
@@ -139,7 +146,7 @@ class Store:
 
     def has(self, digest: Digest) -> bool:
         """Whether the store holds the blob. Its bytes are not read: see :meth:`verify`."""
-        return self._blob(digest).is_file()
+        return self._is_there(self._blob(digest))
 
     def path(self, digest: Digest) -> Path:
         """The blob's file, to be read or mapped; it is shared by all that hold these bytes and must not be written.
@@ -148,7 +155,7 @@ class Store:
             CorruptFileError: the store does not hold it.
         """
         path = self._blob(digest)
-        if not path.is_file():
+        if not self._is_there(path):
             raise CorruptFileError(f"the registry does not hold {digest}", hint="pull the model again")
         return path
 
@@ -210,12 +217,11 @@ class Store:
         Raises:
             CorruptFileError: the store does not hold a blob of the version.
         """
-        parts = [version.graph, *version.weights.values(), *version.files.values()]
-        for part in parts + ([version.config] if version.config else []):
-            self.path(part.digest)
+        for record in version.records:
+            self.path(record.digest)
         data = encode(version)
         digest = digest_bytes(data)
-        self._write(self._manifest(digest), data)
+        self._write(self.manifest_path(digest), data)
         return digest
 
     def version(self, digest: Digest) -> Version:
@@ -225,8 +231,8 @@ class Store:
             UnknownNameError: the registry has no such version.
             CorruptFileError: its manifest is damaged.
         """
-        path = self._manifest(digest)
-        if not path.is_file():
+        path = self.manifest_path(digest)
+        if not self._is_there(path):
             raise UnknownNameError(f"the registry has no version {digest}", hint="`ivyhub list` shows what there is")
         with storage_errors("reading a manifest"):
             data = path.read_bytes()
@@ -236,7 +242,15 @@ class Store:
 
     def has_version(self, digest: Digest) -> bool:
         """Whether the registry has the manifest of that version."""
-        return self._manifest(digest).is_file()
+        return self._is_there(self.manifest_path(digest))
+
+    def is_whole(self, digest: Digest) -> bool:
+        """Whether the registry has a version and every file of it. The bytes are not read: see :meth:`verify`."""
+        try:
+            version = self.version(digest)
+        except (UnknownNameError, CorruptFileError):
+            return False
+        return all(self.has(record.digest) for record in version.records)
 
     def find_version(
         self, origin_digest: Digest, *, origin: str | None = None, ivyhub: str | None = None
@@ -270,7 +284,7 @@ class Store:
         if not path.is_file():
             return None
         try:
-            export = self._read_export(path)
+            export = self.read_export(path)
         except CorruptFileError:
             return None
         digests = [*(file.digest for file in export.package.values()), *filter(None, [export.certificate])]
@@ -282,10 +296,16 @@ class Store:
         Raises:
             CorruptFileError: a record is damaged.
         """
-        folder = self._exports(version)
-        with storage_errors("reading the registry"):
-            paths = sorted(folder.iterdir()) if folder.is_dir() else []
-        return sorted(map(self._read_export, paths), key=lambda export: export.target)
+        return sorted(map(self.read_export, self.export_paths(version)), key=lambda export: export.target)
+
+    def read_export(self, path: Path) -> ExportRecord:
+        """The record of an export, by its path.
+
+        Raises:
+            CorruptFileError: it is damaged.
+        """
+        with storage_errors("reading an export record"):
+            return decode(path.read_bytes(), ExportRecord, where=f"the export record {path}")
 
     def list(self) -> list[Entry]:
         """Every label of every name, by name and label."""
@@ -302,6 +322,76 @@ class Store:
         with suppress(OSError):  # where the store cannot be written it does not remember
             self._make_home()
         return self._index.digest_of(path)
+
+    # Everything that is there, for what keeps house
+
+    @property
+    def trash(self) -> Path:
+        """The folder of what a collection moved out."""
+        return self.home / "trash"
+
+    def blobs(self) -> Generator[tuple[Digest, Path]]:
+        """Every blob and its file, by digest; what else lies in their folder is no blob."""
+        yield from self._named(self.home / "blobs" / "sha256", "*/*")
+
+    def manifests(self) -> Generator[tuple[Digest, Path]]:
+        """Every version and the file of its manifest, by digest."""
+        yield from self._named(self.home / "manifests", "*")
+
+    def manifest_path(self, digest: Digest) -> Path:
+        """The file of a version's manifest."""
+        return self.home / "manifests" / digest_hex(digest)
+
+    def export_paths(self, version: Digest) -> list[Path]:
+        """The files of the records of a version's exports."""
+        folder = self._exports(version)
+        with storage_errors("reading the registry"):
+            return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def discard(self, path: Path) -> None:
+        """Move a file of the store to the trash; the time of its change says when."""
+        with storage_errors("moving a file to the trash"):
+            place = self.trash / path.relative_to(self.home)
+            make_folder(place.parent)
+            os.utime(path)
+            os.replace(path, place)
+
+    def put_aside(self, path: Path) -> None:
+        """Move a damaged file of the store to the quarantine, where nothing reads it."""
+        with storage_errors("moving a damaged file aside"):
+            os.replace(path, self._folder("quarantine") / f"{path.name}.{uuid.uuid4().hex[:8]}")
+
+    @staticmethod
+    def _named(folder: Path, pattern: str) -> Generator[tuple[Digest, Path]]:
+        with storage_errors("reading the registry"):
+            paths = sorted(folder.glob(pattern))
+        for path in paths:
+            if re.match(DIGEST_PATTERN, f"sha256:{path.name}"):
+                yield f"sha256:{path.name}", path
+
+    def _is_there(self, path: Path) -> bool:
+        """Whether the store has a file; one that lies in the trash comes back."""
+        if path.is_file():
+            return True
+        place = self.trash / path.relative_to(self.home)
+        if not place.is_file():
+            return False
+        with storage_errors("bringing a file back from the trash"):
+            make_folder(path.parent)
+            with suppress(FileNotFoundError):  # another process was quicker
+                os.replace(place, path)
+        return self._renewed(path)
+
+    @staticmethod
+    def _renewed(path: Path) -> bool:
+        """Make a file young, for a collection that may run meanwhile; False where it is not there."""
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return path.is_file()  # a store that cannot be written cannot be collected
+        return True
 
     # Locks and temporary files
 
@@ -399,15 +489,14 @@ class Store:
 
     def _adopt(self, temporary: Path, digest: Digest) -> Digest:
         """Move a finished temporary file under its digest. Two processes may do so at once: their bytes are equal."""
-        if not self.has(digest):
+        if not self._renewed(self._blob(digest)):
             temporary.chmod(0o444)
             publish(temporary, self._blob(digest))
         return digest
 
     def _quarantine(self, digest: Digest) -> CorruptFileError:
         """Move a damaged blob aside and return the error to raise."""
-        with storage_errors("moving a damaged file aside"):
-            os.replace(self._blob(digest), self._folder("quarantine") / f"{digest_hex(digest)}.{uuid.uuid4().hex[:8]}")
+        self.put_aside(self._blob(digest))
         return CorruptFileError(
             f"the registry held other bytes under {digest}; they were moved to {self.home / 'quarantine'}",
             hint="pull the model again; if this happens twice, check the disk",
@@ -420,9 +509,6 @@ class Store:
     def _blob(self, digest: Digest) -> Path:
         hexadecimal = digest_hex(digest)
         return self.home / "blobs" / "sha256" / hexadecimal[:2] / hexadecimal
-
-    def _manifest(self, digest: Digest) -> Path:
-        return self.home / "manifests" / digest_hex(digest)
 
     def _exports(self, version: Digest) -> Path:
         return self.home / "exports" / digest_hex(version)
