@@ -88,7 +88,7 @@ def tree_leaves(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Any]]:
         case dict():
             children = ((str(key), child) for key, child in tree.items())
         case tuple() | list():
-            children = ((str(index), child) for index, child in enumerate(tree))
+            children = zip(getattr(tree, "_fields", map(str, range(len(tree)))), tree, strict=True)
         case _:
             yield prefix, tree
             return
@@ -104,7 +104,8 @@ def tree_map(function: Callable[[Any], Any], tree: Tree) -> Tree:
         case dict():
             return {key: tree_map(function, child) for key, child in tree.items()}
         case tuple() | list():
-            return type(tree)(tree_map(function, child) for child in tree)
+            children = [tree_map(function, child) for child in tree]
+            return type(tree)(*children) if hasattr(tree, "_fields") else type(tree)(children)
     return function(tree)
 
 

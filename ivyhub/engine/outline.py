@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from keyword import iskeyword
 
 from ..errors import GraphError
 from .dims import Dim, symbols_of
-from .graph import Call, Graph, Node, Scope, Tree, Value, below, call_chain, forms, tree_leaves, tree_values
+from .graph import Call, Graph, Node, Record, Scope, Tree, Value, below, call_chain, forms, tree_leaves, tree_values
 
 
 @dataclass(eq=False)
@@ -46,6 +47,7 @@ class Function:
         call: its index in ``graph.calls``.
         module: the path of the module.
         inputs: the values that it takes, by argument name.
+        arguments: of the root, the same as its caller gives them; see `arguments`.
         sizes: the symbols that it takes as arguments, because no input shows them.
         shown: for the other symbols that it needs, the input and axis that show them.
         steps: nodes and runs in order.
@@ -58,6 +60,7 @@ class Function:
     call: int
     module: str
     inputs: dict[str, Value] = field(default_factory=dict)
+    arguments: dict[str, Tree] = field(default_factory=dict)
     sizes: list[str] = field(default_factory=list)
     shown: dict[str, tuple[Value, int]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
@@ -74,6 +77,42 @@ class Function:
         yield self
         for child in self.runs():
             yield from child.walk()
+
+
+def arguments(graph: Graph) -> dict[str, Tree]:
+    """What the caller of an export gives, by name: the source's arguments that hold arrays, nested as they are there.
+
+    What the source takes by ``*args`` (``graph.meta["starred"]``) is one argument for each array, as are records whose
+    fields have no names that Python has.
+
+    Example:
+        >>> from ivyhub.engine.spec import Spec
+        >>> from ivyhub.engine.trace import trace
+        >>> found = trace(lambda x, others: x + others["k"], Spec((2,)), {"k": Spec((2,)), "n": 3})
+        >>> arguments(found)
+        {'x': <x: float32[2]>, 'others': {'k': <others_k: float32[2]>, 'n': 3}}
+    """
+    found: dict[str, Tree] = {}
+    for top, tree in graph.inputs.items():
+        if isinstance(tree, Value) or top == graph.meta.get("starred") or not _is_spoken(tree):
+            paths = tree_leaves(tree, top)
+            found |= {path.replace(".", "_"): leaf for path, leaf in paths if isinstance(leaf, Value)}
+        elif tree_values(tree):
+            found[top] = tree
+    return found
+
+
+def _is_spoken(tree: Tree) -> bool:
+    """Whether the fields of all records in a tree can be attributes."""
+    match tree:
+        case Record(fields=fields):
+            names = all(key.isidentifier() and not iskeyword(key) and not key.startswith("_") for key in fields)
+            return names and all(map(_is_spoken, fields.values()))
+        case dict():
+            return all(map(_is_spoken, tree.values()))
+        case tuple() | list():
+            return all(map(_is_spoken, tree))
+    return True
 
 
 def outline(graph: Graph) -> Function:
@@ -118,6 +157,7 @@ def outline(graph: Graph) -> Function:
                 for name, leaf in tree_leaves(tree, top)
                 if isinstance(leaf, Value)
             }
+            function.arguments = arguments(graph)
             function.outputs, function.result = tree_values(graph.outputs), graph.outputs
             continue
         taken = _taken(function, made_in, chains)

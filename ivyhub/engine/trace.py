@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import EngineError, GraphError
 from .backends import framework_of
 from .dims import Dim
-from .graph import ROOT, Graph, Node, Scope, Tree, Value, tree_leaves, tree_map
+from .graph import ROOT, Graph, Node, Record, Scope, Tree, Value, tree_leaves, tree_map
 from .imaginary import with_complex
 from .layer import find_layer
 from .lines import keep_last_hint, short_path, user_line
@@ -75,7 +75,7 @@ class Builder:
         return Value(spec, hint=hint)
 
     def input(self, name: str, spec: Tree) -> Any:
-        """A new input of the graph: a value, or a tree of values from one of specs."""
+        """A new input of the graph: a value, or a tree of values from one of specs, in the same containers."""
         if name in self.graph.inputs:
             raise GraphError(f"the graph has an input {name!r} already")
         paths = iter([path for path, _ in tree_leaves(spec, name)])
@@ -84,7 +84,8 @@ class Builder:
             hint = next(paths).replace(".", "_")
             return self.value(leaf, hint if hint.isidentifier() else "") if isinstance(leaf, Spec) else leaf
 
-        self.graph.inputs[name] = self.graph.calls[0].arguments[name] = tree = tree_map(value, spec)
+        tree = tree_map(value, spec)
+        self.graph.inputs[name] = self.graph.calls[0].arguments[name] = recorded(tree)
         return tree
 
     def apply(self, op: Op, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
@@ -148,7 +149,7 @@ class Builder:
 
     def finish(self, outputs: Tree) -> Graph:
         """Close the graph with its outputs."""
-        self.graph.outputs = self.graph.calls[0].result = outputs
+        self.graph.outputs = self.graph.calls[0].result = recorded(outputs)
         return self.graph
 
     def _here(self) -> Scope:
@@ -266,6 +267,32 @@ def keep_signature(graph: Graph, function: Callable[..., Any]) -> None:
     name = getattr(function, "__name__", "function")
     parameters = [[word, parameter.kind.name] for word, parameter in inspect.signature(function).parameters.items()]
     graph.meta["function"] = {"name": name if name.isidentifier() else "function", "parameters": parameters}
+    graph.meta |= starred(inspect.signature(function))
+
+
+def recorded(tree: Any) -> Tree:
+    """A tree with records in the places of its named tuples."""
+    match tree:
+        case dict():
+            return {key: recorded(child) for key, child in tree.items()}
+        case tuple() | list():
+            children = [recorded(child) for child in tree]
+            fields = getattr(tree, "_fields", None)
+            if fields is None:
+                return type(tree)(children)
+            return Record(type(tree).__name__, dict(zip(fields, children, strict=True)))
+    return tree
+
+
+def starred(signature: inspect.Signature) -> dict[str, str]:
+    """For the notes of a graph: the name under which a source takes any number of arguments, where there is one.
+
+    Example:
+        >>> starred(inspect.signature(lambda x, *others: x))
+        {'starred': 'others'}
+    """
+    words = [word for word, each in signature.parameters.items() if each.kind is each.VAR_POSITIONAL]
+    return {"starred": words[0]} if words else {}
 
 
 def _freeze(value: Any) -> Any:
@@ -276,4 +303,4 @@ def _spec(array: np.ndarray) -> Spec:
     return Spec(array.shape, array.dtype.name)
 
 
-__all__ = ["Builder", "infer_by_tracing", "infer_layer", "keep_signature", "trace"]
+__all__ = ["Builder", "infer_by_tracing", "infer_layer", "keep_signature", "recorded", "starred", "trace"]

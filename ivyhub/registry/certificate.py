@@ -153,11 +153,10 @@ def _measure(model: Model, runner: Runner, rng: np.random.Generator, *, trains: 
 
 def _rows(model: Model, reference: _Reference, runner: Runner, native: WeightMap, tolerance: float) -> Any:
     for name, (inputs, expected) in reference.cases.items():
-        yield Row(f"outputs, {name}", _largest(expected, runner.outputs(_flat(inputs))), tolerance)
+        yield Row(f"outputs, {name}", _largest(expected, runner.outputs(inputs)), tolerance)
     if not reference.weights:
         return
     inputs, outputs = next(iter(reference.cases.values()))
-    inputs = _flat(inputs)
     home = native.inverse()
     ours = runner.gradients(inputs, reference.weights, train=False)
     yield Row("gradients, eval", _gradients(reference.gradients["eval"], homeward(home, ours)), tolerance * _SUMMED)
@@ -219,11 +218,6 @@ def _nudged(reference: _Reference, rng: np.random.Generator) -> _Reference:
         for name, (inputs, outputs) in reference.cases.items()
     }
     return msgspec.structs.replace(reference, cases=cases)
-
-
-def _flat(inputs: Arrays) -> Arrays:
-    """An export's arguments have no dots in their names."""
-    return {name.replace(".", "_"): array for name, array in inputs.items()}
 
 
 def _largest(expected: Sequence[np.ndarray], received: Sequence[np.ndarray]) -> float:

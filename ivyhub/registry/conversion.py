@@ -29,9 +29,9 @@ from ivyhub.registry.adapters.writing.export import Export
 from ivyhub.registry.divergence import first_difference
 from ivyhub.registry.export import RECORD, card, encode_record, load_package, record_of, write_source, write_weights
 from ivyhub.registry.files import Digest, digest_bytes, digest_hex, storage_errors
-from ivyhub.registry.layout import TurnedRunner, in_layout
+from ivyhub.registry.layout import ExportRunner, in_layout
 from ivyhub.registry.manifest import ExportRecord, Version, encode, now
-from ivyhub.registry.pipeline import Model, Recipe, arrange, cast, flat, floating_dtype, model_of
+from ivyhub.registry.pipeline import Model, Recipe, arrange, cast, floating_dtype, keywords, model_of
 from ivyhub.registry.progress import Progress
 from ivyhub.registry.source import Source
 from ivyhub.registry.store import Store
@@ -261,7 +261,7 @@ def measure(
 
     def opened() -> Runner:
         runner = open_runner(export.target, load_package(package, device=device))
-        return TurnedRunner(runner, channels_last) if channels_last else runner
+        return ExportRunner(runner, model.graph, channels_last)
 
     trainable = any(parameter.trainable for _, parameter in model.graph.parameters())
     found = certificates.certify(
@@ -280,7 +280,7 @@ def measure(
 
 
 def open_runner(target: Target, model: Any) -> Runner:
-    """The runner of a live export."""
+    """The runner of a live export, which takes the export's arguments by name."""
     return importlib.import_module(f"ivyhub.registry.adapters.{target.framework}.run").open_package(model)
 
 
@@ -308,7 +308,7 @@ def original_of(store: Store, version: Version, dtype: str | None) -> Callable[[
         with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:
             write_source(folder, export)
             write_weights(folder, export, model.tensors(checkpoint, export.weights))
-            return TorchRunner(load_package(folder), arrange=flat)
+            return TorchRunner(load_package(folder), arrange=lambda arrays: keywords(model.graph, arrays))
 
     def opened() -> Original:
         with store.scratch() as folder, versions.open_weights(store, version) as checkpoint:

@@ -18,6 +18,7 @@ from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.running import Original
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.inputs import random_inputs
+from ivyhub.registry.layout import ExportRunner
 from ivyhub.registry.pipeline import Model
 
 
@@ -68,7 +69,8 @@ def first_difference(
         write_source(Path(folder), export)
         for path in package.glob("model*.safetensors*"):
             (Path(folder) / path.name).symlink_to(path.resolve())
-        received = iter(open_runner(target, load_package(Path(folder))).outputs(inputs))
+        runner = ExportRunner(open_runner(target, load_package(Path(folder))), model.graph)
+        received = iter(runner.outputs(inputs))
         ours = {key: {path: next(received) for path in values} for key, values in results.items()}
     for key, expected in seen.items():
         found = ours.get(key, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ivyhub.engine.passes.layout import channels_last
 from ivyhub.errors import UsageError
 from ivyhub.registry.adapters.running import Arrays, Runner
 from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.pipeline import keywords
 
 LAYOUTS = ("source", "native")
 _CHANNELS_LAST = ("jax", "tensorflow")
@@ -54,28 +56,36 @@ def _images(graph: Graph) -> tuple[str, ...]:
     return tuple(name for name, value in trial.inputs.items() if isinstance(value, Value) and value in read)
 
 
-class TurnedRunner:
-    """A runner of an export that takes some inputs with their channels last, given them as the source takes them."""
+class ExportRunner:
+    """A runner of an export that is given arrays by path, as its source is.
 
-    def __init__(self, runner: Runner, names: Sequence[str]) -> None:
+    Args:
+        runner: takes the arguments of the export by name.
+        graph: what was exported.
+        names: the inputs that the export takes with their channels last.
+    """
+
+    def __init__(self, runner: Runner, graph: Graph, names: Sequence[str] = ()) -> None:
         self.trains = runner.trains
         self._runner = runner
+        self._graph = graph
         self._names = names
 
-    def _last(self, inputs: Arrays) -> Mapping[str, np.ndarray]:
-        return {
+    def _given(self, inputs: Arrays) -> Mapping[str, Any]:
+        turned = {
             name: np.ascontiguousarray(np.moveaxis(array, 1, -1)) if name in self._names else array
             for name, array in inputs.items()
         }
+        return keywords(self._graph, turned)
 
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
-        return self._runner.outputs(self._last(inputs), train=train)
+        return self._runner.outputs(self._given(inputs), train=train)
 
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
-        return self._runner.gradients(self._last(inputs), weights, train=train)
+        return self._runner.gradients(self._given(inputs), weights, train=train)
 
     def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
-        return self._runner.descend(self._last(inputs), weights, rate=rate, steps=steps)
+        return self._runner.descend(self._given(inputs), weights, rate=rate, steps=steps)
 
     def buffers(self) -> dict[str, np.ndarray]:
         return self._runner.buffers()

@@ -5,17 +5,19 @@ A `Model` is everything an export is made from. It comes from a checkpoint, from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from ivyhub.engine.backends import DTYPES
-from ivyhub.engine.graph import Graph, Record, Value, tree_leaves
+from ivyhub.engine.graph import Graph, Tree, Value, tree_leaves, tree_map
+from ivyhub.engine.outline import arguments
 from ivyhub.engine.passes import simplify
 from ivyhub.engine.verify import verify
 from ivyhub.errors import UsageError
+from ivyhub.registry.adapters.arguments import spoken
 from ivyhub.registry.inputs import InputSpec
 from ivyhub.registry.weights import Cast, Checkpoint, Entry, PlannedTensor, WeightMap
 from ivyhub.registry.weights.dtypes import numpy_dtype
@@ -168,31 +170,27 @@ def input_specs(graph: Graph, examples: dict[str, np.ndarray]) -> tuple[InputSpe
     return tuple(specs)
 
 
-def arrange(graph: Graph, arrays: dict[str, Any]) -> dict[str, Any]:
+def arrange(graph: Graph, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Arrays by path as the arguments of the source: nested where it nests, with its settings between them."""
-
-    def leaf(path: str, value: Any) -> Any:
-        return arrays[path] if isinstance(value, Value) else value
-
-    return {name: _rebuilt(tree, name, leaf) for name, tree in graph.inputs.items()}
+    return {name: _filled(graph, tree, arrays, settings=True) for name, tree in graph.inputs.items()}
 
 
-def flat(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays by path as the arguments of an export, whose names have no dots.
+def keywords(graph: Graph, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays by path as the arguments of an export; None where the source takes what is no array.
 
     Example:
-        >>> flat({"past.0": 7})
-        {'past_0': 7}
+        >>> from ivyhub.engine.spec import Spec
+        >>> from ivyhub.engine.trace import trace
+        >>> keywords(trace(lambda x: x[0], [Spec((2,)), Spec((3,))]), {"x.0": 7, "x.1": 8})
+        {'x': [7, 8]}
     """
-    return {name.replace(".", "_"): array for name, array in arrays.items()}
+    return {name: _filled(graph, tree, arrays, settings=False) for name, tree in arguments(graph).items()}
 
 
-def _rebuilt(tree: Any, path: str, leaf: Callable[[str, Any], Any]) -> Any:
-    match tree:
-        case Record(fields=fields):
-            return {key: _rebuilt(child, f"{path}.{key}", leaf) for key, child in fields.items()}
-        case dict():
-            return {key: _rebuilt(child, f"{path}.{key}", leaf) for key, child in tree.items()}
-        case tuple() | list():
-            return type(tree)(_rebuilt(child, f"{path}.{i}", leaf) for i, child in enumerate(tree))
-    return leaf(path, tree)
+def _filled(graph: Graph, tree: Tree, arrays: Mapping[str, Any], *, settings: bool) -> Any:
+    paths = {leaf: path for path, leaf in tree_leaves(graph.inputs) if isinstance(leaf, Value)}
+
+    def filled(leaf: Any) -> Any:
+        return arrays[paths[leaf]] if isinstance(leaf, Value) else leaf if settings else None
+
+    return spoken(tree_map(filled, tree))

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-Arrays = Mapping[str, np.ndarray]
+#: Of an original by path; of an export by the names of its arguments, which may be trees of them.
+Arrays = Mapping[str, Any]
 
 
 class Runner(Protocol):

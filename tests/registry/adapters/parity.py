@@ -22,6 +22,7 @@ from ivyhub.registry.adapters.torch.trees import to_numpy
 from ivyhub.registry.certificate import homeward
 from ivyhub.registry.conversion import open_runner
 from ivyhub.registry.export import record_of_object
+from ivyhub.registry.layout import ExportRunner
 from ivyhub.registry.weights import WeightMap
 
 Dynamic = Mapping[str, Mapping[int, str]]
@@ -55,13 +56,14 @@ def assert_same(
     Returns the native model.
     """
     kwargs = dict(kwargs or {})
-    native = ivyhub.transpile(module, to=to, args=args, kwargs=kwargs, dynamic=dynamic)
+    graph = ivyhub.trace(module, *args, dynamic=dynamic, **kwargs)
+    native = ivyhub.transpile(graph, to=to)
     record = record_of_object(native)
     assert record is not None
     home = WeightMap(record[0].weights).inverse()
     bound = bind(module, args, kwargs)
     theirs = TorchRunner(copy.deepcopy(module), arrange=lambda arrays: nested(bound, arrays))
-    ours = open_runner(Target.parse(to), native)
+    ours = ExportRunner(open_runner(Target.parse(to), native), graph)
     names = sorted({name for axes in (dynamic or {}).values() for name in axes.values()})
     cases = list(sizes) or ([dict.fromkeys(names, 1), dict.fromkeys(names, 5)] if names else [{}])
     tolerance = TOLERANCE[dtype]
@@ -72,14 +74,13 @@ def assert_same(
                 inputs = _smooth_arrays(theirs, bound, dynamic or {}, case, rng, tolerance, train=train)
             else:
                 inputs = random_arrays(bound, dynamic or {}, case, rng)
-            flat = {name.replace(".", "_"): array for name, array in inputs.items()}
-            expected, received = theirs.outputs(inputs, train=train), ours.outputs(flat, train=train)
+            expected, received = theirs.outputs(inputs, train=train), ours.outputs(inputs, train=train)
             _compare(dict(enumerate(expected)), dict(enumerate(received)), tolerance, f"outputs, {where}")
             if not ours.trains or not _has_gradients(module, expected):
                 continue
             weights = _loss_weights(expected, rng)
             wanted = theirs.gradients(inputs, weights, train=train)
-            found = homeward(home, ours.gradients(flat, weights, train=train))
+            found = homeward(home, ours.gradients(inputs, weights, train=train))
             norm = _norm(wanted)
             found |= {name: np.zeros_like(g) for name, g in wanted.items() if name not in found and not g.any()}
             assert set(found) >= set(wanted), f"gradients of {set(wanted) - set(found)} are missing, {where}"

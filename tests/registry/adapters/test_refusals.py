@@ -128,6 +128,19 @@ def test_outputs_that_change_from_call_to_call() -> None:
     assert module.calls == 0
 
 
+@pytest.mark.parametrize("changed", [lambda x: (x, x), lambda x: {"y": x}, lambda x: x[1:]])
+def test_a_result_of_jax_that_changes_from_call_to_call(changed: Any) -> None:
+    jnp = pytest.importorskip("jax.numpy")
+    calls: list[int] = []
+
+    def changes(x: Any) -> Any:
+        calls.append(1)
+        return changed(x) if len(calls) > 1 else x
+
+    with pytest.raises(CaptureError, match=r"Changes returns float32\[3\] in a first call and .* in the next"):
+        ivyhub.trace(changes, jnp.ones(3))
+
+
 def test_arrays_of_another_framework() -> None:
     torch, jnp = pytest.importorskip("torch"), pytest.importorskip("jax.numpy")
     with pytest.raises(CaptureError, match="expected a tensor of PyTorch for 'input', received an array of jax"):

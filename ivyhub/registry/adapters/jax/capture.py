@@ -21,7 +21,7 @@ from ....engine.lines import keep_last_hint, user_place
 from ....engine.passes.layout import sink
 from ....engine.recording import RECORDER
 from ....engine.spec import Spec
-from ....engine.trace import Builder
+from ....engine.trace import Builder, starred
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..source import Capture
 from .program import Place, Program, path_of, unbound
@@ -174,10 +174,12 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
     try:
         with keeping(functions, program), _entered(program, graph) as calls:
             closed, (shapes, changed) = jax.make_jaxpr(flat, return_shape=True)(tensors, dynamic_leaves)
+        again = functools.partial(flat, train=calls is None)  # another function to JAX, which else remembers its trace
+        with keeping({}, program), _entered(program, Graph(), calls):
+            evaluated, (second, _) = jax.make_jaxpr(again, return_shape=True)(tensors, dynamic_leaves)
         if calls is not None:
-            with keeping({}, program), _entered(program, Graph(), calls):
-                evaluated = jax.make_jaxpr(functools.partial(flat, train=False))(tensors, dynamic_leaves)
             _check_evaluation(program, closed, evaluated)
+        _check_structure(program, shapes, second)
     except (EngineError, CaptureError):
         raise
     except Exception as error:  # JAX raises many kinds; each means that it refused the function
@@ -220,6 +222,7 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
         "version": str(FRAMEWORKS["jax"].installed),
         "class": graph.modules[""].cls,
         "module": program.module,
+        **starred(program.signature),
     }
     arrays = {path: place.view(np.asarray(program.tensors[place.name])) for path, place in program.places.items()}
     arrays |= {
@@ -238,6 +241,26 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
 
 def _entered(program: Program, graph: Graph, training: Any = None) -> Any:
     return program.tracing(graph, training) if program.tracing is not None else contextlib.nullcontext()
+
+
+def _check_structure(program: Program, first: Any, second: Any) -> None:
+    """Refuse a function that returns something else when it is called again."""
+    import jax
+
+    (before, form), (after, other) = jax.tree.flatten(first), jax.tree.flatten(second)
+    if form != other or [str(leaf) for leaf in before] != [str(leaf) for leaf in after]:
+        raise CaptureError(
+            f"{program.name} returns {_told(first)} in a first call and {_told(second)} in the next",
+            hint="a graph has one structure: convert a function that returns the same in every call",
+        )
+
+
+def _told(shapes: Any) -> str:
+    """A result, short enough for a message."""
+    import jax
+
+    text = str(jax.tree.map(lambda leaf: str(spec_of_aval(leaf)), shapes)).replace("'", "")
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _check_evaluation(program: Program, trained: Any, evaluated: Any) -> None:

@@ -50,10 +50,11 @@ class LinenRunner:
 
     def _run(self, function: Callable[..., Any], inputs: Arrays, train: bool, *more: Any) -> Any:
         """What a function of the model gives; what the model changes in its variables is changed."""
+        import jax
         import jax.numpy as jnp
 
         others = {name: tree for name, tree in self.variables.items() if name != "params"}
-        arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
+        arrays = jax.tree.map(jnp.asarray, dict(inputs))
         params = self.variables.get("params", {})
         name = function.__name__, train
         with fixed_draws():

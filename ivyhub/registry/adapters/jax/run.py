@@ -61,12 +61,13 @@ class NnxRunner:
 
     def _run(self, function: Callable[..., Any], inputs: Arrays, train: bool, *more: Any) -> Any:
         """What a function of the model gives; what the model changes in itself is changed."""
+        import jax
         import jax.numpy as jnp
         from flax import nnx
 
         self.model.train() if train else self.model.eval()
         graph, *state = nnx.split(self.model, nnx.Param, ...)
-        arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
+        arrays = jax.tree.map(jnp.asarray, dict(inputs))
         name = function.__name__, train
         with fixed_draws():
             found, changed = self._programs.run(name, functools.partial(function, graph), *state, arrays, *more)

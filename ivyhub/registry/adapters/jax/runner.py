@@ -127,9 +127,6 @@ def _pairs(form: Any, tree: Any) -> Any:
     elif isinstance(form, dict):
         for key, child in form.items():
             yield from _pairs(child, tree[key])
-    elif isinstance(form, Record):
-        for key, child in form.fields.items():
-            yield from _pairs(child, tree[key])
-    elif isinstance(form, tuple | list):
-        for child, part in zip(form, tree, strict=True):
+    elif isinstance(form, Record | tuple | list):
+        for child, part in zip(form.fields.values() if isinstance(form, Record) else form, tree, strict=True):
             yield from _pairs(child, part)

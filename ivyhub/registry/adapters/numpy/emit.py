@@ -133,7 +133,7 @@ class NumpyEmitter(Emitter):
         lines: list[str] = []
         for word, method in cls.methods.items():
             body = self.statements(method.body)
-            parameters = [f"{parameter}: np.ndarray" for parameter in method.parameters]
+            parameters = method.signature("np.ndarray")
             if self._holds(method):
                 parameters.insert(0, f"{self.style.instance}: dict")
             used = {n.id for stmt in method.body for n in ast.walk(stmt) if isinstance(n, ast.Name)}
@@ -148,7 +148,7 @@ class NumpyEmitter(Emitter):
 
     def _callable(self, root: Class) -> str:
         method = root.methods[self.style.method]
-        signature = "".join(f", {parameter}: np.ndarray" for parameter in method.parameters)
+        signature = "".join(f", {parameter}" for parameter in method.signature("np.ndarray"))
         arguments = ", ".join(["self.params"] * self._holds(method) + method.parameters)
         return f'''class {_entry(root.info, root.name)}:
     """`{root.name}` with its arrays: dictionaries by name, and lists where a name is a number."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ....engine.graph import tree_leaves
 from ....errors import CaptureError, EngineError, FrameworkNotInstalledError, UnknownDeviceError
 from ..running import Arrays
 from .loading import load_onnx
@@ -129,7 +130,8 @@ class RuntimeRunner:
     def outputs(self, inputs: Arrays, *, train: bool = False) -> list[np.ndarray]:
         if train:
             raise EngineError("ONNX has no train mode")
-        return list(self.session.run(None, {name: np.asarray(array) for name, array in inputs.items()}))
+        feeds = {path.replace(".", "_"): leaf for path, leaf in tree_leaves(dict(inputs)) if leaf is not None}
+        return list(self.session.run(None, {name: np.asarray(array) for name, array in feeds.items()}))
 
     def gradients(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, train: bool) -> dict[str, np.ndarray]:
         raise EngineError("ONNX has no gradients")

@@ -15,12 +15,13 @@ import numpy as np
 
 from ....engine.backends import dtype_name
 from ....engine.dims import Dim
-from ....engine.graph import Graph, ModuleInfo, Parameter, Value, tree_leaves, tree_map
+from ....engine.graph import Graph, ModuleInfo, Parameter, Record, Value, tree_leaves, tree_map
 from ....engine.passes.layout import sink
 from ....engine.spec import Spec
-from ....engine.trace import Builder, keep_signature
+from ....engine.trace import Builder, keep_signature, starred
 from ....engine.verify import verify
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
+from ..arguments import like
 from ..running import leaves
 from ..source import Capture
 from .lines import refusal
@@ -66,11 +67,11 @@ def capture(
     slots = _slots(tracing.variables(), named)
     builder = tracing.builder
     enter_slots(builder.graph, slots)
-    if not isinstance(source, tf.Module):
-        keep_signature(builder.graph, python)
     if isinstance(source, tf.Module):
+        builder.graph.meta |= starred(signature)
         cls = f"{type(source).__module__}.{type(source).__qualname__}"
     else:
+        keep_signature(builder.graph, python)
         words = [word[:1].upper() + word[1:] for word in name.split("_")] if name.isidentifier() else []
         cls = "".join(words) or "Function"
     return tracing.finish(cls, slots, lambda given, train: _called(run, signature, given))
@@ -191,7 +192,7 @@ class Tracing:
         return Capture(
             graph,
             tensors,
-            lambda arrange: Original(run, slots, arrange, watch),
+            lambda arrange: Original(run, slots, lambda arrays: like(self.arguments, arrange(arrays)), watch),
             self.examples,
             self.notes,
         )
@@ -237,7 +238,9 @@ def _structured(tree: Any, values: Any) -> Any:
     if isinstance(tree, Table):
         return {str(key): _structured(child, values) for key, child in tree.items()}
     if isinstance(tree, tuple | list):
-        return tuple(_structured(child, values) for child in tree)
+        children = tuple(_structured(child, values) for child in tree)
+        fields = getattr(tree, "_fields", None)
+        return children if fields is None else Record(type(tree).__name__, dict(zip(fields, children, strict=True)))
     return next(values)
 
 

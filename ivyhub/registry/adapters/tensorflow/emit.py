@@ -6,6 +6,7 @@ import ast
 
 from ....engine.graph import Graph
 from ..target import Target
+from ..writing.body import Method
 from ..writing.classes import Class
 from ..writing.emitter import Emitter, main_dtype
 from ..writing.export import Export
@@ -98,18 +99,19 @@ class KerasEmitter(Emitter):
             lines += ["    def build(self, input_shape=None):", self.statements(cls.methods["build"].body), ""]
         for word, method in cls.methods.items():
             if word != "build":
-                lines += [*self._call(word, method.parameters, method.training, root), self.statements(method.body), ""]
+                lines += [*self._call(word, method, root), self.statements(method.body), ""]
         if cls.arguments:
             fields = ", ".join(f'"{word}": self.{word}' for word in cls.arguments)
             lines += ["    def get_config(self):", f"        return {{**super().get_config(), {fields}}}", ""]
         return "\n".join(lines)
 
-    def _call(self, word: str, parameters: list[str], training: bool, root: bool) -> list[str]:
+    def _call(self, word: str, method: Method, root: bool) -> list[str]:
         """The head of a method. The root takes its inputs as one dict too, which is how datasets give them."""
-        first, *rest = parameters or [""]
-        several = root and bool(rest)
+        first, *rest = method.parameters or [""]
+        training = method.training
+        several = root and bool(rest) and first not in method.trees  # which may be a dict itself
         words = [
-            *parameters[:1],
+            *method.parameters[:1],
             *(f"{each}=None" if several else each for each in rest),
             *["training=None"] * training,
         ]

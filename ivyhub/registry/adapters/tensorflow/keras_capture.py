@@ -19,6 +19,7 @@ import numpy as np
 
 from ....engine.graph import ModuleInfo, Parameter, Value
 from ....engine.spec import Spec
+from ....engine.trace import starred
 from ....errors import CaptureError, UsageError
 from ..source import Capture
 from .capture import Dynamic, Tracing, bind
@@ -80,6 +81,7 @@ def capture(
         _check_training(watching, other, model)
     slots = _enter_modules(tracing, watching, model)
     tracing.intervals = watching.finished(tracing.builder)
+    tracing.builder.graph.meta |= starred(signature)
     cls = f"{type(model).__module__}.{type(model).__qualname__}"
     found = tracing.finish(
         cls, slots, run, Watch(lambda told: _hooks(watching.paths, told), lambda: _no_dropout(model))

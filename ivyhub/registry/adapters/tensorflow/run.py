@@ -72,17 +72,20 @@ class KerasRunner:
     def _run(self, inputs: Arrays, train: bool) -> list[Any]:
         import tensorflow as tf
 
-        arrays = {name: tf.convert_to_tensor(array) for name, array in inputs.items()}
+        arrays = [
+            tf.nest.map_structure(lambda leaf: None if leaf is None else tf.convert_to_tensor(leaf), tree)
+            for tree in inputs.values()
+        ]
         mode = {"training": train} if self.takes_training else {}
-        if arrays:
-            result = self.model(arrays if len(arrays) > 1 else next(iter(arrays.values())), **mode)
-        else:  # Keras calls no layer that takes no inputs
         with fixed_draws():
             return self._called(arrays, mode)
 
     def _called(self, arrays: Sequence[Any], mode: dict[str, bool]) -> list[Any]:
         import tensorflow as tf
 
+        if arrays:
+            result = self.model(*arrays, **mode)
+        else:  # Keras calls no layer that takes no inputs
             result = self.model.call(**mode)
         return [leaf for leaf in leaves(result) if tf.is_tensor(leaf)]
 

@@ -24,7 +24,7 @@ from ....engine.graph import Call, Scope, Value, tree_leaves
 from ....engine.lines import assigned_name, keep_last_hint, short_path
 from ....engine.recording import RECORDER
 from ....engine.spec import Spec
-from ....engine.trace import Builder
+from ....engine.trace import Builder, starred
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
 from ..running import Original
 from ..source import Arrange, Capture
@@ -80,10 +80,17 @@ def capture(
         attributes.restore()
 
 
-def _original(module: Any, arrange: Arrange) -> Original:
+def _original(module: Any, structures: Mapping[str, Any], arrange: Arrange) -> Original:
     from .run import TorchRunner  # which loads Hugging Face folders, and so captures
 
-    return TorchRunner(copy.deepcopy(module), arrange=arrange)
+    def given(arrays: dict[str, Any]) -> dict[str, Any]:
+        """The arguments in the classes that the source takes, as far as PyTorch knows these as trees."""
+        return {
+            name: pytree_of_torch().tree_unflatten([leaf for _, leaf in tree_leaves(tree)], structures[name])
+            for name, tree in arrange(arrays).items()
+        }
+
+    return TorchRunner(copy.deepcopy(module), arrange=given)
 
 
 class _Reader:
@@ -151,15 +158,17 @@ class _Reader:
             "version": str(FRAMEWORKS["torch"].installed),
             "class": graph.modules[""].cls,
             "module": type(self.module).__module__,
+            **starred(inspect.signature(self.module.forward)),
         }
         examples = {
             path: to_numpy(leaf)
             for path, leaf in tree_leaves(self.arguments)
             if isinstance(leaf, self.torch.Tensor) and not leaf.is_meta
         }
-        return Capture(
-            graph, tensors(graph, self.module), functools.partial(_original, self.module), examples, self.notes
-        )
+        pytree = pytree_of_torch()
+        structures = {name: pytree.tree_flatten(tree)[1] for name, tree in self.arguments.items()}
+        original = functools.partial(_original, self.module, structures)
+        return Capture(graph, tensors(graph, self.module), original, examples, self.notes)
 
     def _export(self, names: Sequence[str], examples: Mapping[str, Any]) -> Any:
         torch = self.torch

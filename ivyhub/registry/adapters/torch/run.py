@@ -13,7 +13,7 @@ from ..running import Arrays, labelled, leaves
 from .arguments import unbind
 from .draws import DRAWING, fixed_draws
 from .hub import to_torch
-from .trees import to_numpy
+from .trees import pytree_of_torch, to_numpy
 
 
 class TorchRunner:
@@ -114,9 +114,11 @@ class TorchRunner:
         )
 
     def _run(self, inputs: Arrays, train: bool) -> list[Any]:
-        arrays = {name: to_torch(array).to(self.device) for name, array in inputs.items()}
-        if self.wide:
-            arrays = {name: array.double() if array.is_floating_point() else array for name, array in arrays.items()}
+        def tensor(array: Any) -> Any:
+            found = to_torch(array).to(self.device)
+            return found.double() if self.wide and found.is_floating_point() else found
+
+        arrays = pytree_of_torch().tree_map(lambda leaf: None if leaf is None else tensor(leaf), dict(inputs))
         self.module.train(train)
         with _no_dropout():
             args, kwargs = unbind(self.module, {**self.arrange(arrays), **self.settings})

@@ -9,15 +9,17 @@ from collections.abc import Iterable
 from packaging.version import Version
 
 from ....engine.backends import FRAMEWORKS, is_floating
-from ....engine.graph import Graph, Value, tree_leaves
+from ....engine.graph import Graph
+from ....engine.outline import arguments
 from ....engine.promotion import promote
 from ....engine.spec import Spec
 from ...weights import Reshape, Transpose
 from ..target import Target
 from .classes import Class, Plan, plan
 from .export import Export
+from .locals import items_of
 from .render import format_source, imported_packages, imports_for, source_of, support_source
-from .style import Style
+from .style import Style, name
 
 
 class Emitter:
@@ -93,10 +95,9 @@ class Emitter:
     def _docstring(self, graph: Graph, done: Plan) -> str:
         source = ".".join(part for part in (graph.meta.get("module"), graph.modules[""].class_name) if part)
         inputs = [
-            f"    {path.replace('.', '_')}: {leaf.spec}"
-            for top, tree in graph.inputs.items()
-            for path, leaf in tree_leaves(tree, top)
-            if isinstance(leaf, Value)
+            f"    {ast.unparse(item)}: {leaf.spec}".replace("'", '"')
+            for word, tree in arguments(graph).items()
+            for item, leaf in items_of(tree, name(word))
         ]
         last = graph.meta.get("channels_last")
         return (

@@ -7,14 +7,14 @@ the same name again where the old value is no longer needed, as a person would w
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ....engine.graph import Value
+from ....engine.graph import Record, Tree, Value
 from ....engine.outline import Function
 from .names import KEYWORDS, identifier, numbered
-from .style import Style, name
+from .style import Style, attribute, name
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Method:
         returns: the annotation of the result, where "{array}" stands for an array's, or "" for a result of many kinds.
         records: the named results that it builds, name to field names.
         training: whether it needs the training argument.
+        trees: the annotations of the parameters that are no arrays, where "{array}" stands for an array's.
     """
 
     parameters: list[str]
@@ -36,11 +37,14 @@ class Method:
     training: bool = False
     sizes: int = 0
     returns: str = ""
+    trees: dict[str, str] = field(default_factory=dict[str, str])
 
     def signature(self, array: str) -> list[str]:
         """The parameters with their annotations."""
         arrays = len(self.parameters) - self.sizes
-        return [f"{word}: {array if i < arrays else 'int'}" for i, word in enumerate(self.parameters)]
+        kinds = {word: kind.format(array=array) for word, kind in self.trees.items()}
+        kinds |= dict.fromkeys(self.parameters[arrays:], "int")
+        return [f"{word}: {kinds.get(word, array)}" for word in self.parameters]
 
     def arrow(self, array: str) -> str:
         """The annotation of the result with its arrow, or ""."""
@@ -109,18 +113,36 @@ class Namer:
         writer, function = self.writer, self.writer.function
         self.taken = {*KEYWORDS, self.writer.style.instance, *self._free_words()}
         parameters: list[str] = []
-        for argument, value in function.inputs.items():
+        trees: dict[str, Tree] = {}
+        for argument, tree in (function.arguments or function.inputs).items():
             word = numbered(identifier(argument, self.taken), [*self.taken, *parameters])
             parameters.append(word)
-            self._hold(word, value)
+            if isinstance(tree, Value):
+                self._hold(word, tree)
+            else:
+                trees[word] = tree
+        items = self._items(trees, parameters)
         body: list[ast.stmt] = []
         for index, assign in enumerate(writer.statements):
             body += self._statement(index, assign)
-        sizes = self._sizes(body)
+        body = self._sizes(body) + body
+        used = {n.id for stmt in body for n in ast.walk(stmt) if isinstance(n, ast.Name)}
+        read: list[ast.stmt] = [ast.Assign([_target([word])], tree) for word, tree in items.items() if word in used]
         return Method(
-            *([*parameters, *function.sizes], [*sizes, *body], writer.records, writer.training),
-            *(len(function.sizes), writer.returns()),
+            *([*parameters, *function.sizes], [*read, *body], writer.records, writer.training),
+            *(len(function.sizes), writer.returns(), {word: _annotation(tree) for word, tree in trees.items()}),
         )
+
+    def _items(self, trees: dict[str, Tree], parameters: list[str]) -> dict[str, ast.expr]:
+        """The arrays in the arguments that are trees of them, by the names that they get."""
+        arguments = {value: argument for argument, value in self.writer.function.inputs.items()}
+        found: dict[str, ast.expr] = {}
+        for parameter, tree in trees.items():
+            for item, value in items_of(tree, name(parameter)):
+                word = numbered(identifier(arguments[value], self.taken), [*self.taken, *parameters, *found])
+                self._hold(word, value)
+                found[word] = item
+        return found
 
     def _free_words(self) -> set[str]:
         """Words that the expressions use for themselves: modules, functions, sizes."""
@@ -237,6 +259,41 @@ class Namer:
 
     def _argument(self, value: Value, argument: str) -> str:
         return self.names[self.words[value]]
+
+
+def items_of(tree: Tree, place: ast.expr) -> Iterator[tuple[ast.expr, Value]]:
+    """The arrays of an argument, each with the expression that reads it.
+
+    Example:
+        >>> from ....engine.spec import Spec
+        >>> tree = {"k": [Value(Spec((2,)))], "n": 3}
+        >>> [ast.unparse(item) for item, _ in items_of(tree, name("others"))]
+        ["others['k'][0]"]
+    """
+    match tree:
+        case Value():
+            yield place, tree
+        case Record(fields=fields):
+            for key, child in fields.items():
+                yield from items_of(child, attribute(place, key))
+        case dict() | list() | tuple():
+            for key, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
+                yield from items_of(child, ast.Subscript(place, ast.Constant(key), ast.Load()))
+        case _:
+            return
+
+
+def _annotation(tree: Tree) -> str:
+    match tree:
+        case dict() if all(isinstance(child, Value) for child in tree.values()):
+            return "dict[str, {array}]"
+        case list() if all(isinstance(child, Value) for child in tree):
+            return "list[{array}]"
+        case tuple() if all(isinstance(child, Value) for child in tree):
+            return f"tuple[{', '.join(['{array}'] * len(tree))}]"
+        case Record():
+            return "Any"
+    return type(tree).__name__
 
 
 def _starts_at_self(tree: ast.expr) -> bool:

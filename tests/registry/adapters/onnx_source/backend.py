@@ -24,6 +24,7 @@ from ivyhub.registry.adapters.onnx.capture import input_names
 from ivyhub.registry.adapters.onnx.rules.narrow import widened
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.conversion import open_runner
+from ivyhub.registry.layout import ExportRunner
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "real")
 _NARROWED = {
@@ -64,14 +65,14 @@ def run(model: Any, inputs: Sequence[Any], target: str, *, nudged: bool = False)
     graph = ivyhub.trace(model, *inputs)
     if nudged:
         graph.constants.update({name: _nudged(array) for name, array in graph.constants.items()})
-    runner = open_runner(Target.parse(target), ivyhub.transpile(graph, to=target))
+    runner = ExportRunner(open_runner(Target.parse(target), ivyhub.transpile(graph, to=target)), graph)
     feeds: dict[str, np.ndarray] = {}
     for name, value in zip(input_names(model), inputs, strict=False):
         if name in graph.inputs:
             for path, leaf in tree_leaves(value, name):
                 if leaf is not None:
                     array = _fed(widened(np.asarray(leaf)), target)
-                    feeds[path.replace(".", "_")] = _nudged(array) if nudged else array
+                    feeds[path] = _nudged(array) if nudged else array
     return runner.outputs(feeds)
 
 
