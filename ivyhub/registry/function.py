@@ -1,20 +1,21 @@
 """A function that was transpiled as a function again: it takes what its source takes, nested as the source takes it.
 
-An export of a function is a module whose call takes its arrays one by one. Without parameters, there is nothing that a
-user would want of it but to call it.
+An export of a function is a module. Without parameters, there is nothing that a user would want of it but to call it.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ivyhub.engine.backends import load
-from ivyhub.engine.graph import Graph, Record, Value
+from ivyhub.engine.graph import Graph, Record, Value, tree_leaves
+from ivyhub.engine.outline import arguments
 from ivyhub.engine.passes.common import RANDOM
 from ivyhub.errors import UsageError
+from ivyhub.registry.adapters.arguments import record_class
 from ivyhub.registry.adapters.target import Target
 
 
@@ -36,9 +37,14 @@ def as_function(graph: Graph, model: Any, target: Target) -> Callable[..., Any]:
     known = [(word, str(kind)) for word, kind in graph.meta["function"]["parameters"] if word in graph.inputs]
     named = {word for word, _ in known}
     known += [(word, "KEYWORD_ONLY") for word in graph.inputs if word not in named]  # of the source's **kwargs
+    taken = arguments(graph)
 
     def run(given: Mapping[str, Any]) -> Any:
-        return call(*[leaf for word, tree in graph.inputs.items() for leaf in _leaves(name, tree, given[word], word)])
+        found: list[Any] = []
+        for word, tree in graph.inputs.items():
+            fitted = _fitted(name, tree, given[word], word)
+            found += [fitted] if word in taken else [leaf for _, leaf in tree_leaves(fitted) if leaf is not None]
+        return call(*found)
 
     function = _with_signature(known, {word: _settings(tree) for word, tree in graph.inputs.items()}, run)
     function.__name__ = function.__qualname__ = name
@@ -90,35 +96,36 @@ _KINDS = (
 """The kinds of parameters in the order of a signature."""
 
 
-def _leaves(name: str, tree: Any, given: Any, path: str) -> Iterator[Any]:
-    """The arrays among an argument, in the order of the graph. Raises `UsageError` where it is not as it was."""
+def _fitted(name: str, tree: Any, given: Any, path: str) -> Any:
+    """An argument as the export takes it, None for what is no array. Raises `UsageError` where it is not as it was."""
     match tree:
         case Value():
             if isinstance(given, Mapping | tuple | list) or given is None:
                 raise UsageError(f"{name} expected an array as {path}, received {type(given).__name__}")
-            yield given
+            return given
         case Mapping():
             if not isinstance(given, Mapping) or set(given) != set(tree):
                 keys = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
                 raise UsageError(f"{name} expected a dictionary of {sorted(map(str, tree))} as {path}, received {keys}")
-            for key, child in tree.items():
-                yield from _leaves(name, child, given[key], f"{path}.{key}")
+            return {key: _fitted(name, child, given[key], f"{path}.{key}") for key, child in tree.items()}
         case tuple() | list():
             if not isinstance(given, tuple | list) or len(given) != len(tree):
                 count = len(given) if isinstance(given, tuple | list) else type(given).__name__
                 raise UsageError(f"{name} expected {len(tree)} items as {path}, received {count}")
-            for place, child in enumerate(tree):
-                yield from _leaves(name, child, given[place], f"{path}.{place}")
+            return [_fitted(name, child, given[place], f"{path}.{place}") for place, child in enumerate(tree)]
         case Record():
+            found: list[Any] = []
             for key, child in tree.fields.items():
-                found = given[key] if isinstance(given, Mapping) else getattr(given, key)
-                yield from _leaves(name, child, found, f"{path}.{key}")
+                part = given[key] if isinstance(given, Mapping) else getattr(given, key)
+                found.append(_fitted(name, child, part, f"{path}.{key}"))
+            return record_class(tree.name, tuple(tree.fields))(*found)
         case _:
             if type(given) is not type(tree) or given != tree:
                 raise UsageError(
                     f"{name} was captured with {path}={tree!r}, received {given!r:.80}",
                     hint="what is no array is a part of the program: capture it again with that value",
                 )
+            return None
 
 
 def _caller(model: Any, target: Target) -> Callable[..., Any]:
@@ -127,8 +134,12 @@ def _caller(model: Any, target: Target) -> Callable[..., Any]:
         module, variables = model
         return functools.partial(module.apply, variables)
     if target.framework == "tensorflow":  # as a model, Keras would cast the arrays to its own dtype
-        tensor = load("tensorflow").convert_to_tensor
-        return lambda *arrays: model.call(*map(tensor, arrays))
+        tf = load("tensorflow")
+
+        def tensor(leaf: Any) -> Any:
+            return None if leaf is None else tf.convert_to_tensor(leaf)
+
+        return lambda *arguments: model.call(*tf.nest.map_structure(tensor, arguments))
     return model
 
 
