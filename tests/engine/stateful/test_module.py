@@ -229,6 +229,16 @@ def test_native_modules_compute_the_same(name: str, target: str, rng: np.random.
     assert type(exported).__name__ == type(model).__name__
 
 
+def test_some_items_of_a_list_that_is_the_module_itself(rng: np.random.Generator) -> None:
+    """PyTorch makes a part of a ModuleList an instance of its class."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.GaussianNoise(0.3), nn.GaussianNoise(0.2), nn.Linear(8, 2))
+    x = rng.normal(size=(3, 4)).astype(np.float32)
+    model.init(random.key(int(rng.integers(2**31)), "numpy"))
+    exported = ivyhub.transpile(model, to="torch", args=(x,), verify=True).eval()
+    assert_close(exported(native("torch", x)), model.eval()(x), 1e-5)
+    assert as_numpy((exported.train()(native("torch", x)) != exported(native("torch", x))).any())
+
+
 def test_a_graph_has_the_names_of_the_module() -> None:
     graph = ivyhub.trace(Tied(), Spec(("batch", 5), "int32"))
     assert {path for path, _ in graph.parameters()} == {

@@ -12,6 +12,7 @@ import torch
 import ivyhub
 from ivyhub.engine import control_flow, nn, random
 from ivyhub.errors import GraphError
+from tests.arrays import assert_close
 from tests.registry.adapters.test_dropout import TARGETS
 
 SHAPE = (64, 32, 3, 3)
@@ -42,7 +43,7 @@ def run(model: Any, target: str, x: np.ndarray, *, train: bool, seed: int) -> np
 
     if target == "flax.linen":
         module, variables = model
-        rngs = {"dropout": jax.random.key(seed)}
+        rngs = {name: jax.random.key(seed + place) for place, name in enumerate(("dropout", "default"))}
         return np.asarray(module.apply(variables, jax.numpy.asarray(x), deterministic=not train, rngs=rngs))
     (model.train if train else model.eval)()
     return np.asarray(model(jax.numpy.asarray(x)))
@@ -79,6 +80,39 @@ def test_exports_draw_in_training(name: str, target: str, rng: np.random.Generat
     assert (is_kept == whole).all()
     share, count = whole.mean(), whole.size
     assert abs(share - (1 - RATE)) < 8 * (RATE * (1 - RATE) / count) ** 0.5 + 1e-3  # eight standard deviations
+
+
+NOISE: dict[str, Callable[[], nn.Module]] = {
+    "GaussianNoise": lambda: nn.GaussianNoise(0.5),
+    "GaussianDropout": lambda: nn.GaussianDropout(0.5),
+    "FractionalMaxPool2d": lambda: nn.FractionalMaxPool2d(2, size=3),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        *(("GaussianNoise", "torch"), ("GaussianDropout", "torch"), ("FractionalMaxPool2d", "jax")),
+        *(pytest.param("GaussianNoise", target, marks=pytest.mark.slow) for target in TARGETS if target != "torch"),
+    ],
+)
+def test_exports_draw_noise_in_training_alone(name: str, target: str, rng: np.random.Generator) -> None:
+    layer = NOISE[name]().init(random.key(0, "numpy"))
+    x = rng.uniform(0.5, 1.5, size=(64, 32, 5, 5)).astype(np.float32)
+    model = ivyhub.transpile(layer, to=target, args=(x,))
+    still = run(model, target, x, train=False, seed=0)
+    assert_close(still, layer.eval()(x), 1e-6)  # roundings of float32
+    first, second = (run(model, target, x, train=True, seed=seed) for seed in rng.choice(2**31, 2, replace=False))
+    assert (first != second).any()
+    assert (first != still).any()
+    if name.startswith("Fractional"):
+        assert np.isin(first, x).all()
+        return
+    noise = (first - x) / 0.5 if name == "GaussianNoise" else first / x - 1
+    count = noise.size
+    assert abs(noise.mean()) < 8 * count**-0.5  # eight standard deviations, as below
+    assert abs(noise.var() - 1) < 8 * (2 / count) ** 0.5
+    assert abs(np.mean(noise < 1) - 0.8413447) < 8 * (0.134 / count) ** 0.5 + 1e-4
 
 
 def test_none_stands_in_a_loop() -> None:

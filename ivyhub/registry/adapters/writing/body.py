@@ -427,4 +427,6 @@ def _slice(container: ast.expr, start: int, stop: int, count: int) -> ast.expr:
         return container
     low = ast.Constant(start) if start else None
     high = ast.Constant(stop) if stop < count else None
+    if isinstance(container, ast.Name):  # the module itself, a part of which would be another of its class
+        container = ast.Call(name("list"), [container], [])
     return ast.Subscript(container, ast.Slice(low, high), ast.Load())
