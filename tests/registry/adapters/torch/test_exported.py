@@ -101,7 +101,7 @@ def test_a_file_is_a_source(saved: tuple[Any, bytes], tmp_path: Path, framework:
     for batch in (2, 5):
         x, k = rng.normal(size=(batch, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)
         wanted = module(torch.from_numpy(x), {"k": torch.from_numpy(k)})
-        given = found(native(framework, x), native(framework, k))
+        given = found(native(framework, x), {"k": native(framework, k)})
         assert_close(given["y"], wanted["y"], VALUES)
         assert_close(given["x"][0], x, 0)
 
