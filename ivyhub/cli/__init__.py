@@ -16,7 +16,10 @@ from ivyhub import __version__
 from ivyhub.cli.output import Output, common_options
 from ivyhub.errors import IvyhubError, UsageError
 
-COMMANDS = ("pull", "convert", "list", "show", "verify", "check", "frameworks")
+COMMANDS = (
+    *("pull", "convert", "list", "show", "log", "diff", "verify", "check"),
+    *("tag", "alias", "rm", "undo", "gc", "du", "fsck", "frameworks"),
+)
 """Every command, in the order of the help; ``ivyhub/cli/<command>.py`` holds it under the name ``command``."""
 
 INTERRUPTED = 130

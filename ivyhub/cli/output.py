@@ -163,6 +163,15 @@ def size(count: float | None) -> str:
     return f"{count:.1f} TB"
 
 
+def change_lines(name: str, change: Any) -> list[str]:
+    """What a change of labels did, one label a line."""
+
+    def told(label: Any) -> str:
+        return "nothing" if label is None else label.digest.removeprefix("sha256:")[:12]
+
+    return [f"{name}:{move.label}  {told(move.old)} -> {told(move.new)}" for move in change.moves]
+
+
 def certificate_lines(certificate: Any) -> list[str]:
     """The figures of a certificate, one line a check: what was measured, against which tolerance, and against what."""
     rows = columns(

@@ -113,7 +113,8 @@ def kept_once(store: Store, origin: str, digest: Digest, make: Callable[[], Dige
     """The version that is kept of a source, by its digest; made where none is, by one process at a time."""
 
     def known() -> Digest | None:
-        return store.find_version(digest, origin=origin, ivyhub=__version__)
+        found = store.find_version(digest, origin=origin, ivyhub=__version__)
+        return found if found is not None and store.is_whole(found) else None
 
     found = known()
     if found is not None:

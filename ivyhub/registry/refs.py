@@ -191,8 +191,10 @@ class Refs:
 
         self._put(name, tag, label, why)
 
-    def remove(self, name: str, label: str | None = None, *, force: bool = False, why: str = "rm") -> Change:
+    def remove(self, name: str, label: str | None = None, *, force: bool = False, dry_run: bool = False) -> Change:
         """Take a label away, or a name with all its labels. The versions stay until they are collected.
+
+        With ``dry_run`` nothing changes; what would is returned.
 
         Raises:
             UnknownNameError: no such name or label; close matches are named.
@@ -207,10 +209,12 @@ class Refs:
             kept = [word for word, each in going.items() if each.protected]
             if kept and not force:
                 raise UsageError(f"protected: {', '.join(f'{name}:{word}' for word in kept)}", hint="give --force too")
-            return self._change(folder, why, [Move(word, old, None) for word, old in going.items()])
+            return self._change(folder, "rm", [Move(word, old, None) for word, old in going.items()], dry_run)
 
-    def undo(self, name: str) -> Change:
+    def undo(self, name: str, *, dry_run: bool = False) -> Change:
         """Take back the last change of a name that was not taken back yet: one pull, push, tag, alias or rm.
+
+        With ``dry_run`` nothing changes; what would is returned.
 
         Raises:
             UnknownNameError: the name never had a version.
@@ -232,11 +236,11 @@ class Refs:
                 raise UsageError(f"nothing is left to undo for {name!r}")
             moves = [Move(move.label, move.new, move.old) for move in standing[-1].moves]
             for move in moves:
-                if move.new is not None and not self._store.has_version(move.new.digest):
+                if move.new is not None and not self._store.is_whole(move.new.digest):
                     raise CorruptFileError(
                         f"{name}:{move.label} stood for {move.new.digest}, which was collected", hint="pull it again"
                     )
-            return self._change(folder, UNDO, moves)
+            return self._change(folder, UNDO, moves, dry_run)
 
     def set_alias(self, name: str, target: str) -> None:
         """Let a name stand for another name. An alias of an alias is refused, so no chain can be a circle.
@@ -256,7 +260,7 @@ class Refs:
                 self._replace(folder / "alias", target)
 
     def resolve(self, reference: str) -> Digest:
-        """The version that ``name``, ``name:label``, ``name@sha256:...`` or an alias stands for.
+        """The version that ``name``, ``name:label``, ``name@sha256:...`` or an alias of a name stands for.
 
         A digest may be cut short to eight digits or more, as long as it is that of one version of the name alone.
 
@@ -264,22 +268,34 @@ class Refs:
             UnknownNameError: no such name, label or version; close matches are named.
             UsageError, UnsafeError: it is no reference.
         """
+        return self.find(reference)[1]
+
+    def find(self, reference: str) -> tuple[str, Digest]:
+        """The name of a reference, which is no alias of another, and the version; see `resolve`."""
         name, label, digits = split_reference(reference)
         name = self._alias(self._folder(name)) or name
-        if digits is not None:
-            history = self.history(name)
-            found = [digest for digest in history if digest.removeprefix("sha256:").startswith(digits)]
-            if len(found) == 1:
-                return found[0]
-            if not history:
-                self._known(name)
-            if found:
-                raise UsageError(f"{len(found)} versions of {name!r} begin with {digits}", hint="give more digits")
+        if digits is None:
+            known = self._known(name)
+            if label not in known:
+                raise UnknownNameError(f"{name!r} has no tag or alias {label!r}", hint=_close(label, known))
+            return name, known[label].digest
+        history = self.history(name) or [*self._known(name)]  # the latter raises
+        found = [digest for digest in history if digest.removeprefix("sha256:").startswith(digits)]
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} versions of {name!r} begin with {digits}", hint="give more digits")
+        if not found:
             raise UnknownNameError(f"sha256:{digits} was never a version of {name!r}", hint=f"see `ivyhub log {name}`")
-        known = self._known(name)
-        if label not in known:
-            raise UnknownNameError(f"{name!r} has no tag or alias {label!r}", hint=_close(label, known))
-        return known[label].digest
+        return name, found[0]
+
+    def named(self, name: str) -> str:
+        """The name that a name stands for: itself, or another where it is an alias.
+
+        Raises:
+            UnknownNameError: it has no versions; close matches are named.
+        """
+        name = self._alias(self._folder(name)) or name
+        self._known(name)
+        return name
 
     def names(self) -> list[str]:
         """Every name that has versions."""
@@ -340,9 +356,11 @@ class Refs:
             if new != old:
                 self._change(folder, why, [Move(word, old, new)])
 
-    def _change(self, folder: Path, why: str, moves: Sequence[Move]) -> Change:
+    def _change(self, folder: Path, why: str, moves: Sequence[Move], dry_run: bool = False) -> Change:
         """Announce a change in the log, then make it."""
         change = Change(now().isoformat(), why, tuple(moves))
+        if dry_run:
+            return change
         self._log(folder, change)
         for move in moves:
             if move.new is not None:
@@ -357,7 +375,8 @@ class Refs:
         """The labels of a name that has some."""
         known = self.labels(name)
         if not known:
-            raise UnknownNameError(f"the registry has no model {name!r}", hint=_close(name, self.names()))
+            hint = f"`ivyhub undo {name}` brings it back" if self.log(name) else _close(name, self.names())
+            raise UnknownNameError(f"the registry has no model {name!r}", hint=hint)
         return known
 
     def _labels(self, folder: Path) -> dict[str, Label]:
