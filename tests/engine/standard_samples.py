@@ -95,6 +95,13 @@ def matrix_norms(d: Draw) -> list[Sample]:
 SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(("real", "imag", "conj"), lambda d: [((d.c(BATCH, 3),), {})]),
     "complex": lambda d: [((d.f(BATCH, 3), d.f(3)), {})],
+    **dict.fromkeys(
+        ("gcd", "lcm"),
+        lambda d: [
+            ((d.i(BATCH, 5, low=-60, high=60), d.i(5, low=-60, high=60)), {}),
+            ((np.array([0, 0, 7, 12, -8]), np.array([0, 5, 0, 18, 12])), {}),
+        ],
+    ),
     "signbit": lambda d: [((d.apart(BATCH, 4),), {}), ((np.array([0.0, -0.0, np.inf, -np.inf]),), {})],
     "copysign": lambda d: [((d.apart(BATCH, 4), d.apart(BATCH, 4)), {})],
     "nextafter": lambda d: [((np.array([1.0, -1.0, 0.0, 2.0]), np.array([2.0, 0.0, 0.0, -np.inf])), {})],
@@ -167,6 +174,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "imag": np.imag,
     "conj": np.conj,
     "complex": lambda real, imag: real + 1j * imag,
+    "gcd": np.gcd,
     "signbit": np.signbit,
     "bitcast": lambda x, *, dtype: x.view(dtype),
     "nextafter": lambda x1, x2: np.nextafter(x1.astype(np.float32), x2.astype(np.float32)),

@@ -1,8 +1,14 @@
-"""Division of real numbers with remainder, to the letter of the Array API Standard 2025.12: its special cases."""
+"""Division with remainder to the letter of the Array API Standard 2025.12, with its special cases; common divisors."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from ...errors import DTypeError
+from ..backends import is_integer
 from ..op import Array, op
+from ..spec import Spec, broadcast_specs
+from ._rows import lower_alike
 from .elementwise import (
     abs,
     divide,
@@ -48,3 +54,28 @@ def floor_remainder(x1: Array, x2: Array, /) -> Array:
 
 floor_remainder.lower("numpy", "np.remainder({x1}, {x2})")
 floor_remainder.lower("torch", "support.floor_remainder({x1}, {x2})")
+
+
+def _integers(x1: Any, x2: Any) -> Spec:
+    found = broadcast_specs(x1, x2)
+    if not is_integer(found.dtype):
+        raise DTypeError(f"expected integers, received {found.dtype}")
+    return found
+
+
+@op(rule=_integers, primitive=True, promotes=("x1", "x2"))
+def gcd(x1: Array, x2: Array, /) -> Array:
+    """The greatest common divisor of integers, 0 or more; of 0 and x it is |x|."""
+
+
+lower_alike(gcd, tensorflow="support.gcd({x1}, {x2})")
+
+
+@op(rule=_integers, promotes=("x1", "x2"))
+def lcm(x1: Array, x2: Array, /) -> Array:
+    """The least common multiple of integers, 0 or more; of 0 and x it is 0."""
+    divisor = gcd(x1, x2)
+    return abs(x2 * floor_divide(x1, where(equal(divisor, 0), 1, divisor)))
+
+
+lower_alike(lcm, tensorflow=None)

@@ -526,6 +526,17 @@ def jvp(
     return (*results, *(accumulator.jvp(y, unconnected_gradients=zero) for y in smooth))
 
 
+def gcd(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """The greatest common divisor of integers, by Euclid's algorithm."""
+    x, y = tf.abs(x) + tf.zeros_like(y), tf.abs(y) + tf.zeros_like(x)
+
+    def step(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        done = tf.equal(y, 0)
+        return tf.where(done, x, y), tf.where(done, y, x % tf.where(done, tf.ones_like(y), y))
+
+    return tf.while_loop(lambda x, y: tf.reduce_any(tf.not_equal(y, 0)), step, (x, y))[0]
+
+
 def vmap(
     body: Callable[..., tuple[tf.Tensor, ...]], arrays: tuple[tf.Tensor, ...], captured: tuple[tf.Tensor, ...] = ()
 ) -> tuple[tf.Tensor, ...]:

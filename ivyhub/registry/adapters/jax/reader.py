@@ -6,6 +6,7 @@ is computed while reading, with JAX: it is how shapes, positions and bounds come
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from ....errors import CaptureError, EngineError
 from .formulas import formula
 from .rules import NUMBERS, RULES
 from .rules.indexing import KNOWN
+from .rules.windows import is_reduction
 from .sizes import is_key, sizes_of, spec_of_aval
 
 #: Where a call of a module begins and ends is told by `jax.named_scope`, which is part of each equation.
@@ -122,6 +124,8 @@ class Reader:
             return self._call(eqn, params, arguments, scope)
         if name in ("cond", "while", "scan", "custom_linear_solve"):
             return getattr(self, f"_{name}")(params, arguments, scope)
+        if name == "reduce" and not is_reduction(params["jaxpr"], len(arguments)):
+            return self._reduce(params, arguments, scope)
         if name == "ivyhub_leaf":
             return (_leaf(params["path"], self.lifted(arguments[0]), params["last"]),)
         for word in _NEUTRAL:
@@ -289,6 +293,35 @@ class Reader:
         last, stacked = control_flow.scan(body, init, xs, length=length, reverse=params["reverse"])  # type: ignore[arg-type]
         return [*last, *stacked]
 
+    def _reduce(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
+        """By a function of one's own, which JAX says to be associative: halves combined with halves."""
+        values = [self.lifted(argument) for argument in arguments]
+        arrays, starts = values[: len(values) // 2], values[len(values) // 2 :]
+        over = tuple(params["dimensions"])
+        sizes = spec_of(arrays[0]).shape
+        kept = [axis for axis in range(len(sizes)) if axis not in over]
+        result = tuple(sizes[axis] for axis in kept)
+        count, rest = (math.prod(int(sizes[axis]) for axis in axes) for axes in (over, kept))
+        lines = [ops.reshape(ops.transpose(x, axes=(*over, *kept)), shape=(count, rest)) for x in arrays]
+
+        def combined(first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+            return self._nested(_over_arrays(params["jaxpr"], spec_of(first[0]).shape), [*first, *second], scope)
+
+        def part(start: int | None, stop: int | None) -> list[Any]:
+            return [ops.getitem(x, key=((start, stop, None),)) for x in lines]
+
+        while count > 1:
+            half = count // 2
+            both = combined(part(None, half), part(half, 2 * half))
+            lines = (
+                [ops.concat(pair, axis=0) for pair in zip(both, part(2 * half, None), strict=True)]
+                if count % 2
+                else both
+            )
+            count -= half
+        begun = [ops.broadcast_to(start, shape=(1, rest)) for start in starts]
+        return [ops.reshape(x, shape=result) for x in (combined(begun, lines) if count else begun)]
+
     def _custom_linear_solve(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
         """The solution as the program itself finds it."""
         counts = params["const_lengths"]
@@ -375,6 +408,16 @@ def _closed(jaxpr: Any) -> Any:
     from jax.extend.core import ClosedJaxpr
 
     return ClosedJaxpr(jaxpr, ())
+
+
+def _over_arrays(jaxpr: Any, shape: tuple[Any, ...]) -> Any:
+    """A program of numbers as one of arrays of two axes."""
+    import jax
+    from jax.extend.core import jaxpr_as_fun
+
+    closed = _closed(jaxpr)
+    structs = [jax.ShapeDtypeStruct(shape, aval.dtype) for aval in closed.in_avals]
+    return jax.make_jaxpr(jax.vmap(jax.vmap(jaxpr_as_fun(closed))))(*structs)
 
 
 def _truth(index: Any) -> Any:

@@ -8,7 +8,7 @@ from ....engine.passes.dropouts import own_dropouts
 from ....engine.passes.layout import channels_first, channels_last, heads_third
 from ....engine.passes.legalise import legalise
 from ....engine.passes.limits import narrow_limits
-from ....engine.passes.unsigned import widen_unsigned
+from ....engine.passes.widening import widen
 from ....engine.verify import verify
 from ....errors import NoLoweringError
 from .control import check_transforms
@@ -56,7 +56,7 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
     if legalise(graph, style.framework, style.version, expand=lacks):
         passes.simplify(graph)
         legalise(graph, style.framework, style.version, expand=lacks)
-    widen_unsigned(graph, style.framework)
+    widen(graph, style.framework)
     narrow_limits(graph, style.framework)
     for module in graph.modules.values():  # what was expanded above holds its arrays as a plain module does
         shared = not style.ties and any(parameter.alias is not None for parameter in module.parameters.values())
@@ -75,7 +75,7 @@ def _prepare_nested(graph: Graph, style: Style) -> None:
             if legalise(nested, style.framework, style.version):
                 passes.simplify(nested)
                 legalise(nested, style.framework, style.version)
-            widen_unsigned(nested, style.framework)
+            widen(nested, style.framework)
             narrow_limits(nested, style.framework)
 
 

@@ -94,6 +94,33 @@ def test_seeded_numbers_are_the_same(to: str, rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(each, expected)
 
 
+def _farther(first: Any, second: Any) -> Any:
+    (a, i), (b, j) = first, second
+    return jnp.where(a >= b, a, b), jnp.where(a >= b, i, j)
+
+
+def _rare(x: Any, counts: Any, small: Any) -> Any:
+    keys = jax.random.split(jax.random.key(1), 3)
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (2,)))(keys), jax.vmap(jax.random.bits)(keys)
+    unknown = jnp.where(x > 0.5, jnp.nan, x)
+    orders = jnp.argsort(unknown), jnp.argmax(unknown), jnp.argmin(unknown), jax.lax.top_k(unknown, 2)[1]
+    largest = jax.lax.reduce((counts, small), (jnp.int32(-9), jnp.int8(0)), _farther, (1,))
+    product = jax.lax.dot_general(small, counts.T, (((1,), (0,)), ((), ())))
+    whole = jax.lax.complex(x, -x)
+    extremes = jnp.maximum(whole, whole[::-1]), jax.lax.sort(whole)
+    half = jax.lax.lgamma(counts[0].astype(jnp.bfloat16)).astype(jnp.float32)
+    bits = small.astype(jnp.uint8)
+    signs = jnp.sign(bits), jax.lax.shift_right_arithmetic(bits, jnp.uint8(3)), (small > 0) < (counts > 4)
+    return drawn, orders, largest, product, extremes, half, signs, jax.scipy.special.betainc(2.0, 3.0, x)
+
+
+@pytest.mark.parametrize("to", ["torch", "tensorflow"])
+def test_what_a_framework_has_no_kernel_for_is_computed_otherwise(to: str, rng: np.random.Generator) -> None:
+    x = np.array([0.1, 0.7, 0.3, 0.9, 0.3], np.float32)
+    counts, small = rng.integers(1, 9, (2, 5), dtype=np.int32), rng.integers(-9, 9, (2, 5), dtype=np.int8)
+    agree_with_jax(_rare, [x, counts, small], to)
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "uint32"])
 def test_unsigned_integers_of_torch_overflow_as_those_of_jax(dtype: str, rng: np.random.Generator) -> None:
     def count(x: Any, y: Any) -> Any:

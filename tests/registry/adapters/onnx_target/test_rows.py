@@ -40,7 +40,7 @@ REFUSED = {
         "digamma",
         "polygamma",
     ),
-    *("erfcx", "igamma", "igammac", "zeta"),
+    *("erfcx", "igamma", "igammac", "zeta", "gcd", "lcm"),
     *("bitwise_left_shift", "bitwise_right_shift"),  # of signed integers
     *("max", "min", "argmax", "argmin"),  # of uint64, of which onnxruntime has none
     *("cholesky", "qr", "svd", "svdvals", "eigh", "eigvalsh", "eig", "eigvals", "solve", "inv", "slogdet"),

@@ -105,10 +105,10 @@ for _name, _op in (_BINARY | _COMPARISONS).items():
 NUMBERS.update(set(_BINARY | _COMPARISONS) - {"atan2", "complex", "igamma", "igammac", "nextafter", "zeta"})
 
 
-def _extreme(op: Any, beyond: Any) -> Any:
+def _extreme(op: Any, beyond: Any, truth: Any) -> Any:
     def rule(x: Array, y: Array) -> Array:
         if not is_complex(_dtype(x, y)):
-            return op(x, y)
+            return (truth if _dtype(x, y) == "bool" else op)(x, y)
         (a, b), (c, d) = _parts(x), _parts(y)
         first = ops.logical_or(beyond(a, c), ops.logical_and(ops.equal(a, c), beyond(b, d)))
         return ops.where(first, x, y)
@@ -121,7 +121,8 @@ def _parts(x: Any) -> tuple[Any, Any]:
 
 
 #: Complex numbers have the order of their real parts, and where these are equal of their imaginary ones.
-maximum, minimum = _extreme(ops.maximum, ops.greater), _extreme(ops.minimum, ops.less)
+maximum = _extreme(ops.maximum, ops.greater, ops.logical_or)
+minimum = _extreme(ops.minimum, ops.less, ops.logical_and)
 RULES("max")(maximum)
 RULES("min")(minimum)
 NUMBERS.update(("max", "min"))

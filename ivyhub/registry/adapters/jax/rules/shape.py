@@ -69,7 +69,7 @@ def concatenate(*arrays: Array, dimension: int) -> Array:
 
 @RULES("split")
 def split(x: Array, *, sizes: Sequence[Any], axis: int) -> tuple[Array, ...]:
-    return tuple(ops.split(x, sizes=sizes_of(sizes), axis=axis))
+    return (x,) if len(sizes) == 1 else tuple(ops.split(x, sizes=sizes_of(sizes), axis=axis))
 
 
 @RULES("rev")

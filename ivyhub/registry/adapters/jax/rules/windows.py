@@ -138,12 +138,15 @@ _REDUCTIONS: dict[str, Any] = {
 }
 
 
+def is_reduction(jaxpr: Any, operands: int) -> bool:
+    """Whether a reduction of so many arrays and first numbers is one of those that have names."""
+    return operands == 2 and monoid(jaxpr) in _REDUCTIONS
+
+
 @RULES("reduce")
-def reduce(*operands: Array, jaxpr: Any, dimensions: Sequence[int], computation: Any) -> tuple[Array, ...]:
-    kind = monoid(jaxpr)
-    if len(operands) != 2 or kind not in _REDUCTIONS:
-        raise refuse("a reduction by a function of one's own")
-    x, start = operands
+def reduce(x: Array, start: Array, *, jaxpr: Any, dimensions: Sequence[int], computation: Any) -> tuple[Array, ...]:
+    """By a primitive; the reader reads those by functions of one's own."""
+    kind = str(monoid(jaxpr))
     return (RULES[kind](_REDUCTIONS[kind](x, axes=tuple(dimensions)), start),)
 
 
@@ -155,20 +158,20 @@ def _chosen(
     select_prim: Any,
     window_dimensions: Sequence[int],
     window_strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
+    config: Sequence[tuple[int, int, int]],
+    apart: Sequence[int],
 ) -> tuple[list[tuple[tuple[int, ...], Array]], tuple[int, ...]]:
     """For each place of a window, in which windows it has the element that is chosen; and the padded sizes."""
     largest = {"ge": True, "le": False}[select_prim.name]
     dtype = dtype_of(operand)
-    config = [(before, after, 0) for before, after in padding]
     start = filled(operand, (), _neutral("max" if largest else "min", dtype), dtype)
-    padded = pad(operand, start, padding_config=config) if any(map(any, padding)) else operand
+    padded = pad(operand, start, padding_config=config) if any(map(any, config)) else operand
     sizes = tuple(map(int, shape_of(padded)))
     best: Any = None
     which: Any = None
     places = list(itertools.product(*map(range, window_dimensions)))
     for number, place in enumerate(places):
-        part = _taken(padded, place, sizes, window_dimensions, window_strides)
+        part = _taken(padded, place, sizes, window_dimensions, window_strides, apart)
         if best is None:
             best, which = part, filled(operand, shape_of(part), 0, "int32")
             continue
@@ -178,11 +181,17 @@ def _chosen(
 
 
 def _taken(
-    x: Array, place: Sequence[int], sizes: Sequence[int], window: Sequence[int], strides: Sequence[int]
+    x: Array,
+    place: Sequence[int],
+    sizes: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    apart: Sequence[int],
 ) -> Array:
     """What stands at one place of every window."""
-    ends = [size - width + at + 1 for size, width, at in zip(sizes, window, place, strict=True)]
-    return ops.getitem(x, key=tuple(zip(place, ends, strides, strict=True)))
+    starts = [at * step for at, step in zip(place, apart, strict=True)]
+    ends = [size - (width - 1 - at) * step for size, width, at, step in zip(sizes, window, place, apart, strict=True)]
+    return ops.getitem(x, key=tuple(zip(starts, ends, strides, strict=True)))
 
 
 @RULES("select_and_scatter_add")
@@ -196,7 +205,8 @@ def select_and_scatter_add(
     padding: Sequence[tuple[int, int]],
 ) -> Array:
     """Each number of the source added where its window has its largest element, the first of several."""
-    chosen, sizes = _chosen(operand, select_prim, window_dimensions, window_strides, padding)
+    grown = [(before, after, 0) for before, after in padding]
+    chosen, sizes = _chosen(operand, select_prim, window_dimensions, window_strides, grown, (1,) * len(padding))
     dtype = dtype_of(source)
     zero = filled(source, (), 0, dtype)
     total: Any = None
@@ -224,14 +234,13 @@ def select_and_gather_add(
     window_dilation: Sequence[int],
 ) -> Array:
     """What stands in one array where each window of another has its largest element, the first of several."""
-    if set(base_dilation) | set(window_dilation) != {1}:
-        raise refuse("the places of the largest elements of dilated windows")
-    chosen, sizes = _chosen(operand, select_prim, window_dimensions, window_strides, padding)
+    config = [(before, after, step - 1) for (before, after), step in zip(padding, base_dilation, strict=True)]
+    chosen, sizes = _chosen(operand, select_prim, window_dimensions, window_strides, config, window_dilation)
     zero = filled(tangents, (), 0, dtype_of(tangents))
-    config = [(before, after, 0) for before, after in padding]
-    padded = pad(tangents, zero, padding_config=config) if any(map(any, padding)) else tangents
+    padded = pad(tangents, zero, padding_config=config) if any(map(any, config)) else tangents
     total: Any = None
     for place, here in chosen:
-        part = ops.where(here, _taken(padded, place, sizes, window_dimensions, window_strides), 0)
+        part = _taken(padded, place, sizes, window_dimensions, window_strides, window_dilation)
+        part = ops.where(here, part, 0)
         total = part if total is None else ops.add(total, part)
     return total
