@@ -32,7 +32,7 @@ from .arguments import bind, flattened, name_calls, named_arguments, unbind
 from .attention import STANDS_FOR, whole_attention
 from .control import CONTROL
 from .decompose import decomposed
-from .functional import Storage, is_projection, mutated_buffers
+from .functional import Storage, is_projection, memory_order, mutated_buffers
 from .layers import read_layer
 from .lines import hushed, module_stack, refusal, source_line
 from .packed import packed_sequences
@@ -462,6 +462,8 @@ class _Reader:
                 self._miss(node, name)
             return
         args, kwargs = self._arguments(node)
+        if "as_strided" in name:
+            kwargs["laid"] = memory_order(node.args[0].meta["val"])
         try:
             result = apply(RULES[name], args, kwargs, self._shapes(val))
         except EngineError as error:

@@ -105,6 +105,13 @@ class Storage:
             return
         if self.is_mutation(node):
             target = self.resolve(node.args[0])
+            before = self.read(target)
+            if (
+                before is not None
+                and before.shape != value.shape
+                and any(target is base for base, *_ in self.views.values())
+            ):
+                raise CaptureError("an array changes its size of which there are views", hint="resize a copy of it")
             self.aliases[node] = target
             self._put(target, value)
         elif self._is_view(node):
@@ -197,6 +204,19 @@ def alias_info(node: Any) -> Any:
     """What the schema of a node's operation says of its first argument: written, shown by the result, or None."""
     schema = getattr(getattr(node, "target", None), "_schema", None)
     return schema.arguments[0].alias_info if schema is not None and schema.arguments and node.args else None
+
+
+def memory_order(tensor: Any) -> tuple[int, ...] | None:
+    """The order in which a tensor's axes lie in memory, where it is all that lies there; else None.
+
+    Example:
+        >>> import torch
+        >>> memory_order(torch.zeros(2, 3).T), memory_order(torch.zeros(2, 3)[1])
+        ((1, 0), None)
+    """
+    order = sorted(range(tensor.ndim), key=lambda axis: (-tensor.stride(axis), axis))
+    alone = tensor.storage_offset() == 0 and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.itemsize
+    return tuple(order) if alone and tensor.permute(order).is_contiguous() else None
 
 
 def mutated_buffers(program: Any) -> set[str]:

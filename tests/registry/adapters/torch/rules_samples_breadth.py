@@ -54,6 +54,27 @@ def without_order(d: Draw, *shape: int) -> np.ndarray:
     return d.i(*shape, low=-3, high=4)
 
 
+def between(d: Draw, *shape: int) -> np.ndarray:
+    """Numbers between 0 and 10 of which none is near an integer."""
+    return d.i(*shape, low=0, high=10) + d.f(*shape, low=0.2, high=0.8)
+
+
+def spread(d: Draw) -> np.ndarray:
+    """The same from 0 to 10, both ends among them."""
+    return np.concatenate([between(d, 12), [0.0, 10.0]])
+
+
+def segments(reduce: str, **options: Any) -> Calls:
+    """Segments by lengths, one of them empty, and by offsets, along the first axis and another."""
+    lengths, offsets = np.asarray([2, 0, 3]), np.asarray([0, 2, 2, 5])
+    rows = np.asarray([[1, 4], [3, 2]])
+    return [
+        call(np.linspace(-2.0, 3.0, 15).reshape(5, 3), reduce, lengths=lengths, **options),
+        call(np.linspace(-2.0, 3.0, 5), reduce, offsets=offsets, **options),
+        call(np.linspace(3.0, -2.0, 20).reshape(2, 5, 2), reduce, lengths=rows, axis=1, **options),
+    ]
+
+
 _POLYNOMIALS = (
     *(f"{kind}chebyshev_polynomial_{letter}" for kind in ("", "shifted_") for letter in "tuvw"),
     *("hermite_polynomial_h", "hermite_polynomial_he", "laguerre_polynomial_l", "legendre_polynomial_p"),
@@ -214,6 +235,44 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
     "aten.scatter.value_reduce": lambda d: [
         call(d.f(4, 3), 1, d.i(4, 2, low=0, high=3), 1.5, reduce=reduce) for reduce in ("add", "multiply")
     ],
+    # counts, divisors, and numbers by their bits
+    "aten.histc.default": lambda d: [
+        call(spread(d), 5),
+        call(between(d, 4, 5), 4, 2, 6),
+        call(np.full((3,), 2.0), 4),
+    ],
+    "aten.histogram.bin_ct": lambda d: [
+        call(spread(d), 5),
+        call(between(d, 20), 4, range=[2.0, 6.0], weight=d.f(20, low=0.5), density=True),
+        call(np.full((3,), 2.0), 3),
+    ],
+    "aten.histogram.bins_tensor": lambda d: [
+        call(np.concatenate([between(d, 12), [7.0]]), np.asarray([1.0, 2.0, 5.0, 7.0])),
+        call(between(d, 4, 5), np.asarray([1.0, 4.0, 9.0]), weight=d.f(4, 5, low=0.5), density=True),
+    ],
+    "aten.segment_reduce.default": lambda d: [
+        each
+        for reduce in ("sum", "mean", "max", "min", "prod")
+        for options in ({}, {"initial": 2.5})
+        for each in segments(reduce, **options)
+    ],
+    **dict.fromkeys(
+        ("aten.gcd.default", "aten.lcm.default"),
+        lambda d: [
+            call(d.i(3, 4, low=-60, high=60), d.i(4, low=-60, high=60)),
+            call(np.asarray([0, 0, 7]), np.asarray([0, 5, 0])),
+        ],
+    ),
+    "aten.frexp.Tensor": lambda d: [
+        call(d.f(3, 4, low=-1e4, high=1e4)),
+        call(np.asarray([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -3e-44, 1.0, -0.5])),
+    ],
+    "aten.resize.default": lambda d: [call(d.f(3, 4), [2, 5])],
+    "aten.resize_as.default": lambda d: [call(d.f(3, 4), d.f(5, 2))],
+    "aten.native_group_norm.default": lambda d: [
+        call(d.f(2, 6, 4), d.f(6), d.f(6), 2, 6, 4, 3, 1e-5),
+        call(d.f(2, 4, 2, 3), None, None, 2, 4, 6, 2, 1e-3),
+    ],
 }
 
 # What has no values to compare, or those that no framework promises.
@@ -224,6 +283,11 @@ WITHOUT_VALUES = {
     "aten.linalg_eig.default",
     "aten._linalg_check_errors.default",
     "aten._linalg_slogdet.default",  # factors of the transpose, for its gradient
+    # What depends on places in memory, and what has results that are for gradients alone: tests of captures.
+    "aten.as_strided.default",
+    "aten.as_strided_copy.default",
+    "aten.as_strided_scatter.default",
+    "aten.embedding_bag.padding_idx",
     # What draws, which tests/registry/adapters/test_draws.py tests by distributions.
     "aten.rand.default",
     "aten.randn.default",

@@ -226,6 +226,31 @@ def test_operations_are_read_through_pytorchs_own_formulas(function, target):
     ivyhub.transpile(Applied(), to=target, args=(torch.randn(4, 4),), dynamic={"x": {0: "batch"}}, verify=True)
 
 
+class Bags(nn.Module):
+    def forward(self, x, words):
+        first, last = x.T.contiguous(), x * 2
+        bags = nn.functional.embedding_bag(words, x, torch.tensor([0, 2, 2]), mode="mean")
+        options = nn.LinearCrossEntropyOptions(allow_retain_graph=True)
+        loss = nn.functional.linear_cross_entropy(x, first.as_strided((3, 4), (4, 1)), words[:4], options=options)
+        spread = last.T.as_strided_scatter(x[0], (4,), (3,), 1)
+        return bags, loss, last.T.as_strided((2, 2, 2), (4, 1, 3), 2), spread
+
+
+@pytest.mark.parametrize("target", ["jax", "tensorflow"])
+def test_memory_is_an_array_in_the_order_of_its_axes(target):
+    args = torch.randn(4, 4), torch.tensor([0, 2, 1, 1, 2])
+    ivyhub.transpile(Bags(), to=target, args=args, verify=True)
+
+
+def test_memory_beside_a_view_is_refused():
+    class Beside(nn.Module):
+        def forward(self, x):
+            return x[1:].as_strided((2,), (1,), 0)
+
+    with pytest.raises(CaptureError, match="shows memory beside it"):
+        ivyhub.transpile(Beside(), to="jax", args=(torch.randn(3, 2),))
+
+
 def test_an_array_without_axes_has_an_axis_where_one_is_asked_for():
     class Reduced(nn.Module):
         def forward(self, x):

@@ -9,6 +9,7 @@ nothing at all for what changes nothing.
 from __future__ import annotations
 
 from . import (
+    counting,
     creation,
     draws,
     elementwise,
@@ -29,6 +30,7 @@ from .common import RULES
 
 __all__ = [
     "RULES",
+    "counting",
     "creation",
     "draws",
     "elementwise",

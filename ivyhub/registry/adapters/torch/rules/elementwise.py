@@ -425,3 +425,32 @@ def softmax(x: Array, dim: int, dtype: str | bool | None = None) -> Array:
 def log_softmax(x: Array, dim: int, dtype: str | bool | None = None) -> Array:
     normalize_axis(dim, len(shape_of(x)))
     return ops.log_softmax(floating(x, dtype if isinstance(dtype, str) else None), axis=dim)
+
+
+@RULES("aten.gcd.default")
+def gcd(x: Array, other: Array) -> Array:
+    return ops.gcd(*promote(x, other))
+
+
+@RULES("aten.lcm.default")
+def lcm(x: Array, other: Array) -> Array:
+    return ops.lcm(*promote(x, other))
+
+
+@RULES("aten.frexp.Tensor")
+def frexp(x: Array) -> tuple[Array, Array]:
+    """Mantissas of size 0.5 <= |m| < 1 and exponents of 2, by the bits of float32."""
+    dtype = dtype_of(x)
+    if dtype == "float64":
+        raise DTypeError("frexp of float64", hint="take it of float32: JAX has no bits of 64")
+    x = cast(x, "float32")
+    small = ops.less(ops.abs(x), 2.0**-126)  # whose first bits are zeros
+    scaled = ops.where(small, x * 2.0**24, x)
+    bits = ops.bitcast(scaled, dtype="int32")
+    exponent = ops.bitwise_and(ops.bitwise_right_shift(bits, 23), 255) - 126 - cast(small, "int32") * 24
+    mantissa = ops.bitcast(
+        ops.bitwise_or(ops.bitwise_and(bits, -2139095041), 126 << 23),  # all bits but the exponent's
+        dtype="float32",
+    )
+    plain = ops.logical_or(ops.equal(x, 0), ops.logical_not(ops.isfinite(x)))
+    return cast(ops.where(plain, x, mantissa), dtype), cast(ops.where(plain, 0, exponent), "int32")

@@ -13,7 +13,7 @@ from .....engine.backends import is_integer
 from .....engine.dims import Size, minimum, product
 from .....engine.ops.creation import created, scalar
 from .....engine.spec import broadcast_shapes, normalize_axis
-from .....errors import DTypeError, ShapeError
+from .....errors import CaptureError, DTypeError, ShapeError
 from .common import RULES, Array, cast, dtype_of, is_array, shape_of
 from .shape import expand, movedim, slice_, stack, unsqueeze, view
 
@@ -364,3 +364,65 @@ def sort(x: Array, dim: int = -1, descending: bool = False, *, stable: bool = Fa
 @RULES("aten.argsort.default", "aten.argsort.stable")
 def argsort(x: Array, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Array:
     return ops.argsort(x, axis=dim, descending=descending)
+
+
+# -- by places in memory ---------------------------------------------------------------------------------------------
+
+
+def _places(x: Array, size: Sequence[Size], stride: Sequence[Size], offset: Size | None, laid: Any) -> tuple[Any, Any]:
+    """An array as it lies in memory, in one row, and the places there of elements that are strides apart.
+
+    ``laid`` has the order of x's axes in memory; None where it is a part of an array that lies there.
+    """
+    if laid is None:
+        raise CaptureError(
+            "as_strided of a view shows memory beside it, and a graph has arrays alone",
+            hint="call as_strided on the whole array, or use Tensor.unfold and slices",
+        )
+    flat = view(x if laid == tuple(range(len(laid))) else ops.transpose(x, axes=laid), (-1,))
+    places: Any = scalar(0 if offset is None else offset, "int64", x)
+    for axis, (length, step) in enumerate(zip(size, stride, strict=True)):
+        line = created(ops.arange, x, stop=length, dtype="int64") * step
+        places = places + ops.reshape(line, shape=(length, *(1,) * (len(size) - axis - 1)))
+    return flat, ops.broadcast_to(places, shape=tuple(size))
+
+
+@RULES("aten.as_strided.default", "aten.as_strided_copy.default")
+def as_strided(
+    x: Array, size: Sequence[Size], stride: Sequence[Size], storage_offset: Size | None = None, *, laid: Any = None
+) -> Array:
+    flat, places = _places(x, size, stride, storage_offset, laid)
+    return ops.take(flat, places, axis=0)
+
+
+@RULES("aten.as_strided_scatter.default")
+def as_strided_scatter(
+    x: Array,
+    src: Array,
+    size: Sequence[Size],
+    stride: Sequence[Size],
+    storage_offset: Size | None = None,
+    *,
+    laid: Any = None,
+) -> Array:
+    flat, places = _places(x, size, stride, storage_offset, laid)
+    written = ops.at_set(flat, (view(places, (-1,)),), view(src, (-1,)))
+    back = ops.reshape(written, shape=tuple(shape_of(x)[axis] for axis in laid))
+    return (
+        back if laid == tuple(range(len(laid))) else ops.transpose(back, axes=tuple(map(laid.index, range(len(laid)))))
+    )
+
+
+@RULES("aten.resize.default")
+def resize(x: Array, size: Sequence[Size]) -> Array:
+    """The first elements of x; more of them would be memory as it was."""
+    flat, count = view(x, (-1,)), product(tuple(size))
+    whole = shape_of(flat)[0]
+    if not isinstance(count, int) or not isinstance(whole, int) or count > whole:
+        raise CaptureError(f"resize_ of {shape_of(x)} to {tuple(size)} shows memory that nobody wrote")
+    return ops.reshape(ops.getitem(flat, key=((None, count, None),)), shape=tuple(size))
+
+
+@RULES("aten.resize_as.default")
+def resize_as(x: Array, template: Array) -> Array:
+    return resize(x, shape_of(template))

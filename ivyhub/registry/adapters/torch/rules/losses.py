@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .....engine import ops
 from .common import RULES, Array
 
@@ -56,6 +58,37 @@ def cross_entropy_loss(
 ) -> Array:
     options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
     return ops.cross_entropy(x, target, weight, reduction=_WORDS[reduction], **options)
+
+
+@RULES("torch_nn._linear_cross_entropy_batch_chunked.default")
+def linear_cross_entropy(
+    x: Array,
+    linear_weight: Array,
+    target: Array,
+    linear_bias: Array | None,
+    weight: Array | None,
+    reduction: str,
+    ignore_index: int,
+    label_smoothing: float,
+    *_: Any,
+) -> tuple[Array | None, ...]:
+    """The loss of a linear layer's outputs, which PyTorch takes in parts; its gradients are no results here."""
+    logits = ops.linear(x, linear_weight, linear_bias)
+    options = {"ignore_index": ignore_index, "label_smoothing": float(label_smoothing)}
+    return ops.cross_entropy(logits, target, weight, reduction=reduction, **options), None, None, None
+
+
+@RULES("torch_nn._linear_cross_entropy_batch_chunked_no_reduction.default")
+def linear_cross_entropies(
+    x: Array,
+    linear_weight: Array,
+    target: Array,
+    linear_bias: Array | None,
+    weight: Array | None,
+    ignore_index: int,
+    *_: Any,
+) -> Array:
+    return linear_cross_entropy(x, linear_weight, target, linear_bias, weight, "none", ignore_index, 0.0)[0]
 
 
 @RULES("aten.nll_loss.default", "aten.nll_loss_nd.default", "aten.nll_loss2d.default")

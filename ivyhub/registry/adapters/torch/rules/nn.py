@@ -65,6 +65,28 @@ def layer_norm(
     return ops.layer_norm(x, weight, bias, axis=tuple(range(-len(normalized_shape), 0)), eps=eps)
 
 
+@RULES("aten.embedding_bag.padding_idx")
+def embedding_bag(
+    weight: Array,
+    indices: Array,
+    offsets: Array,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Array | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> tuple[Array | None, ...]:
+    """The bags alone, of the four results."""
+    if scale_grad_by_freq:
+        raise ShapeError("embedding_bag expected gradients that are not scaled by frequency")
+    if include_last_offset:
+        offsets = ops.getitem(offsets, key=((None, -1, None),))
+    word = ("sum", "mean", "max")[mode]
+    found = ops.embedding_bag(indices, weight, per_sample_weights, offsets, mode=word, padding_idx=padding_idx)
+    return found, None, None, None
+
+
 _EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 2.0**-52}
 
 
@@ -84,6 +106,16 @@ def group_norm(
     cudnn_enabled: bool = True,
 ) -> Array:
     return ops.group_norm(x, weight, bias, num_groups=num_groups, eps=eps)
+
+
+@RULES("aten.native_group_norm.default")
+def native_group_norm(
+    x: Array, weight: Array | None, bias: Array | None, n: Size, c: Size, hxw: Size, group: int, eps: float
+) -> tuple[Array, Array, Array]:
+    """With the mean and the reciprocal deviation of each group."""
+    rows = ops.reshape(x, shape=(n, group, c // group * hxw))
+    variance = ops.var(rows, axis=-1)
+    return group_norm(x, group, weight, bias, eps), ops.mean(rows, axis=-1), ops.rsqrt(variance + float(eps))
 
 
 @RULES("aten.batch_norm.default")

@@ -315,10 +315,13 @@ def pad(x: Array, pad: Sequence[Size], mode: str = "constant", value: float | No
     sizes = shape_of(x)
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     pairs = [(0, 0)] * (len(sizes) - len(pairs)) + pairs
+    grown = tuple((before - minimum(before, 0), after - minimum(after, 0)) for before, after in pairs)
+    if mode == "replicate" and any(pair != (0, 0) for pair in grown):  # first, as what is left may be nothing
+        x = ops.pad(x, padding=grown, mode="edge")
+        sizes, grown = shape_of(x), ()
     for axis, (before, after) in enumerate(pairs):
         low, high = minimum(before, 0), minimum(after, 0)
         x = slice_(x, axis, -low if low != 0 else None, sizes[axis] + high if high != 0 else None)
-    grown = tuple((before - minimum(before, 0), after - minimum(after, 0)) for before, after in pairs)
     if all(pair == (0, 0) for pair in grown):
         return x
     value = 0 if value is None else value

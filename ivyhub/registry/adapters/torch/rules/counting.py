@@ -1,0 +1,118 @@
+"""Histograms, and reductions of the segments of an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .....engine import ops
+from .....engine.ops.creation import created, scalar
+from .....errors import CaptureError
+from .common import RULES, Array, cast, dtype_of, shape_of
+from .shape import view
+
+
+def _counted(places: Array, valid: Array, weight: Array | None, bins: int, dtype: str) -> Array:
+    """How many valid elements, or what weight, each place has."""
+    amount = cast(valid, dtype) if weight is None else ops.where(valid, view(weight, (-1,)), 0)
+    return ops.segment_sum(amount, ops.where(valid, places, 0), num_segments=bins)
+
+
+@RULES("aten.histc.default")
+def histc(x: Array, bins: int = 100, low: float = 0, high: float = 0) -> Array:
+    """Counts of bins of equal width; between the least and the largest element where no range is given."""
+    x, dtype = view(x, (-1,)), dtype_of(x)
+    least, largest = (ops.min(x), ops.max(x)) if low == high else (scalar(low, dtype, x), scalar(high, dtype, x))
+    single = ops.equal(least, largest)
+    least, largest = ops.where(single, least - 1, least), ops.where(single, largest + 1, largest)
+    valid = ops.logical_and(ops.greater_equal(x, least), ops.less_equal(x, largest))
+    inner = ops.where(valid, x, least)
+    places = ops.astype(ops.floor((inner - least) * bins / (largest - least)), dtype="int64")
+    return _counted(ops.minimum(places, bins - 1), valid, None, bins, dtype)
+
+
+@RULES("aten.histogram.bins_tensor")
+def histogram_of(x: Array, bins: Array, *, weight: Array | None = None, density: bool = False) -> tuple[Array, Array]:
+    """Counts between edges, the last of which belongs to its bin."""
+    x, count = view(x, (-1,)), int(shape_of(bins)[0]) - 1
+    least, largest = ops.getitem(bins, key=(0,)), ops.getitem(bins, key=(count,))
+    valid = ops.logical_and(ops.greater_equal(x, least), ops.less_equal(x, largest))
+    places = ops.astype(ops.searchsorted(bins, x, side="right"), dtype="int64") - 1
+    found = _counted(ops.clip(places, min=0, max=count - 1), valid, weight, count, dtype_of(x))
+    if density:
+        widths = ops.getitem(bins, key=((1, None, None),)) - ops.getitem(bins, key=((None, count, None),))
+        found = found / (ops.sum(found) * widths)
+    return found, bins
+
+
+@RULES("aten.histogram.bin_ct")
+def histogram(
+    x: Array,
+    bins: int = 100,
+    *,
+    range: Sequence[float] | None = None,
+    weight: Array | None = None,
+    density: bool = False,
+) -> tuple[Array, Array]:
+    dtype = dtype_of(x)
+    if range is None:
+        least, largest = ops.min(x), ops.max(x)
+        single = ops.equal(least, largest)
+        least, largest = ops.where(single, least - 0.5, least), ops.where(single, largest + 0.5, largest)
+        steps = created(ops.linspace, x, start=0.0, stop=1.0, num=bins + 1, dtype=dtype)
+        last = ops.equal(created(ops.arange, x, stop=bins + 1), bins)
+        edges = ops.where(last, largest, least + steps * (largest - least))
+    else:
+        low, high = float(range[0]), float(range[1])
+        edges = created(ops.linspace, x, start=low, stop=high, num=bins + 1, dtype=dtype)
+    return histogram_of(x, edges, weight=weight, density=density)
+
+
+_NEUTRAL = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf")}
+
+
+@RULES("aten.segment_reduce.default")
+def segment_reduce(
+    data: Array,
+    reduce: str,
+    *,
+    lengths: Array | None = None,
+    indices: Array | None = None,
+    offsets: Array | None = None,
+    axis: int = 0,
+    unsafe: bool = False,
+    initial: Any = None,
+) -> Array:
+    """Segments of an axis, one behind the other, by their lengths or by where they start and end."""
+    if indices is not None:
+        raise CaptureError("segment_reduce by indices", hint="give it lengths or offsets")
+    shape = shape_of(data)
+    if offsets is None:
+        assert lengths is not None
+        ends = ops.cumulative_sum(lengths, axis=axis)
+        starts = ends - lengths
+    else:
+        full = ((None, None, None),) * axis
+        starts = ops.getitem(offsets, key=(*full, (None, -1, None)))
+        ends = ops.getitem(offsets, key=(*full, (1, None, None)))
+    every = created(ops.arange, data, stop=shape[axis], dtype=dtype_of(ends))
+    column = (*((None, None, None),) * (axis + 1), None)
+    within = ops.logical_and(
+        ops.greater_equal(every, ops.getitem(starts, key=column)), ops.less(every, ops.getitem(ends, key=column))
+    )
+    member = ops.reshape(within, shape=(*shape_of(within), *(1,) * (len(shape) - axis - 1)))
+    neutral = _NEUTRAL[reduce] if initial is None else float(initial)
+    rows = ops.getitem(data, key=(*((None, None, None),) * axis, None))
+    first = _NEUTRAL[reduce]
+    kept = ops.where(member, rows, first)
+    if reduce in ("sum", "mean"):
+        total = ops.sum(kept, axis=axis + 1) + (0.0 if initial is None else neutral)
+        if reduce == "sum":
+            return total
+        count = ops.sum(cast(member, dtype_of(data)), axis=axis + 1)
+        empty = float("nan") if initial is None else neutral
+        return ops.where(ops.equal(count, 0), empty, total / ops.maximum(count, 1))
+    if reduce == "prod":
+        return ops.prod(kept, axis=axis + 1) * neutral
+    found = (ops.max if reduce == "max" else ops.min)(kept, axis=axis + 1)
+    return (ops.maximum if reduce == "max" else ops.minimum)(found, neutral)
