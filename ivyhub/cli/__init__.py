@@ -18,7 +18,7 @@ from ivyhub.errors import IvyhubError, UsageError
 
 COMMANDS = (
     *("pull", "convert", "list", "show", "log", "diff", "verify", "check"),
-    *("tag", "alias", "rm", "undo", "gc", "du", "fsck", "frameworks"),
+    *("tag", "alias", "rm", "undo", "export", "import", "gc", "du", "fsck", "frameworks"),
 )
 """Every command, in the order of the help; ``ivyhub/cli/<command>.py`` holds it under the name ``command``."""
 

@@ -172,6 +172,13 @@ def change_lines(name: str, change: Any) -> list[str]:
     return [f"{name}:{move.label}  {told(move.old)} -> {told(move.new)}" for move in change.moves]
 
 
+def transfer_lines(transfer: Any) -> list[str]:
+    """What models that went from one registry to another changed there."""
+    moved = [line for name, change in transfer.names.items() for line in change_lines(name, change)]
+    copied = f"{transfer.files} files, {size(transfer.size)}" if transfer.files else "every file was there"
+    return [*(moved or ["no label changed"]), f"{len(transfer.versions)} versions: {copied}"]
+
+
 def certificate_lines(certificate: Any) -> list[str]:
     """The figures of a certificate, one line a check: what was measured, against which tolerance, and against what."""
     rows = columns(

@@ -221,10 +221,16 @@ def _find(store: Store, name: str, offline: bool | None, progress: Progress) -> 
 
 
 def _kept(store: Store, name: str) -> Digest | None:
-    """The version that the registry has under a name, or None."""
+    """The version that the registry has under a name, or None.
+
+    Raises:
+        UnknownNameError: it has the name, but no such label of it.
+    """
     try:
         return store.refs.resolve(name)
-    except (UnknownNameError, UsageError, UnsafeError):
+    except (UsageError, UnsafeError):
+        if name.partition(":")[0] in store.refs.names():
+            raise
         return None
 
 

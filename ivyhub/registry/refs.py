@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 DEFAULT_ALIAS = "latest"
 UNDO = "undo"
 MAX_LENGTH = 96
+
+_RENAME = "take it under another name with --as, or move the label here first"
 
 # The fewest digits that a digest may be cut to.
 _SHORT = 8
@@ -191,6 +193,48 @@ class Refs:
 
         self._put(name, tag, label, why)
 
+    def take(
+        self,
+        name: str,
+        labels: Mapping[str, Label],
+        *,
+        force: bool = False,
+        why: str = "import",
+        dry_run: bool = False,
+    ) -> Change:
+        """Set labels that another registry has, in one change: what is there stays, aliases move.
+
+        With ``dry_run`` nothing changes, and the versions need not be there yet; what would change is returned.
+
+        Raises:
+            UsageError: a tag stands for another version here, a label is of the other kind, or an alias is protected
+                and ``force`` is not given.
+            UnsafeError, UnknownNameError: as `set`.
+        """
+        folder = self._folder(name)
+        with self._store.lock("refs"):
+            self._check_name(folder, name, labels)
+            known = self._labels(folder)
+            moves = []
+            for word, new in labels.items():
+                old = known.get(word)
+                if old is not None and old.kind != new.kind:
+                    raise UsageError(f"{name}:{word} is a {old.kind} here and a {new.kind} there", hint=_RENAME)
+                if (
+                    old is not None
+                    and old.digest != new.digest
+                    and (old.kind == "tag" or (old.protected and not force))
+                ):
+                    what = "a tag" if old.kind == "tag" else "protected"
+                    raise UsageError(f"{name}:{word} is {what}, and stands for {old.digest} here", hint=_RENAME)
+                if not dry_run:
+                    self._check_version(new.digest)
+                if new != old:
+                    moves.append(Move(word, old, new))
+            if not moves:
+                return Change(now().isoformat(), why, ())
+            return self._change(folder, why, moves, dry_run)
+
     def remove(self, name: str, label: str | None = None, *, force: bool = False, dry_run: bool = False) -> Change:
         """Take a label away, or a name with all its labels. The versions stay until they are collected.
 
@@ -341,20 +385,26 @@ class Refs:
     def _put(self, name: str, word: str, label: Callable[[Label | None], Label], why: str) -> None:
         """Let a label be what ``label`` makes of what it was."""
         folder = self._folder(name)
-        check_label(word)
         with self._store.lock("refs"):
-            if (folder / "alias").exists():
-                raise UsageError(f"{name!r} is an alias of {self._alias(folder)!r}", hint="choose another name")
-            for kind in _FOLDERS.values():
-                self._check_case(folder / kind / word)
+            self._check_name(folder, name, [word])
             old = self._labels(folder).get(word)
             new = label(old)
-            if not self._store.has_version(new.digest):
-                raise UnknownNameError(
-                    f"the registry has no version {new.digest}", hint="put the version before its name"
-                )
+            self._check_version(new.digest)
             if new != old:
                 self._change(folder, why, [Move(word, old, new)])
+
+    def _check_name(self, folder: Path, name: str, words: Iterable[str]) -> None:
+        """Refuse labels that a name cannot have."""
+        if (folder / "alias").exists():
+            raise UsageError(f"{name!r} is an alias of {self._alias(folder)!r}", hint="choose another name")
+        for word in words:
+            check_label(word)
+            for kind in _FOLDERS.values():
+                self._check_case(folder / kind / word)
+
+    def _check_version(self, digest: Digest) -> None:
+        if not self._store.has_version(digest):
+            raise UnknownNameError(f"the registry has no version {digest}", hint="put the version before its name")
 
     def _change(self, folder: Path, why: str, moves: Sequence[Move], dry_run: bool = False) -> Change:
         """Announce a change in the log, then make it."""

@@ -97,10 +97,11 @@ class Store:
         """Keep some bytes."""
         return self.put_stream((data,))
 
-    def put_stream(self, chunks: Iterable[bytes | memoryview]) -> Digest:
+    def put_stream(self, chunks: Iterable[bytes | memoryview], *, expected: Digest | None = None) -> Digest:
         """Keep the bytes of an iterator, hashed as they are written; its memory is that of one chunk.
 
         Raises:
+            CorruptFileError: they are not the bytes ``expected``. Nothing is kept then.
             StorageError: the disk is full or the store cannot be written. Nothing is kept then.
         """
         hasher = hashlib.sha256()
@@ -112,8 +113,11 @@ class Store:
                     hasher.update(chunk)
                     with storage_errors("storing a file"):
                         file.write(chunk)
+            digest = f"sha256:{hasher.hexdigest()}"
+            if expected not in (None, digest):
+                raise CorruptFileError(f"expected the bytes of {expected}, received those of {digest}")
             with storage_errors("storing a file"):
-                return self._adopt(temporary, f"sha256:{hasher.hexdigest()}")
+                return self._adopt(temporary, digest)
 
     def put_file(self, path: Path, *, move: bool = False) -> Digest:
         """Keep the bytes of a file.
@@ -501,10 +505,6 @@ class Store:
             f"the registry held other bytes under {digest}; they were moved to {self.home / 'quarantine'}",
             hint="pull the model again; if this happens twice, check the disk",
         )
-
-    def _read_export(self, path: Path) -> ExportRecord:
-        with storage_errors("reading an export record"):
-            return decode(path.read_bytes(), ExportRecord, where=f"the export record {path}")
 
     def _blob(self, digest: Digest) -> Path:
         hexadecimal = digest_hex(digest)
