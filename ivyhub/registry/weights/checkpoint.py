@@ -169,7 +169,8 @@ class MemoryCheckpoint(Checkpoint):
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[BinaryIO]:
+def opened(path: Path) -> Generator[BinaryIO]:
+    """A file opened for reading. Raises `CheckpointError` where it is none, or cannot be read."""
     try:
         if not path.is_file():  # opening a pipe would wait for ever
             fault = "is not a file" if path.exists() else "does not exist"
@@ -186,7 +187,7 @@ class _Shard:
     def __init__(self, path: Path) -> None:
         if path.suffix in PICKLE_SUFFIXES:
             raise pickle_refused(path)
-        with _opened(path) as file:
+        with opened(path) as file:
             self.header: Header = read_header(file, path)
             self.pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.path = path
@@ -279,7 +280,7 @@ def _main_file(folder: Path) -> Path:
     for name in ("model.safetensors", "model" + INDEX_SUFFIX):
         # lexists: a link that leads nowhere is a broken checkpoint, not an absent one.
         if (folder / name).exists() or (folder / name).is_symlink():
-            return _inside(folder, name)
+            return file_inside(folder, name)
     pickles = sorted(file for file in folder.iterdir() if file.suffix in PICKLE_SUFFIXES)
     if pickles:
         raise pickle_refused(pickles[0])
@@ -290,7 +291,7 @@ def _main_file(folder: Path) -> Path:
 
 
 def _open_indexed(index: Path) -> list[_Shard]:
-    with _opened(index) as file:
+    with opened(index) as file:
         content = load_json(file.read(MAX_HEADER_BYTES), index)
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map or not all(isinstance(f, str) for f in weight_map.values()):
@@ -300,8 +301,10 @@ def _open_indexed(index: Path) -> list[_Shard]:
         )
     check_names(weight_map, index)
     # In the index's order, so that a tensor's place does not depend on how files are called.
-    files = [_inside(index.parent, name) for name in dict.fromkeys(weight_map.values())]
+    files = [file_inside(index.parent, name) for name in dict.fromkeys(weight_map.values())]
     for file in files:
+        if file.suffix in PICKLE_SUFFIXES:
+            raise pickle_refused(file)
         if not file.exists():
             raise CheckpointError(
                 f"expected shard {file.name} beside {index}, received a folder without it",
@@ -319,8 +322,12 @@ def _open_indexed(index: Path) -> list[_Shard]:
     return shards
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """The file of that name in the folder, once it is sure that nothing leads out of it."""
+def file_inside(folder: Path, name: str) -> Path:
+    """The file of that name in the folder, once it is sure that nothing leads out of it.
+
+    Raises:
+        UnsafeError: the name has another folder in it, or is a link that leaves the folder.
+    """
     plain = PurePosixPath(name).name == PureWindowsPath(name).name == name and name not in ("", ".", "..")
     file = folder / name
     if plain:
@@ -336,6 +343,4 @@ def _inside(folder: Path, name: str) -> Path:
             f"expected a file inside {folder}, received {name!r}, which leads out of it",
             hint="the checkpoint was made to read other files; get it from a source you trust",
         )
-    if file.suffix in PICKLE_SUFFIXES:
-        raise pickle_refused(file)
     return file
