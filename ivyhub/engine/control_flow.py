@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import DTypeError, EngineError, ShapeError
+from ..errors import DTypeError, EngineError, MixedFrameworksError, ShapeError
 from . import higher_order, ops
 from .backends import dtype_name, framework_of, load, namespace
 from .compilation import is_tracing
@@ -397,6 +397,12 @@ def _check_same(name: str, what: str, first: Split, second: Split) -> None:
     if first.key != second.key:
         raise EngineError(f"{name} expected trees of one structure from {what}, received {first.key} and {second.key}")
     for x, y in zip(first.arrays, second.arrays, strict=True):
+        owners = {owner for each in (x, y) if (owner := framework_of(each))}  # shapes that JAX infers have none
+        if len(owners) > 1:
+            raise MixedFrameworksError(
+                f"{name} expected arrays of one framework from {what}, received {' and '.join(sorted(owners))}",
+                hint="move every array to one framework first: to_framework(x, ...)",
+            )
         if tuple(x.shape) != tuple(y.shape) or x.dtype != y.dtype:
             raise ShapeError(
                 f"{name} expected arrays of one shape and dtype from {what}, received "

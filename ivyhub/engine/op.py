@@ -49,7 +49,7 @@ from ..errors import EngineError, NoLoweringError
 from .backends import FRAMEWORKS, dtype_name, framework, framework_of, namespace
 from .promotion import MODULAR, result_dtype
 from .recording import RECORDER, TRACED
-from .refusals import checked, large, refused
+from .refusals import checked, large, naming, refused
 from .refusals import operand as operand_of
 from .signature import (
     Look,
@@ -414,7 +414,10 @@ class Op:
                 for name, spec in zip(self.operands, specs, strict=True)
             )
         if large(attributes) and self.rule is not None:
-            checked(self.name, self.infer(specs, attributes))
+            try:
+                checked(self.name, self.infer(specs, attributes))
+            except EngineError as error:
+                raise naming(self.name, error) from None
         seen = watched(specs, functools.partial(self._looked, owner))
         row = self.row(owner, seen, attributes, version=framework(owner).installed)
         names: dict[str, Any] = dict(namespace(owner))
@@ -536,7 +539,8 @@ class Op:
         """The engine's error for what a framework refused, in the words of the rule where it refuses it too."""
         owner = next((found for arg in leaves_of(args) if (found := framework_of(arg))), "")
         given = [*args, *self.defaults[len(args) :]]
-        if isinstance(error, EngineError) and not has_unknown(owner, args):
+        own = isinstance(error, EngineError) and error.message.startswith(self.name)
+        if own and not has_unknown(owner, args):
             return error
         try:
             specs = [operand_of(arg, owner, self.name) for arg in given]
@@ -545,11 +549,11 @@ class Op:
             if sizes:
                 return unsized(self.name, args)
         except EngineError as found:
-            if not found.message.startswith(self.name):
-                found.message = f"{self.name}: {found.message}"
-            return found
+            return naming(self.name, found)
         except Exception:  # what no rule foresees, the framework tells
             pass
+        if isinstance(error, EngineError):  # of an operation that this one is written in
+            return naming(self.name, error)
         return refused(self.name, owner or "the framework", args, attributes, error)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from ..errors import AxisError, DTypeError, EngineError, IvyhubError, MixedFrameworksError, ShapeError
 from .backends import framework_of
@@ -24,6 +24,7 @@ _KINDS: dict[type, type[EngineError]] = {
 }
 """The engine's errors for those of Python; a framework's own subclasses steer its tracers and pass as they are."""
 
+_E = TypeVar("_E", bound=IvyhubError)
 _NUMPY = ("numpy.exceptions", "numpy._core._exceptions", "numpy.core._exceptions")
 _TENSORFLOW = "tensorflow.python.framework.errors_impl"
 
@@ -148,6 +149,18 @@ def _word(operand: Any) -> str:
         return type(operand).__name__
 
 
+def naming(name: str, error: _E) -> _E:
+    """The error, whose message begins with the function that it left.
+
+    Example:
+        >>> naming("sum", ShapeError("expected each axis once, received (0, 0)")).message
+        'sum: expected each axis once, received (0, 0)'
+    """
+    if not error.message.startswith(name):
+        error.message = f"{name}: {error.message}"
+    return error
+
+
 def tell(name: str, error: Exception, args: Sequence[Any], options: Mapping[str, Any]) -> NoReturn:
     """Raise an error that left a function as one that names it and says what it received.
 
@@ -161,9 +174,7 @@ def tell(name: str, error: Exception, args: Sequence[Any], options: Mapping[str,
           hint: asarray makes one of numbers and sequences
     """
     if isinstance(error, IvyhubError):
-        if not error.message.startswith(name):
-            error.message = f"{name}: {error.message}"
-        raise error
+        raise naming(name, error)
     owner = next((found for each in (*args, *options.values()) if (found := framework_of(each))), "the framework")
     if type(error) is AttributeError and args and framework_of(args[0]) is None:
         raise DTypeError(
@@ -176,4 +187,4 @@ def tell(name: str, error: Exception, args: Sequence[Any], options: Mapping[str,
     raise found from error
 
 
-__all__ = ["LIMIT", "checked", "fitting", "large", "operand", "refused", "tell"]
+__all__ = ["LIMIT", "checked", "fitting", "large", "naming", "operand", "refused", "tell"]

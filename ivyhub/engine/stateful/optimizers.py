@@ -28,6 +28,7 @@ from .. import ops, trees
 from ..backends import framework_of, is_floating
 from ..op import Array
 from ..spec import spec_of
+from ..transforms import owner_of
 from .module import Module
 from .schedules import Schedule
 
@@ -86,11 +87,13 @@ class Optimizer:
 
         Raises:
             EngineError: the gradient or the state has other parameters than the model.
+            MixedFrameworksError: a gradient or the state is of another framework than the model.
             ShapeError: a gradient has another shape than its parameter.
         """
         arrays, rebuilt = _taken(model)
         gradients = _gradients(model, gradient)
         _check(arrays, gradients, state)
+        owner_of(type(self).__name__, (arrays, dict(gradients), state), gradients=False)
         count = state["step"] + 1
         rate = self.learning_rate(state["step"]) if callable(self.learning_rate) else self.learning_rate
         moved: dict[str, Array] = {}
