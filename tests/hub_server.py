@@ -1,11 +1,13 @@
 """A model hub on the loopback interface: as much of the Hugging Face Hub's protocol as its own client asks for.
 
 ``/api/models/{id}[/revision/{revision}]`` lists a repository; ``/{id}/resolve/{revision}/{file}`` serves a file by HEAD
-and GET, with ETag, X-Repo-Commit, X-Linked-Etag, X-Linked-Size and Range. A repository can be told to misbehave.
+and GET, with ETag, X-Repo-Commit, X-Linked-Etag, X-Linked-Size and Range. Who has the token ``TOKEN`` may write:
+``/api/repos/create``, ``preupload``, the batch interface of Git LFS and ``commit``. A repository can be told to misbehave.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -14,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+
+TOKEN = "hf_" + "a" * 34
 
 
 @dataclass
@@ -30,6 +35,8 @@ class Repository:
     stops_always: bool = False
     bytes_instead: dict[str, bytes] = field(default_factory=dict)
     listing: bytes | None = None
+    private: bool = False
+    messages: list[str] = field(default_factory=list)
 
     @property
     def commit(self) -> str:
@@ -52,6 +59,8 @@ class Hub:
     url: str = ""
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)
+    damages: bool = False  # what it is sent
 
     def bodies_of(self, name: str) -> int:
         """How often the body of a file was asked for."""
@@ -70,9 +79,82 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
+    def do_POST(self) -> None:
+        self.take()
+
+    def do_PUT(self) -> None:
+        self.take()
+
+    def take(self) -> None:
+        """Requests that write."""
+        path = unquote(urlsplit(self.path).path)
+        self.hub.requests.append(f"{self.command} {path}")
+        body = self.body()
+        if path.startswith("/large/"):
+            self.hub.large[path.removeprefix("/large/")] = body
+            return self.send(200, b"", {})
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self.refuse(401, "")
+        if path == "/api/validate-yaml":
+            return self.send(200, json.dumps({"errors": [], "warnings": []}).encode(), {})
+        if path == "/api/repos/create":
+            asked = json.loads(body)
+            id = "/".join(filter(None, (asked.get("organization"), asked["name"])))
+            new = Repository({}, private=bool(asked.get("private") or asked.get("visibility") == "private"))
+            known = id in self.hub.repositories
+            self.hub.repositories.setdefault(id, new)
+            return self.send(409 if known else 200, json.dumps({"url": f"{self.hub.url}/{id}"}).encode(), {})
+        if path.endswith(".git/info/lfs/objects/batch"):
+            found = [
+                {**each, "actions": {"upload": {"href": f"{self.hub.url}/large/{each['oid']}"}}}
+                for each in json.loads(body)["objects"]
+            ]
+            return self.send(200, json.dumps({"objects": found}).encode(), {})
+        organisation, name, action, *_ = path.removeprefix("/api/models/").split("/")
+        repository = self.hub.repositories[f"{organisation}/{name}"]
+        if repository.status is not None:
+            return self.refuse(repository.status, "")
+        if action == "preupload":
+            files = [
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if is_large(file["path"]) else "regular",
+                    "shouldIgnore": False,
+                }
+                for file in json.loads(body)["files"]
+            ]
+            return self.send(200, json.dumps({"files": files}).encode(), {})
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            match line["key"]:
+                case "header":
+                    repository.messages.append(value["summary"])
+                case "file":
+                    repository.files[value["path"]] = base64.b64decode(value["content"])
+                case "lfsFile":
+                    repository.files[value["path"]] = self.hub.large[value["oid"]] + b"!" * self.hub.damages
+        url = f"{self.hub.url}/{organisation}/{name}/commit/{repository.commit}"
+        return self.send(200, json.dumps({"commitUrl": url, "commitOid": repository.commit}).encode(), {})
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
     def answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(f"{self.command} {path}")
+        if path == "/api/whoami-v2":
+            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                return self.refuse(401, "")
+            return self.send(
+                200, json.dumps({"name": "tester", "type": "user", "orgs": [{"name": "org"}]}).encode(), {}
+            )
         listing = path.startswith("/api/models/")
         organisation, name, *rest = path.removeprefix("/api/models").strip("/").split("/", 4)
         repository = self.hub.repositories.get(f"{organisation}/{name}")
@@ -129,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body)), "Connection": "close"}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body[:limit])
 
 

@@ -17,7 +17,7 @@ from ivyhub.cli.output import Output, common_options
 from ivyhub.errors import IvyhubError, UsageError
 
 COMMANDS = (
-    *("pull", "convert", "list", "show", "log", "diff", "verify", "check"),
+    *("pull", "push", "convert", "list", "show", "log", "diff", "verify", "check"),
     *("tag", "alias", "rm", "undo", "export", "import", "gc", "du", "fsck", "frameworks"),
 )
 """Every command, in the order of the help; ``ivyhub/cli/<command>.py`` holds it under the name ``command``."""

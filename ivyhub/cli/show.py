@@ -52,7 +52,10 @@ def command(output: Output, name: str, view: str | None) -> None:
     }
     for label, value in facts.items():
         output.line(f"{label:<11}{value}")
-    for title, section in (*details.signature.items(), ("configuration", details.config or {})):
+    sections = {**details.signature, "metrics": details.metrics, "configuration": details.config or {}}
+    for title, section in sections.items():
+        if not section and title == "metrics":
+            continue
         output.line(f"\n{title}")
         for line in _aligned(section if isinstance(section, dict) else {"": section}):
             output.line(f"  {line}")

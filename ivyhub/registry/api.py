@@ -19,7 +19,7 @@ from ivyhub.errors import (
     UnsupportedOpsError,
     UsageError,
 )
-from ivyhub.registry import conversion, memory
+from ivyhub.registry import conversion, memory, versions
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.export import load_package, read_record
@@ -84,6 +84,7 @@ class Details(msgspec.Struct, frozen=True):
     size: int
     parameters: int
     signature: dict[str, Any]
+    metrics: dict[str, float]
     config: dict[str, Any] | None
     certificates: dict[str, dict[str, Any]]
     tree: str
@@ -311,6 +312,7 @@ def show(name: str, *, store: Store | None = None) -> Details:
         size=version.size,
         parameters=int(version.signature.get("parameters", 0)),
         signature=signature,
+        metrics=version.metrics,
         config=None if version.config is None else msgspec.json.decode(store.read(version.config.digest)),
         certificates={
             _label(export): found for export in exports if (found := _certificate(store, export)) is not None
@@ -531,6 +533,7 @@ def push(
     kwargs: Mapping[str, Any] | None = None,
     dynamic: Dynamic | None = None,
     dtype: str | None = None,
+    metrics: Mapping[str, float] | None = None,
     verify: bool = True,
     store: Store | None = None,
 ) -> Digest:
@@ -549,6 +552,7 @@ def push(
         kwargs: of such a source: example inputs by name.
         dynamic: of such a source: the names of its symbolic sizes.
         dtype: of an export: cast it to this floating-point type, ``float32`` for one that was trained in bfloat16.
+        metrics: figures to keep with the version, as ``{"accuracy": 0.91}``.
         verify: compare such a source with its PyTorch export, and refuse it where they do not agree.
         store: the registry; the user's own by default.
 
@@ -568,6 +572,8 @@ def push(
     check_name(name)
     store = store or Store()
     digest = memory.keep(store, model, args, kwargs or {}, dynamic or {}, name=name, dtype=dtype, verify=verify)
+    if metrics:
+        digest = versions.with_metrics(store, digest, metrics)
     store.refs.set(name, digest, why="push")
     return digest
 

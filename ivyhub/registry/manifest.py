@@ -52,7 +52,8 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The manifest of one version.
 
     ``weights`` and ``files`` map a name relative to the model's folder to its bytes; ``files`` holds what travels
-    with the model unchanged (tokenizer, preprocessor, card). ``signature`` describes inputs and outputs.
+    with the model unchanged (tokenizer, preprocessor, card). ``signature`` describes inputs and outputs; ``metrics``
+    are figures of the user's own.
     """
 
     format: Literal[1] = 1
@@ -68,6 +69,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     files: dict[str, FileRecord]
     signature: dict[str, Any]
     parents: tuple[Parent, ...] = ()
+    metrics: dict[str, float] = {}
 
     def __post_init__(self) -> None:
         for name in (*self.weights, *self.files):

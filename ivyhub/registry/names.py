@@ -115,6 +115,22 @@ def resolve_source(
     return serve(repository, revision, digest_of=digest_of, hint=hint)
 
 
+def repository_of(name: str) -> str:
+    """The repository ``organisation/name`` of the Hub that is to be written to.
+
+    Raises:
+        UsageError: it is none.
+
+    Example:
+        >>> repository_of("hf://org/name")
+        'org/name'
+    """
+    repository = name.removeprefix("hf://")
+    if not _REPOSITORY.match(repository) or ".." in repository:
+        raise UsageError(f"expected a repository as organisation/name, received {name!r}")
+    return repository
+
+
 def _as_folder(name: str) -> Path | None:
     """The folder that a name means, or None where it means something else.
 

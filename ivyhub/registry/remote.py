@@ -1,8 +1,10 @@
-"""A checkpoint from the Hugging Face Hub, or any server that speaks its protocol (``HF_ENDPOINT``).
+"""The Hugging Face Hub, or any server that speaks its protocol (``HF_ENDPOINT``): checkpoints from there, models to it.
 
-One request lists the files of a revision with the digests that the server answers for. Only the names in that list
+From there: one request lists the files of a revision with the digests that the server answers for. Only the names in that list
 that a checkpoint needs are fetched, into the Hub client's own cache, which other tools share; each is then hashed and
 compared with what was announced. A pickle is never fetched.
+
+To it: all files of a model go in one commit; then the server is asked what it has, and every digest is compared.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from ivyhub.errors import (
     AuthorisationError,
@@ -26,7 +31,7 @@ from ivyhub.errors import (
     UnknownNameError,
     UsageError,
 )
-from ivyhub.registry.files import Digest, check_relative_name, storage_errors
+from ivyhub.registry.files import Digest, check_relative_name, digest_bytes, digest_file, storage_errors
 from ivyhub.registry.source import CONFIG, INDEX, Source, scan_folder, select
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 20.0
 _DOWNLOADS_AT_ONCE = 4
+_AGAIN = "push again; the files of the commit before are in its history"
 
 
 def fetch(repository: str, revision: str | None, *, digest_of: Callable[[Path], Digest], hint: str) -> Source:
@@ -55,9 +61,9 @@ def fetch(repository: str, revision: str | None, *, digest_of: Callable[[Path], 
     """
     from huggingface_hub import HfApi, hf_hub_download
 
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    endpoint = hub_endpoint()
     where = f"{repository!r} at {endpoint or 'the Hub'}"
-    with _hub_errors(where, revision, hint):
+    with hub_errors(where, revision, hint):
         try:
             info = HfApi(endpoint=endpoint).model_info(
                 repository, revision=revision, files_metadata=True, timeout=_TIMEOUT
@@ -102,28 +108,98 @@ def fetch_offline(repository: str, revision: str | None, *, digest_of: Callable[
         raise OfflineError(f"{message} (only a part of it is: {error.message})", hint=hint) from error
 
 
-def _check_bytes(path: Path, announced: RepoSibling, digest_of: Callable[[Path], Digest]) -> None:
-    """Compare a file with the digest its server announced: sha256 for large files, the git blob id for the others."""
+class Upload(msgspec.Struct, frozen=True):
+    """What a push to a hub left there: the repository, its page, the commit, and the digest of each file."""
+
+    repository: str
+    url: str
+    commit: str
+    files: dict[str, Digest]
+
+
+def upload(
+    repository: str,
+    files: Mapping[str, Path | bytes],
+    *,
+    revision: str | None = None,
+    private: bool = False,
+    message: str,
+    hint: str,
+) -> Upload:
+    """Put files into a repository in one commit, which is made where it is not there, and check what arrived.
+
+    Args:
+        repository: ``organisation/name``.
+        files: each file's name there, and its path or bytes here.
+        revision: the branch; None for the default one.
+        private: who has no access must not see a repository that is made now.
+        message: of the commit.
+        hint: what the user can do where the network fails.
+
+    Raises:
+        AuthorisationError: the server refused the token, or wants one.
+        NetworkError: no network, or the server failed.
+        CorruptFileError: the server says that it has other bytes.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    endpoint = hub_endpoint()
+    where = f"{repository!r} at {endpoint or 'the Hub'}"
+    api = HfApi(endpoint=endpoint)
+    digests = {
+        name: digest_bytes(data) if isinstance(data, bytes) else digest_file(data) for name, data in files.items()
+    }
+    additions = [
+        CommitOperationAdd(check_relative_name(name).as_posix(), data if isinstance(data, bytes) else str(data))
+        for name, data in files.items()
+    ]
+    with hub_errors(where, revision, hint):
+        page = api.create_repo(repository, private=private, exist_ok=True)
+        commit = api.create_commit(repository, additions, commit_message=message, revision=revision).oid
+        info = api.model_info(repository, revision=commit, files_metadata=True, timeout=_TIMEOUT)
+    there = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    for name, data in files.items():
+        announced = _announced(there[name]) if name in there else "nothing"
+        read = partial(bytes, data) if isinstance(data, bytes) else data.read_bytes
+        if announced is not None and announced != _measured(announced, partial(digests.__getitem__, name), read):
+            raise CorruptFileError(f"{where} has {announced} under {name!r}, which is not what was sent", hint=_AGAIN)
+    return Upload(repository, str(page), commit, digests)
+
+
+def hub_endpoint() -> str | None:
+    """The server that ``HF_ENDPOINT`` names, or None for the Hub itself."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def _announced(file: RepoSibling) -> str | None:
+    """What a server says of a file's bytes: sha256 for large files, the git blob id for the others."""
+    return file.blob_id if file.lfs is None else f"sha256:{file.lfs.sha256}"
+
+
+def _measured(announced: str, digest: Callable[[], Digest], read: Callable[[], bytes]) -> str:
+    """The digest of a file, of the kind that was announced."""
+    if announced.startswith("sha256:"):
+        return digest()
+    data = read()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _check_bytes(path: Path, file: RepoSibling, digest_of: Callable[[Path], Digest]) -> None:
+    """Compare a file with what its server announced; one with other bytes is removed."""
     with storage_errors("reading the Hub client's cache"):
-        if announced.lfs is not None:
-            expected, received = f"sha256:{announced.lfs.sha256}", digest_of(path)
-        elif announced.blob_id is not None:
-            data = path.read_bytes()
-            expected = announced.blob_id
-            received = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-        else:
-            return
+        expected = _announced(file)
+        received = None if expected is None else _measured(expected, partial(digest_of, path), path.read_bytes)
         if expected != received:
             for wrong in (path.resolve(), path):
                 wrong.unlink(missing_ok=True)
             raise CorruptFileError(
-                f"{announced.rfilename}: the server announced {expected}, received {received}",
+                f"{file.rfilename}: the server announced {expected}, received {received}",
                 hint="the file was removed from the cache; pull again",
             )
 
 
 @contextmanager
-def _hub_errors(where: str, revision: str | None, hint: str) -> Generator[None]:
+def hub_errors(where: str, revision: str | None, hint: str) -> Generator[None]:
     """Turn what the Hub client raises into ivyhub's errors."""
     from huggingface_hub import errors
 
@@ -140,6 +216,8 @@ def _hub_errors(where: str, revision: str | None, hint: str) -> Generator[None]:
         raise OfflineError(f"cannot reach {where}: the Hub client is offline", hint="unset HF_HUB_OFFLINE") from error
     except (transport_error, OSError, RuntimeError) as error:
         raise _translated(error, where, revision, hint) from error
+    except ValueError as error:  # how the client says that the card, or what the server answered, is malformed
+        raise NetworkError(f"{where} was refused: {' '.join(str(error).split())}") from error
 
 
 def _translated(error: BaseException, where: str, revision: str | None, hint: str) -> IvyhubError:

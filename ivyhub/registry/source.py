@@ -21,6 +21,9 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
+#: A licence as the head of a card has it.
+PLAIN_LICENCE = r"[\w.+-]+"
+
 _PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 _SIDE_FILES = {".jinja", ".json", ".model", ".tiktoken", ".txt"}
 _CARD = re.compile(r"(readme|licen[cs]e|notice)(\.(md|txt))?\Z", re.IGNORECASE)
@@ -184,5 +187,5 @@ def _licence(folder: Path, files: Mapping[str, FileRecord]) -> str | None:
     with storage_errors("reading the card"):
         text = (folder / "README.md").read_text("utf-8", errors="replace")
     front = re.match(r"---\r?\n(.*?)\r?\n---", text, re.DOTALL)
-    line = front and re.search(r"^license:[ \t]*[\"']?([\w.+-]+)", front[1], re.MULTILINE)
+    line = front and re.search(rf"^license:[ \t]*[\"']?({PLAIN_LICENCE})", front[1], re.MULTILINE)
     return line[1] if line else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 from ivyhub import __version__
 from ivyhub.engine.dims import product
 from ivyhub.engine.graph import Graph, Value, tree_leaves
-from ivyhub.errors import CorruptFileError, GraphError
+from ivyhub.errors import CorruptFileError, GraphError, UsageError
 from ivyhub.registry.files import Digest
 from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version, now
 from ivyhub.registry.pipeline import Model, Recipe
@@ -80,6 +81,18 @@ def put_tensors(
         licence=like.licence if like else None,
         parents=parents,
     )
+
+
+def with_metrics(store: Store, digest: Digest, metrics: Mapping[str, float]) -> Digest:
+    """The version of that digest with figures of the user's own: another version, made of the same bytes.
+
+    Raises:
+        UsageError: a figure has no name, or is no finite number.
+    """
+    for name, number in metrics.items():
+        if not name or not math.isfinite(number):
+            raise UsageError(f"expected metrics with names and finite numbers, received {name!r}: {number}")
+    return store.put_version(msgspec.structs.replace(store.version(digest), metrics=dict(metrics)))
 
 
 def _put(
