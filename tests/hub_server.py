@@ -2,7 +2,8 @@
 
 ``/api/models/{id}[/revision/{revision}]`` lists a repository; ``/{id}/resolve/{revision}/{file}`` serves a file by HEAD
 and GET, with ETag, X-Repo-Commit, X-Linked-Etag, X-Linked-Size and Range. Who has the token ``TOKEN`` may write:
-``/api/repos/create``, ``preupload``, the batch interface of Git LFS and ``commit``. A repository can be told to misbehave.
+``/api/repos/create``, ``preupload``, the batch interface of Git LFS and ``commit``. A repository can be told to
+misbehave.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
-
 
 TOKEN = "hf_" + "a" * 34
 

@@ -116,7 +116,8 @@ def card(version: Version, digest: Digest, written: Path | None, *, repository: 
         >>> some = FileRecord("sha256:" + "0" * 64, 1)
         >>> version = Version(
         ...     origin=Origin("hub", "org/base", "main", some.digest), framework="torch", framework_version="2",
-        ...     graph=some, ivyhub="0.1.0", created=now(), licence="mit", config=None, weights={}, files={}, signature={},
+        ...     graph=some, ivyhub="0.1.0", created=now(), licence="mit", config=None, weights={}, files={},
+        ...     signature={},
         ... )
         >>> print(card(version, some.digest, None, repository="org/mine", library="flax"))
         ---

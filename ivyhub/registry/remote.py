@@ -1,8 +1,8 @@
 """The Hugging Face Hub, or any server that speaks its protocol (``HF_ENDPOINT``): checkpoints from there, models to it.
 
-From there: one request lists the files of a revision with the digests that the server answers for. Only the names in that list
-that a checkpoint needs are fetched, into the Hub client's own cache, which other tools share; each is then hashed and
-compared with what was announced. A pickle is never fetched.
+From there: one request lists the files of a revision with the digests that the server answers for. Only the names in
+that list that a checkpoint needs are fetched, into the Hub client's own cache, which other tools share; each is then
+hashed and compared with what was announced. A pickle is never fetched.
 
 To it: all files of a model go in one commit; then the server is asked what it has, and every digest is compared.
 """
