@@ -120,6 +120,8 @@ def computed(op: Any, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> l
         return None
     if not inputs or op.op_def.is_stateful or any(_elements(out) > LARGEST for out in op.outputs):
         return None
+    if any(out.dtype == tf.variant for out in op.outputs):  # a list of tensors
+        return None
     function = getattr(tf.raw_ops, op.type, None)
     if function is None:
         return None
@@ -163,12 +165,12 @@ def counted(test: Any, body: Any, inputs: Sequence[Any]) -> dict[int, list[np.nd
     known = [x if isinstance(x, np.ndarray) and x.dtype != object else None for x in inputs]
     values: dict[int, list[np.ndarray]] = {place: [x] for place, x in enumerate(known) if x is not None}
     for _ in range(STEPS):
-        (goes_on,) = _followed(test, known)
+        (goes_on,) = followed(test, known, test.outputs)
         if goes_on is None:
             return None
         if not goes_on:
             return values
-        after = _followed(body, known)
+        after = followed(body, known, body.outputs)
         lost = [place for place in values if after[place] is None]
         if lost:  # those are carried; without them from the beginning
             return counted(test, body, [None if place in lost else x for place, x in enumerate(inputs)])
@@ -178,12 +180,12 @@ def counted(test: Any, body: Any, inputs: Sequence[Any]) -> dict[int, list[np.nd
     return None
 
 
-def _followed(graph: Any, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
-    """The outputs of a function graph as far as they follow from what is known."""
+def followed(graph: Any, inputs: Sequence[np.ndarray | None], outputs: Sequence[Any]) -> list[np.ndarray | None]:
+    """Tensors of a function graph as far as they follow from what is known of its inputs."""
     import tensorflow as tf
 
     env: dict[str, np.ndarray | None] = {tensor.name: value for tensor, value in zip(graph.inputs, inputs, strict=True)}
-    wanted = wanted_operations(graph.get_operations(), graph.outputs)
+    wanted = wanted_operations(graph.get_operations(), outputs)
     for op in graph.get_operations():
         if op.type == "Placeholder" or op.name not in wanted:
             continue
@@ -195,7 +197,7 @@ def _followed(graph: Any, inputs: Sequence[np.ndarray | None]) -> list[np.ndarra
         found = given if whole and op.type == "Identity" else computed(op, given, {}) if whole else None
         for tensor, value in zip(op.outputs, found or [None] * len(op.outputs), strict=True):
             env[tensor.name] = value
-    return [env.get(tensor.name) for tensor in graph.outputs]
+    return [env.get(tensor.name) for tensor in outputs]
 
 
 def wanted_operations(every: Sequence[Any], outputs: Sequence[Any], stateful: Sequence[str] = ()) -> set[str]:

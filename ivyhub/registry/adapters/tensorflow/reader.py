@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,13 +16,17 @@ from ....engine.control_flow import cond, scan, switch, while_loop
 from ....engine.dims import Dim
 from ....engine.graph import Call, Scope, Value
 from ....engine.lines import assigned_name, short_path
+from ....engine.nested import NestedBuilder
 from ....engine.recording import RECORDER
 from ....engine.spec import Spec
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError
+from .attributes import attribute, branches, default, function, plain, tuples
 from .known import computed, counted, size_arithmetic, wanted_operations
 from .lines import of_tensorflow, user_line
+from .lists import LISTS, TensorList, carried, grown, is_unshaped, read_list
 from .rules import OPERANDS, RULES, Operands, has_sizes, number, sizes_array
+from .slices import picked
 
 SAME = frozenset({"Identity", "PreventGradient", "EnsureShape", "Snapshot", "CheckNumerics", "CheckNumericsV2"})
 """Operations that give what they are given."""
@@ -81,6 +87,7 @@ class Reader:
         self.updated: dict[str, Any] = {}
         self.special: dict[str, Callable[[Any, list[Any]], None]] = {
             "Const": self._const,
+            "StridedSlice": self._strided_slice,
             "Shape": self._shape,
             "ShapeN": self._shape_n,
             "Size": self._size,
@@ -101,6 +108,7 @@ class Reader:
             "StatelessIf": self._if,
             "StatelessCase": self._case,
             "StatelessWhile": self._while,
+            **dict.fromkeys(LISTS, self._list),
         }
 
     @staticmethod
@@ -188,7 +196,7 @@ class Reader:
             self._by_rule(op, inputs)
 
     def _by_rule(self, op: Any, inputs: list[Any]) -> None:
-        attributes = {attr.name: _attribute(op, attr) for attr in op.op_def.attr}
+        attributes = {attr.name: attribute(op, attr) for attr in op.op_def.attr}
         if any(has_sizes(x) for x in inputs):
             found = size_arithmetic(op.type, inputs, attributes)
             if found is not None:
@@ -218,7 +226,7 @@ class Reader:
         for attr in op.op_def.attr:
             if attr.name in operands.attributes or attr.type in ("type", "list(type)") or attr.name in _NEUTRAL:
                 continue
-            if not attr.HasField("default_value") or _proto(attr.default_value) != _normal(attributes[attr.name]):
+            if not attr.HasField("default_value") or default(attr.default_value) != plain(attributes[attr.name]):
                 raise CaptureError(
                     f"{op.type} with {attr.name}={attributes[attr.name]!r} is unknown{self._place()}",
                     hint="please report it with the function",
@@ -246,7 +254,7 @@ class Reader:
             )
         if x.dtype.kind == "f" and x.ndim == 0:
             return number(x)
-        return _tuples(x.tolist())
+        return tuples(x.tolist())
 
     def _set_all(self, op: Any, results: Sequence[Any]) -> None:
         for tensor, result in zip(op.outputs, results, strict=True):
@@ -293,6 +301,10 @@ class Reader:
 
         array = tf.make_ndarray(op.get_attr("value"))
         self._set(op.outputs[0], array)
+
+    def _strided_slice(self, op: Any, inputs: list[Any]) -> None:
+        picks = picked(op, inputs[0], self.get) if any(isinstance(x, Value) for x in inputs[1:]) else None
+        self._by_rule(op, inputs) if picks is None else self._set_all(op, (picks,))
 
     def _shape(self, op: Any, inputs: list[Any]) -> None:
         self._set(op.outputs[0], sizes_array(self._sizes(op, inputs[0])))
@@ -372,38 +384,65 @@ class Reader:
 
     def _if(self, op: Any, inputs: list[Any]) -> None:
         predicate, *operands = inputs
-        names = ("then_branch", "else_branch")
         if isinstance(predicate, np.ndarray) and not has_sizes(predicate):
-            self._set_all(op, self.read(function(op, names[0 if predicate.all() else 1]), operands))
+            self._set_all(op, self.read(branches(op)[0 if predicate.all() else 1], operands))
             return
         value = self.value(op.inputs[0])
         if value.dtype != "bool" or value.ndim:
             raise CaptureError(f"expected a truth value to choose by, received {value.spec}{self._place()}")
-        then, orelse = (self._branch(function(op, name), operands) for name in names)
-        self._set_all(op, cond(value, then, orelse))
+        self._set_chosen(op, cond(value, *self._branches(branches(op), operands)))
 
     def _case(self, op: Any, inputs: list[Any]) -> None:
         index, *operands = inputs
-        names = [branch.name for branch in op.get_attr("branches")]
-        branches = [self._branch(_graph_of(op, name), operands) for name in names]
+        graphs = branches(op)
+        last = len(graphs) - 1  # an index outside is the last one
         if isinstance(index, np.ndarray) and not has_sizes(index):
-            place = int(index) if 0 <= int(index) < len(names) else len(names) - 1
-            self._set_all(op, branches[place]())
+            place = int(index) if 0 <= int(index) < last else last
+            self._set_all(op, self.read(graphs[place], operands))
             return
-        last = len(names) - 1  # an index outside is the last one
         value = self.value(op.inputs[0])
         value = ops.where(ops.logical_or(ops.less(value, 0), ops.greater(value, last)), last, value)
-        self._set_all(op, switch(value, branches))
+        self._set_chosen(op, switch(value, self._branches(graphs, operands)))
 
-    def _branch(self, graph: Any, operands: Sequence[Any]) -> Callable[[], tuple[Any, ...]]:
-        def run() -> tuple[Any, ...]:
+    def _branches(self, graphs: Sequence[Any], operands: Sequence[Any]) -> list[Callable[[], tuple[Any, ...]]]:
+        """Each branch as a function of nothing, whose lists are arrays."""
+        if any(map(is_unshaped, operands)):
+            with self._aside():
+                for graph in graphs:
+                    self.read(graph, operands)
+
+        def run(graph: Any) -> tuple[Any, ...]:
             before = dict(self.env)
-            self.read(graph, operands)
-            found = tuple(self.value(output) for output in graph.outputs)
+            found = tuple(map(self._held, self.read(graph, operands), graph.outputs))
             self.env = before
             return found
 
-        return run
+        return [functools.partial(run, graph) for graph in graphs]
+
+    def _set_chosen(self, op: Any, found: Sequence[Any]) -> None:
+        """What branches give: a value with a list's place in it is one again."""
+        lists = (tensor.dtype.name == "variant" for tensor in op.outputs)
+        self._set_all(op, [TensorList.of(x) if is_list else x for x, is_list in zip(found, lists, strict=True)])
+
+    def _list(self, op: Any, inputs: list[Any]) -> None:
+        try:
+            self._set_all(op, read_list(op, inputs, self.value))
+        except (EngineError, CaptureError) as error:
+            error.message = f"{error.message}\n  while reading {op.type}{self._place()}"
+            error.args = (error.message,)
+            raise
+
+    def _held(self, found: Any, tensor: Any, before: Any = None) -> Value:
+        return carried(found, before) if isinstance(found, TensorList) else self.lift(found, tensor)
+
+    @contextlib.contextmanager
+    def _aside(self) -> Generator[None]:
+        """While entered, what is read is only looked at."""
+        before, missing = dict(self.env), len(self.missing)
+        with NestedBuilder(self._current()).recording():
+            yield
+        self.env = before
+        del self.missing[missing:]
 
     def _while(self, op: Any, inputs: list[Any]) -> None:
         """What the body hands on as it is, is no carry: it stays known where it is known.
@@ -420,23 +459,33 @@ class Reader:
         def arguments(carry: Sequence[Any], counts: Sequence[Any]) -> list[Any]:
             full = list(inputs)
             for place, value in (*zip(places, carry, strict=True), *zip(counters, counts, strict=True)):
-                full[place] = value
+                held = inputs[place]
+                full[place] = held.holding(value) if isinstance(held, TensorList) else value
             return full
 
         def run(graph: Any, carry: Sequence[Any], counts: Sequence[Any] = ()) -> list[Any]:
             before = dict(self.env)
-            self.read(graph, arguments(carry, counts))
-            found = [self.value(output) for output in graph.outputs]
+            found = self.read(graph, arguments(carry, counts))
             self.env = before
             return found
 
         def step(carry: Sequence[Any], counts: Sequence[Any] = ()) -> tuple[Any, ...]:
             found = run(body, carry, counts)
-            return tuple(found[place] for place in places)
+            return tuple(self._held(found[place], body.outputs[place], inputs[place]) for place in places)
 
-        init = tuple(self.value(op.inputs[place]) for place in places)
+        def goes_on(carry: Sequence[Any]) -> Value:
+            return self._held(run(test, carry)[0], test.outputs[0])
+
+        lists = [place for place in places if isinstance(inputs[place], TensorList)]
+        for place in lists:
+            inputs[place] = grown(inputs[place], body, place, followed)
+        if any(is_unshaped(inputs[place]) for place in lists):
+            with self._aside():
+                varies = {*places, *counters} - {*lists}
+                self.read(body, [self.value(op.inputs[i]) if i in varies else x for i, x in enumerate(inputs)])
+        init = tuple(self._held(inputs[place], op.inputs[place]) for place in places)
         if followed is None:
-            self._set_all(op, arguments(while_loop(lambda carry: run(test, carry)[0], step, init), ()))
+            self._set_all(op, arguments(while_loop(goes_on, step, init), ()))
             return
         length = len(next(iter(followed.values()))) - 1
         xs = tuple(self._current().lift(np.stack(values[:-1])) for values in counters.values()) if length else ()
@@ -455,13 +504,17 @@ class Reader:
 
     def value(self, tensor: Any) -> Value:
         """What a tensor is, as a value: a known array becomes a constant."""
-        found = self.get(tensor)
-        return found if isinstance(found, Value) else self.lift(found, dtype_name(tensor.dtype))
+        return self.lift(self.get(tensor), tensor)
 
-    def lift(self, found: Any, dtype: str) -> Value:
-        """A known array as a value."""
+    def lift(self, found: Any, tensor: Any) -> Value:
+        """What a tensor was found to be, as a value."""
+        if isinstance(found, Value):
+            return found
         if isinstance(found, Variable):
             return self._variable(found)
+        if isinstance(found, TensorList):
+            raise CaptureError(f"a list of tensors is taken for an array{self._place()}", hint="stack the TensorArray")
+        dtype = dtype_name(tensor.dtype)
         if not has_sizes(found):
             return self._current().lift(found.astype(dtype) if found.dtype.name != dtype else found)
         items = [ops.full(shape=(), fill_value=item, dtype=dtype) for item in found.ravel().tolist()]
@@ -509,15 +562,6 @@ _NEUTRAL = frozenset({"use_cudnn_on_gpu", "validate_indices", "parallel_iteratio
 """Attributes that say how something is computed, and not what."""
 
 
-def function(op: Any, attribute: str) -> Any:
-    """The function graph that an attribute of an operation names."""
-    return _graph_of(op, op.get_attr(attribute).name)
-
-
-def _graph_of(op: Any, name: str) -> Any:
-    return op.graph._get_function(name).graph
-
-
 def _is_invariant(body: Any, place: int) -> bool:
     tensor = body.outputs[place]
     while tensor.op.type == "Identity":
@@ -526,40 +570,3 @@ def _is_invariant(body: Any, place: int) -> bool:
 
 
 _STATEFUL = ("Assign", "PartitionedCall", "While", "If", "Case", *OUTSIDE)
-
-
-def _attribute(op: Any, attr: Any) -> Any:
-    """An attribute as a rule takes it."""
-    if attr.type in ("func", "list(func)", "tensor"):
-        return None
-    value = op.get_attr(attr.name)
-    if attr.type == "type":
-        return _dtype(value)
-    if attr.type == "list(type)":
-        return tuple(map(_dtype, value))
-    return _normal(value)
-
-
-def _dtype(value: Any) -> str:
-    import tensorflow as tf
-
-    dtype = tf.as_dtype(value)
-    return dtype.name if dtype in (tf.resource, tf.string, tf.variant) else dtype_name(dtype)
-
-
-def _normal(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode()
-    return tuple(map(_normal, value)) if isinstance(value, list | tuple) else value
-
-
-def _proto(value: Any) -> Any:
-    """The default of an attribute as plain data."""
-    kind = value.WhichOneof("value")
-    if kind == "list":
-        return tuple(_normal(list(next((v for _, v in value.list.ListFields()), ()))))
-    return _normal(getattr(value, kind)) if kind else None
-
-
-def _tuples(tree: Any) -> Any:
-    return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree

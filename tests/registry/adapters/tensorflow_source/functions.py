@@ -251,3 +251,58 @@ NN: dict[str, Case] = {
         (2, 5, 6, 3),
     ),
 }
+
+
+def _written(x: Any) -> Any:
+    """A list that grows by the counter of a loop, and one that is read in it."""
+    found, given = tf.TensorArray(tf.float32, size=0, dynamic_size=True), tf.TensorArray(tf.float32, size=3).unstack(x)
+    h = tf.zeros_like(x[0])
+    for i in tf.range(3):
+        if i % 2 == 0:
+            h = tf.tanh(h + given.read(i))
+            found = found.write(2 * i, h)
+        else:
+            h = h - x[i]
+    return [found.stack(), found.concat(), found.size(), h]
+
+
+def _until(x: Any) -> Any:
+    """As long as the numbers of the array say."""
+    found, steps = tf.TensorArray(tf.float32, size=12), tf.reduce_sum(tf.cast(x > 0, tf.int32))
+    h, i = x[0], tf.constant(0)
+    while i < steps:
+        h, i = h * 0.5, i + 1
+        found = found.write(i - 1, h)
+    return [found.stack(), h]
+
+
+def _pushed(x: Any) -> Any:
+    kind = {"element_shape": tf.constant([-1]), "element_dtype": tf.float32}
+    held = tf.raw_ops.EmptyTensorList(max_num_elements=10, **kind)
+    for row in range(3):
+        held = tf.raw_ops.TensorListPushBack(input_handle=held, tensor=x[row])
+    held, last = tf.raw_ops.TensorListPopBack(input_handle=held, **kind)
+    return [last, tf.raw_ops.TensorListStack(input_handle=held, **kind)]
+
+
+def _spread(x: Any) -> Any:
+    parts = tf.TensorArray(tf.float32, size=2, element_shape=(2, 3)).split(x, [2, 2])
+    rows = tf.TensorArray(tf.float32, size=6, element_shape=(3,)).scatter([4, 1], x[:2])
+    chosen = tf.TensorArray(tf.float32, size=3).write(0, x[0])
+    chosen = tf.cond(x[0, 0] > 0, lambda: chosen.write(1, x[1]), lambda: chosen.write(2, x[2]))
+    return [parts.stack(), parts.gather([1, 0]), rows.stack(), chosen.stack()]
+
+
+LISTS: dict[str, Case] = {
+    "loops": of_floats(tf.function(_written), (3, 4)),
+    "as long as": of_floats(tf.function(_until), (3, 4)),
+    "ends": of_floats(tf.function(_pushed), (3, 4)),
+    "parts": of_floats(tf.function(_spread), (4, 3)),
+    "maps": of_floats(
+        lambda x: [
+            *tf.map_fn(lambda a: (a * 2, tf.reduce_sum(a)), x, fn_output_signature=(tf.float32, tf.float32)),
+            *(tf.scan(lambda a, b: tf.tanh(a + b), x), tf.foldl(lambda a, b: a * b + 1.0, x)),
+        ],
+        (4, 3),
+    ),
+}

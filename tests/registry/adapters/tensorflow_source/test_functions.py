@@ -12,11 +12,11 @@ import tensorflow as tf
 import ivyhub
 from ivyhub.errors import CaptureError, IvyhubError, UnsupportedOpsError
 from ivyhub.registry.adapters.tensorflow.rules.common import number
-from tests.registry.adapters.tensorflow_source.functions import ARRAYS, LINALG, MATH, NN
+from tests.registry.adapters.tensorflow_source.functions import ARRAYS, LINALG, LISTS, MATH, NN
 
 CASES = {
     f"{family}: {name}": case
-    for family, cases in {"math": MATH, "arrays": ARRAYS, "linalg": LINALG, "nn": NN}.items()
+    for family, cases in {"math": MATH, "arrays": ARRAYS, "linalg": LINALG, "nn": NN, "lists": LISTS}.items()
     for name, case in cases.items()
 }
 
@@ -66,7 +66,9 @@ def test_operations(name: str, to: str, rng: np.random.Generator) -> None:
     assert_same(function, draw(rng), to)
 
 
-@pytest.mark.parametrize("name", ["math: activations", "linalg: products", "nn: volumes", "nn: pools", "nn: losses"])
+@pytest.mark.parametrize(
+    "name", ["math: activations", "linalg: products", "nn: volumes", "nn: pools", "nn: losses", "lists: maps"]
+)
 def test_gradients(name: str, rng: np.random.Generator) -> None:
     """By the first argument, of the sum of all results times random numbers."""
     import torch
@@ -92,12 +94,14 @@ def controlled(x: Any, steps: int = 3) -> dict[str, Any]:
     y = tf.nn.tanh(x)
     if tf.reduce_sum(y) > 0:
         y = y * 2.0
+    shown = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
     for i in tf.range(steps):
         y = y + tf.cast(i, tf.float32) * x
+        shown = shown.write(i, y)
     count = tf.constant(0)
     while tf.reduce_sum(tf.abs(y)) < 1e4:
         y, count = y * 1.7, count + 1
-    return {"y": y, "count": count, "rows": tf.reshape(y, (tf.shape(x)[0] * 2, -1))}
+    return {"y": y, "count": count, "shown": shown.stack(), "rows": tf.reshape(y, (tf.shape(x)[0] * 2, -1))}
 
 
 @pytest.mark.parametrize("to", ["numpy", "torch", "jax", "tensorflow"])
@@ -161,9 +165,19 @@ def _own_gradient(x: Any) -> Any:
     return x * 2.0, lambda dy: dy * 7.0
 
 
+@tf.function
+def _grows(x: Any) -> Any:
+    found = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
+    while tf.reduce_sum(x) < 9.0:
+        x = x + 1.0
+        found = found.write(found.size(), x)
+    return found.stack()
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
+        (_grows, "grows in a loop"),
         (_reads_a_file, "ReadFile.*test_functions.py"),
         (_runs_python, "PyFunc.*test_functions.py"),
         (_depends_on_values, "depends on the values"),
