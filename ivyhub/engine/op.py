@@ -114,14 +114,20 @@ class Op:
         rule: from operand specs and attributes to the result's spec (or a tuple of specs).
         primitive: whether there is no decomposition, so that every framework needs a row.
         promotes: the array parameters that must have one dtype.
+        strict: whether the rule sees every call, so that its kernels depend on shapes.
     """
 
     def __init__(
-        self, function: Function, rule: Function | None, primitive: bool, promotes: Sequence[str] | None
+        self,
+        function: Function,
+        rule: Function | None,
+        primitive: bool = False,
+        promotes: Sequence[str] | None = None,
+        strict: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name, self.function = function.__name__, function
-        self.primitive = primitive
+        self.primitive, self.strict = primitive, strict
         self.rows: dict[str, list[Row]] = {name: [] for name in FRAMEWORKS}
         self.operands: list[str] = []
         self.sequences: set[str] = set()
@@ -147,7 +153,8 @@ class Op:
         self.promotes = frozenset(promotes or (self.operands if rule in ONE_DTYPE else ()))
         if self.promotes - set(self.operands):
             raise EngineError(f"{self.name} has no operands {sorted(self.promotes - set(self.operands))} to promote")
-        self._look = Look.DTYPES if self.sequences else Look.TYPES  # the most that rows of any framework look at
+        # The most that rows of any framework look at.
+        self._look = Look.SHAPES if strict else Look.DTYPES if self.sequences else Look.TYPES
         self._looks = dict.fromkeys(FRAMEWORKS, self._look)
         self._typed = False  # whether a row looks at its operands by `when` or `derive`
         self._kernels: dict[Any, Callable[..., Any]] = {}
@@ -413,11 +420,13 @@ class Op:
                 retyped(spec, dtype) if name in self.promotes else spec
                 for name, spec in zip(self.operands, specs, strict=True)
             )
-        if large(attributes) and self.rule is not None:
+        if self.rule is not None and (large(attributes) or (self.strict and not sizes)):
             try:
                 checked(self.name, self.infer(specs, attributes))
             except EngineError as error:
                 raise naming(self.name, error) from None
+            except Exception:  # what no rule foresees, the framework tells
+                pass
         seen = watched(specs, functools.partial(self._looked, owner))
         row = self.row(owner, seen, attributes, version=framework(owner).installed)
         names: dict[str, Any] = dict(namespace(owner))
@@ -563,6 +572,7 @@ def op(
     rule: Callable[..., Any] | None = None,
     primitive: bool = False,
     promotes: Sequence[str] | None = None,
+    strict: bool = False,
 ) -> Any:
     """Declare an operation from its ``def`` (see the module's docstring).
 
@@ -571,6 +581,8 @@ def op(
         rule: from operand specs and attributes to the result's spec; without one the decomposition is followed.
         primitive: there is no decomposition; the body is the docstring alone, and every framework has rows.
         promotes: the array parameters that are cast to one dtype; all where the rule is of `spec.ONE_DTYPE`.
+        strict: whether the rule sees every eager call of new shapes, as it sees those of a trace. For what some
+            framework takes and should not: it leaves out what is too much, or reads memory that is not its own.
 
     Raises `EngineError` when the name is taken, or when a primitive has no rule.
 
@@ -588,7 +600,7 @@ def op(
             raise EngineError(f"the operation {function.__name__!r} is declared twice")
         if primitive and rule is None:
             raise EngineError(f"the primitive {function.__name__!r} needs a shape and dtype rule")
-        OPS[function.__name__] = Op(function, rule, primitive, promotes)
+        OPS[function.__name__] = Op(function, rule, primitive, promotes, strict)
         return OPS[function.__name__]
 
     return declare if function is None else declare(function)
