@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import mmap
 import os
@@ -200,6 +201,24 @@ def sizes(values: object, where: object) -> tuple[int, ...]:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
             raise corrupt(where, f"expected sizes of at least 0, received {str(value)[:60]}")
     return tuple(values)
+
+
+def overlap(parts: Sequence[tuple[Sequence[int], Sequence[int]]]) -> bool:
+    """Whether two parts of an array, by their first places and sizes along each axis, have a number in common.
+
+    Example:
+        >>> overlap([((0, 0), (2, 3)), ((2, 0), (1, 3))]), overlap([((0, 0), (2, 3)), ((1, 2), (2, 3))])
+        (False, True)
+    """
+    filled = [(starts, shape) for starts, shape in parts if math.prod(shape)]
+    for axis in range(len(filled[0][0]) if filled else 0):  # most often they follow each other along one axis
+        spans = sorted((starts[axis], starts[axis] + shape[axis]) for starts, shape in filled)
+        if all(before[1] <= after[0] for before, after in itertools.pairwise(spans)):
+            return False
+    return any(
+        all(max(a, c) < min(a + b, c + d) for a, b, c, d in zip(*one, *other, strict=True))
+        for one, other in itertools.combinations(filled, 2)
+    )
 
 
 class FormatCheckpoint(Checkpoint):

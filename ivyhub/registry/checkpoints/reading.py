@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ivyhub.errors import CheckpointError, CorruptFileError
-from ivyhub.registry.checkpoints import npz, torch_files, zips
+from ivyhub.registry.checkpoints import (
+    distributed,
+    gguf,
+    hdf5,
+    msgpack,
+    npz,
+    onnx_files,
+    orbax,
+    sstable,
+    tensorflow_files,
+    torch_files,
+    zips,
+)
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Pages, corrupt, join, stored, unsafe
 from ivyhub.registry.weights.checkpoint import file_inside, opened
 from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, load_json, read_header
@@ -35,7 +47,16 @@ FORMATS = {
         Format("torch", "a zip archive of torch.save", _TORCH),
         Format("torch-legacy", "pickles in a row of torch.save, before PyTorch 1.6", _TORCH),
         Format("torch-tar", "a tar archive of PyTorch 0.1", _TORCH),
+        Format("torch-distributed", "a folder of torch.distributed.checkpoint", ()),
+        Format("hdf5", "an HDF5 file of Keras", (".h5", ".hdf5", ".keras")),
+        Format("keras", "a .keras archive", (".keras",)),
+        Format("tensorflow", "a checkpoint of TensorFlow", (".index",)),
+        Format("tensorflow-v1", "a checkpoint of TensorFlow, version 1", (".ckpt",)),
+        Format("msgpack", "MessagePack of Flax", (".msgpack",)),
+        Format("orbax", "a folder of Orbax", ()),
         Format("npz", "arrays of numpy.savez", (".npz",)),
+        Format("gguf", "GGUF", (".gguf",)),
+        Format("onnx", "an ONNX model", (".onnx",)),
     )
 }
 """Every format that can be read, by name."""
@@ -64,8 +85,14 @@ def open_file(path: Path) -> FormatCheckpoint:
         ('npz', (3,), [0, 1, 2])
     """
     path = Path(path).expanduser()
+    if path.is_dir():
+        return _open_folder(path)
     if path.name.endswith(_INDEX):
         return _open_indexed(path)
+    if not path.is_file() or path.name.endswith((".index", ".meta")) or ".data-" in path.name:
+        prefix = tensorflow_files.prefix_of(path)
+        if prefix is not None:
+            return tensorflow_files.open_bundle(prefix)
     return _open_pages(Pages(path))
 
 
@@ -94,15 +121,51 @@ def _open_pages(pages: Pages) -> FormatCheckpoint:
     for begins, reader in _BY_START:
         if start.startswith(begins):
             return reader(pages)
+    if sstable.is_table(pages):
+        return tensorflow_files.open_slices(pages)
     if start[8:9] == b"{":
         return _open_safetensors(pages)
+    if start[:1] == b"\x08" and b"\x80" > start[1:2] > b"\0":
+        return onnx_files.open_onnx(pages)  # the version of its format, which comes first
     if start[:1] == b"\x80" and start[1:2] <= b"\x05":
         raise unsafe(pages.path, "it is a pickle, and not one of torch.save; reading it could run any code")
+    if start[:1] in _MAPS:
+        return msgpack.open_msgpack(pages)
     known = ", ".join(row.title for row in FORMATS.values())
     raise CorruptFileError(f"{pages.path}: expected a checkpoint, received other bytes", hint=f"ivyhub reads {known}")
 
 
-_BY_START: tuple[tuple[bytes, Callable[[Pages], FormatCheckpoint]], ...] = ()
+_BY_START: tuple[tuple[bytes, Callable[[Pages], FormatCheckpoint]], ...] = (
+    (hdf5.MAGIC, hdf5.open_hdf5),
+    (gguf.MAGIC, gguf.open_gguf),
+)
+_MAPS = {bytes([code]) for code in (*range(0x81, 0x90), 0xDE, 0xDF)}
+"""First bytes of a dictionary in MessagePack that is not empty."""
+
+_MAIN_FILES = (
+    *("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"),
+    *("flax_model.msgpack", "flax_model.msgpack.index.json", "tf_model.h5", "tf_model.h5.index.json"),
+)
+"""What `save_pretrained` of transformers writes into a folder."""
+
+
+def _open_folder(folder: Path) -> FormatCheckpoint:
+    if (folder / distributed.INDEX).is_file():
+        return distributed.open_distributed(folder)
+    if (folder / "variables" / "variables.index").is_file():
+        return tensorflow_files.open_bundle(folder / "variables" / "variables")
+    for name in _MAIN_FILES:
+        if (folder / name).exists() or (folder / name).is_symlink():
+            return open_file(file_inside(folder, name))
+    if (found := orbax.find_folder(folder)) is not None:
+        return orbax.open_orbax(found)
+    indices = sorted(folder.glob("*.index"))
+    if len(indices) == 1 and (prefix := tensorflow_files.prefix_of(indices[0])) is not None:
+        return tensorflow_files.open_bundle(prefix)
+    raise CheckpointError(
+        f"expected a checkpoint in {folder}, received a folder without one that ivyhub knows",
+        hint="give the path of a file in it",
+    )
 
 
 def _open_zip(pages: Pages) -> FormatCheckpoint:
@@ -110,6 +173,8 @@ def _open_zip(pages: Pages) -> FormatCheckpoint:
     names = [*members]
     if torch_files.is_archive(names):
         return torch_files.open_archive(pages, members)
+    if hdf5.is_keras(names):
+        return hdf5.open_keras(pages, members)
     if npz.is_arrays(names):
         return npz.open_npz(pages, members)
     raise corrupt(pages.path, f"expected a checkpoint, received a zip archive of {', '.join(names[:3])}")
