@@ -18,7 +18,8 @@ from ivyhub.errors import IvyhubError, UsageError
 
 COMMANDS = (
     *("pull", "push", "convert", "list", "show", "log", "diff", "verify", "check"),
-    *("tag", "alias", "rm", "undo", "export", "import", "gc", "du", "fsck", "frameworks"),
+    *("tag", "alias", "rm", "undo", "lock", "export", "import", "gc", "du", "fsck"),
+    *("login", "whoami", "config", "doctor", "frameworks", "completion"),
 )
 """Every command, in the order of the help; ``ivyhub/cli/<command>.py`` holds it under the name ``command``."""
 
@@ -60,6 +61,11 @@ def cli(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    elif ctx.invoked_subcommand != "config":  # which mends what is wrong with them
+        from ivyhub.cli.settings import FILE, read_settings
+        from ivyhub.registry.store import home_folder
+
+        ctx.default_map = read_settings(home_folder() / FILE)
 
 
 def run(args: Sequence[str]) -> int:

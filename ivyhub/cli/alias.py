@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ivyhub.cli.output import Output, common_options, pass_output
+from ivyhub.cli.output import Output, common_options, name_argument, pass_output
 
 
 @click.command(name="alias", short_help="Let an alias of a model stand for a version.")
-@click.argument("version", metavar="NAME[:LABEL]")
+@name_argument("version", metavar="NAME[:LABEL]")
 @click.argument("alias")
 @click.option("--protect/--no-protect", default=None, help="Whether it moves with --force only from now on.")
 @click.option("--force", is_flag=True, help="Move it though it is protected.")

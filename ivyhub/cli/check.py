@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ivyhub.cli.output import Output, columns, common_options, pass_output
+from ivyhub.cli.output import Output, columns, common_options, name_argument, pass_output
 
 
 @click.command(name="check", short_help="Report what cannot be converted.")
-@click.argument("name")
+@name_argument("name")
 @click.option("--to", "--framework", "target", metavar="TARGET", help="Check the way to this framework too.")
 @common_options
 @pass_output

@@ -6,12 +6,12 @@ import json
 
 import click
 
-from ivyhub.cli.output import Output, columns, common_options, pass_output
+from ivyhub.cli.output import Output, columns, common_options, name_argument, pass_output
 
 
 @click.command(name="diff", short_help="Compare two versions: structure, configuration, weights.")
-@click.argument("first")
-@click.argument("second")
+@name_argument("first")
+@name_argument("second")
 @click.option("--all", "everything", is_flag=True, help="List equal tensors too.")
 @common_options
 @pass_output

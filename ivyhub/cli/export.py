@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from ivyhub.cli.output import Output, common_options, pass_output, size
+from ivyhub.cli.output import Output, common_options, name_argument, pass_output, size
 
 
 @click.command(name="export", short_help="Write models into one file.")
-@click.argument("models", metavar="[NAME[:LABEL]]...", nargs=-1)
+@name_argument("models", metavar="[NAME[:LABEL]]...", nargs=-1)
 @click.option("--to", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The archive to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @common_options

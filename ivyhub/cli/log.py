@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ivyhub.cli.output import Output, change_lines, common_options, pass_output, size
+from ivyhub.cli.output import Output, change_lines, common_options, name_argument, pass_output, size
 
 if TYPE_CHECKING:
     from ivyhub.registry.lineage import Step
 
 
 @click.command(name="log", short_help="Draw where the versions of a model come from.")
-@click.argument("reference", metavar="NAME[:LABEL]")
+@name_argument("reference", metavar="NAME[:LABEL]")
 @click.option("--changes", is_flag=True, help="What moved the labels of the name instead, the newest first.")
 @common_options
 @pass_output

@@ -126,6 +126,20 @@ def common_options(command: Command) -> Command:
 pass_output = click.make_pass_decorator(Output, ensure=True)
 
 
+def name_argument(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """An argument that names models of the registry, which a shell completes."""
+
+    def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+        from ivyhub.registry.store import Store
+
+        refs = Store().refs
+        name, colon = begun.partition(":")[:2]
+        found = [f"{name}:{label}" for label in refs.labels(name)] if colon else [*refs.names(), *refs.aliases()]
+        return [word for word in found if word.startswith(begun)]
+
+    return click.argument(*names, shell_complete=complete, **settings)
+
+
 def to_json(value: object) -> str:
     """One JSON document of plain values, dataclasses and structs; paths and versions as their text."""
     import msgspec

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ivyhub.cli.output import Command, Output, certificate_lines, common_options, pass_output
+from ivyhub.cli.output import Command, Output, certificate_lines, common_options, name_argument, pass_output
 from ivyhub.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def package_options(command: Command) -> Command:
 
 
 @click.command(name="pull", short_help="Write a model as native source with weights.")
-@click.argument("name")
+@name_argument("name")
 @click.option(
     "--framework",
     required=True,
@@ -49,10 +49,20 @@ def package_options(command: Command) -> Command:
     help="torch, jax, flax.linen, tensorflow, numpy or onnx, with a version where one is meant: 'jax>=0.5'.",
 )
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder; ./NAME-FRAMEWORK if not given.")
+@click.option("--locked", is_flag=True, help="Take the version that the lock file has.")
+@click.option(
+    *("--lock-file", "lock_file"),
+    type=click.Path(path_type=Path),
+    default=Path("ivyhub.lock"),
+    show_default=True,
+    help="See ivyhub lock.",
+)
 @package_options
 @common_options
 @pass_output
-def command(output: Output, name: str, framework: str, to: Path | None, **options: Any) -> None:
+def command(
+    output: Output, name: str, framework: str, to: Path | None, locked: bool, lock_file: Path, **options: Any
+) -> None:
     """Write the model NAME as native source of a framework, with its weights and proof.
 
     NAME is a short name (bert, minilm), a model of the registry, a model on the Hugging Face Hub
@@ -65,7 +75,7 @@ def command(output: Output, name: str, framework: str, to: Path | None, **option
       ivyhub pull ./my-bert --framework tensorflow --to out/my_bert
       ivyhub pull minilm --framework 'torch>=2.6' --dtype bfloat16 --name minilm-half
     """
-    write_package(output, name, framework, to, **options)
+    write_package(output, name, framework, to, lock=lock_file if locked else None, **options)
 
 
 def write_package(

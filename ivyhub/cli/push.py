@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from ivyhub.cli.output import Output, common_options, pass_output, transfer_lines
+from ivyhub.cli.output import Output, common_options, name_argument, pass_output, transfer_lines
 from ivyhub.errors import UsageError
 
 
 @click.command(name="push", short_help="Put a model into a registry or onto the Hub.")
-@click.argument("model")
+@name_argument("model")
 @click.argument("name", required=False)
 @click.option("--to", metavar="REMOTE", help="hf://organisation/name, or the folder of another registry.")
 @click.option("--framework", metavar="FRAMEWORK", help="To a hub: the export for it, not the checkpoint.")

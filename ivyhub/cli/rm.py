@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ivyhub.cli.output import Output, change_lines, common_options, pass_output
+from ivyhub.cli.output import Output, change_lines, common_options, name_argument, pass_output
 
 
 @click.command(name="rm", short_help="Take a tag, an alias or a whole name away.")
-@click.argument("reference", metavar="NAME[:LABEL]")
+@name_argument("reference", metavar="NAME[:LABEL]")
 @click.option("--force", is_flag=True, help="Protected aliases too.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @common_options

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from ivyhub.cli.output import Output, certificate_lines, common_options, pass_output, size
+from ivyhub.cli.output import Output, certificate_lines, common_options, name_argument, pass_output, size
 from ivyhub.errors import UsageError
 
 
 @click.command(name="show", short_help="Show a model: signature, figures, source.")
-@click.argument("name")
+@name_argument("name")
 @click.option("--tree", "view", flag_value="tree", help="The modules, with their parameters and shapes.")
 @click.option("--graph", "view", flag_value="graph", help="The operations of every module.")
 @click.option("--source", "view", flag_value="source", help="The native source of the export.")

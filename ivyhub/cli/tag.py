@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ivyhub.cli.output import Output, common_options, pass_output
+from ivyhub.cli.output import Output, common_options, name_argument, pass_output
 
 
 @click.command(name="tag", short_help="Give a version a tag, which stays with it.")
-@click.argument("version", metavar="NAME[:LABEL]")
+@name_argument("version", metavar="NAME[:LABEL]")
 @click.argument("tag")
 @common_options
 @pass_output

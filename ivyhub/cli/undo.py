@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ivyhub.cli.output import Output, change_lines, common_options, pass_output
+from ivyhub.cli.output import Output, change_lines, common_options, name_argument, pass_output
 
 
 @click.command(name="undo", short_help="Take back the last change of a model's labels.")
-@click.argument("name")
+@name_argument("name")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @common_options
 @pass_output

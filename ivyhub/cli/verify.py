@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from ivyhub.cli.output import Output, certificate_lines, common_options, pass_output
+from ivyhub.cli.output import Output, certificate_lines, common_options, name_argument, pass_output
 from ivyhub.errors import VerificationError
 
 
 @click.command(name="verify", short_help="Compare an export with its original again.")
-@click.argument("export", metavar="DIR-OR-NAME")
+@name_argument("export", metavar="DIR-OR-NAME")
 @common_options
 @pass_output
 def command(output: Output, export: str) -> None:

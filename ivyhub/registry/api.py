@@ -19,7 +19,7 @@ from ivyhub.errors import (
     UnsupportedOpsError,
     UsageError,
 )
-from ivyhub.registry import conversion, memory, versions
+from ivyhub.registry import conversion, locking, memory, versions
 from ivyhub.registry.adapters import emit
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.export import load_package, read_record
@@ -107,6 +107,7 @@ def pull_package(
     verify: bool = True,
     force: bool = False,
     offline: bool | None = None,
+    lock: Path | None = None,
     progress: Progress = SILENT,
     store: Store | None = None,
 ) -> PullResult:
@@ -123,6 +124,7 @@ def pull_package(
         verify: compare it with the original, and refuse it where it does not agree.
         force: replace the folder if it holds something already.
         offline: use no network; by default as the environment says.
+        lock: a lock file that says which version the name stands for.
         progress: hears of each stage.
         store: the registry; the user's own by default.
 
@@ -135,7 +137,8 @@ def pull_package(
     check_destination(store, to, force=force)
     if new_name is not None:
         check_name(new_name)
-    digest, export, reused = _export(store, name, target, device, dtype, layout, new_name, verify, offline, progress)
+    options = (device, dtype, layout, new_name, verify, offline, lock)
+    digest, export, reused = _export(store, name, target, *options, progress)
     with progress.stage("write"):
         path = materialise(store, export, to, force=force)
     certificate = _certificate(store, export)
@@ -175,7 +178,7 @@ def pull(
     store = Store()
     target = Target.parse(framework)
     conversion.check_installed(target)
-    _, export, _ = _export(store, name, target, device, dtype, layout, new_name, verify, offline, SILENT)
+    _, export, _ = _export(store, name, target, device, dtype, layout, new_name, verify, offline, None, SILENT)
     return load_package(conversion.view(store, export), device=conversion.native_device(target, device))
 
 
@@ -189,12 +192,16 @@ def _export(
     new_name: str | None,
     verify: bool,
     offline: bool | None,
+    lock: Path | None,
     progress: Progress,
 ) -> tuple[Digest, ExportRecord, bool]:
     """The version of a name and its export, each made where the store lacks it; the names are set last."""
     check_layout(layout)
     native = conversion.native_device(target, device)
-    digest, own = _find(store, name, offline, progress)
+    if lock is None:
+        digest, own = _find(store, name, offline, progress)
+    else:
+        digest, own = locking.locked_version(store, name, lock, offline=offline, progress=progress), None
     export, reused = conversion.export_of(
         store, digest, target, name=name, dtype=dtype, layout=layout, verify=verify, device=native, progress=progress
     )
@@ -312,7 +319,7 @@ def show(name: str, *, store: Store | None = None) -> Details:
         size=version.size,
         parameters=int(version.signature.get("parameters", 0)),
         signature=signature,
-        metrics=version.metrics,
+        metrics=version.metrics or {},
         config=None if version.config is None else msgspec.json.decode(store.read(version.config.digest)),
         certificates={
             _label(export): found for export in exports if (found := _certificate(store, export)) is not None

@@ -69,7 +69,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     files: dict[str, FileRecord]
     signature: dict[str, Any]
     parents: tuple[Parent, ...] = ()
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] | msgspec.UnsetType = msgspec.UNSET  # absent where there are none, as in older manifests
 
     def __post_init__(self) -> None:
         for name in (*self.weights, *self.files):

@@ -56,6 +56,11 @@ LOCK_TIMEOUT = 600.0
 GRACE = 86_400.0
 
 
+def home_folder() -> Path:
+    """The registry's folder: ``$IVYHUB_HOME``, else the user data folder of the system."""
+    return Path(os.environ.get("IVYHUB_HOME") or platformdirs.user_data_dir("ivyhub", appauthor=False)).expanduser()
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One line of ``ivyhub list``: a tag or alias of a name and the version it stands for."""
 
@@ -85,8 +90,7 @@ class Store:
     """
 
     def __init__(self, home: Path | None = None) -> None:
-        default = os.environ.get("IVYHUB_HOME") or platformdirs.user_data_dir("ivyhub", appauthor=False)
-        self.home = (Path(default) if home is None else home).expanduser().absolute()
+        self.home = (home_folder() if home is None else home).expanduser().absolute()
         self.refs = Refs(self)
         self._index = Index(self.home / "index.db", self.home / "manifests", self.version)
         self._workspace: tuple[int, Path, filelock.BaseFileLock] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,25 +11,9 @@ import torch
 from torch import nn
 
 import ivyhub
-from ivyhub.cli import run
 from ivyhub.registry.store import Store
 
 Told = Callable[..., Any]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Runs a command and gives what it prints: text, or what its JSON holds; with ``fails`` the error of that code."""
-
-    def call(*args: str, fails: int = 0) -> Any:
-        capsys.readouterr()
-        assert run(args) == fails
-        text = capsys.readouterr()
-        if fails:
-            return text.err
-        return json.loads(text.out) if "--json" in args else text.out
-
-    return call
 
 
 @pytest.fixture
