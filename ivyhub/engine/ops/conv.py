@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ...errors import DTypeError, ShapeError
+from ..backends import is_floating
 from ..dims import Size
 from ..op import Array, op
 from ..spec import Spec, normalize_axis, spec_of
@@ -65,7 +66,7 @@ def _conv_spec(
     return x.with_shape(*shape)
 
 
-@op(rule=_conv_spec)
+@op(rule=_conv_spec, strict=True)
 def conv(
     x: Array,
     weight: Array,
@@ -197,8 +198,9 @@ def _tf_conv(n: SimpleNamespace) -> Mapping[str, Any]:
 
 
 def _ungrouped(n: SimpleNamespace) -> bool:
-    """What tf.nn.convolution has: strides or dilation, and no gradient of groups on a CPU."""
-    return _zeros(n) and channels_last(n) and n.groups == 1 and 1 in (max(n.strides), max(n.dilation))
+    """What tf.nn.convolution has: strides or dilation, no gradient of groups on a CPU, and no integers."""
+    able = n.groups == 1 and 1 in (max(n.strides), max(n.dilation)) and is_floating(n.x.dtype)
+    return _zeros(n) and channels_last(n) and able
 
 
 def _valid(n: SimpleNamespace) -> bool:
@@ -219,7 +221,7 @@ def _without_bias(n: SimpleNamespace) -> bool:
 def _depthwise(n: SimpleNamespace) -> bool:
     """One kernel a channel, in the cases that tf.nn.depthwise_conv2d has."""
     alone = n.groups == n.weight.shape[0] and n.weight.shape[1] == 1 and n.x.ndim == 4
-    able = len(set(n.strides)) == 1 and 1 in (max(n.strides), max(n.dilation))
+    able = len(set(n.strides)) == 1 and 1 in (max(n.strides), max(n.dilation)) and is_floating(n.x.dtype)
     return _zeros(n) and channels_last(n) and alone and able
 
 
@@ -276,7 +278,7 @@ def _cut(padding: Pairs | None, output_padding: Ints | None, count: int) -> Pair
     return tuple((before, after - more) for (before, after), more in zip(sides, extra, strict=True))
 
 
-@op(rule=_conv_transpose_spec)
+@op(rule=_conv_transpose_spec, strict=True)
 def conv_transpose(
     x: Array,
     weight: Array,

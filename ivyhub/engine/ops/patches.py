@@ -41,7 +41,7 @@ def _unfold_spec(
     )
 
 
-@op(rule=_unfold_spec)
+@op(rule=_unfold_spec, strict=True)
 def unfold(
     x: Array,
     /,
@@ -103,7 +103,7 @@ def _patches(n: SimpleNamespace) -> Mapping[str, Any]:
         "strides": strides,
         "padding": padding,
         "dilation": None if set(dilation) == {1} else dilation,
-        "shape": (*shape[:2], -1),
+        "shape": shape if 0 in shape[:2] else (*shape[:2], -1),  # of nothing no size can be told
     }
 
 
@@ -130,7 +130,7 @@ def _fold_spec(
     return x.with_shape(x.shape[0], x.shape[1] // area, *size)
 
 
-@op(rule=_fold_spec)
+@op(rule=_fold_spec, strict=True)
 def fold(
     x: Array,
     /,
@@ -195,7 +195,7 @@ def _shuffle_spec(x: Spec, *, upscale_factor: int, channel_axis: int = 1) -> Spe
     return x.with_shape(*(n if i == 0 else n // (r * r) if i == axis else n * r for i, n in enumerate(x.shape)))
 
 
-@op(rule=_shuffle_spec)
+@op(rule=_shuffle_spec, strict=True)
 def pixel_shuffle(x: Array, /, *, upscale_factor: int, channel_axis: int = 1) -> Array:
     """r² channels of a pixel as r × r pixels: (batch, channels · r², h, w) to (batch, channels, h · r, w · r).
 
@@ -219,7 +219,7 @@ def _unshuffle_spec(x: Spec, *, downscale_factor: int, channel_axis: int = 1) ->
     return x.with_shape(*(n if i == 0 else n * r * r if i == axis else n // r for i, n in enumerate(x.shape)))
 
 
-@op(rule=_unshuffle_spec)
+@op(rule=_unshuffle_spec, strict=True)
 def pixel_unshuffle(x: Array, /, *, downscale_factor: int, channel_axis: int = 1) -> Array:
     """The inverse of `pixel_shuffle`. Source: torch.nn.functional.pixel_unshuffle."""
     shape, r = spec_of(x).shape, downscale_factor
@@ -239,7 +239,7 @@ def _channels_spec(x: Spec, *, groups: int, channel_axis: int = 1) -> Spec:
     return x
 
 
-@op(rule=_channels_spec)
+@op(rule=_channels_spec, strict=True)
 def channel_shuffle(x: Array, /, *, groups: int, channel_axis: int = 1) -> Array:
     """Channel i of group j as channel j of group i.
 

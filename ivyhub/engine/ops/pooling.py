@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from ...errors import ShapeError
+from ..backends import is_floating, is_integer
 from ..dims import Dim, product
 from ..op import Array, Op, Source, op
 from ..spec import Spec, spec_of
@@ -63,6 +66,11 @@ def _pool_spec(
     return x.with_shape(*shape)
 
 
+def _least(dtype: str) -> float:
+    """What wins against no element."""
+    return int(np.iinfo(dtype).min) if is_integer(dtype) else -math.inf
+
+
 def _pooled(x: Any, axes: range, kernel: Ints, strides: Ints, dilation: Ints, combine: Any) -> Any:
     """Windows of an array, or of several of one shape, combined one offset after the other."""
     arrays = x if isinstance(x, tuple) else (x,)
@@ -80,7 +88,7 @@ def _pooled(x: Any, axes: range, kernel: Ints, strides: Ints, dilation: Ints, co
     return result
 
 
-@op(rule=_pool_spec)
+@op(rule=_pool_spec, strict=True)
 def max_pool(
     x: Array,
     /,
@@ -112,11 +120,11 @@ def max_pool(
     padding = pairs(padding, sizes, kernel, strides, dilation)
     padding = with_ceil(sizes, kernel, strides, padding, dilation) if ceil_mode else padding
     if any(pair != (0, 0) for pair in padding):
-        x = pad(x, padding=all_pads(padding, axes, spec.ndim), value=-float("inf"))
+        x = pad(x, padding=all_pads(padding, axes, spec.ndim), value=_least(spec.dtype))
     return _pooled(x, axes, kernel, strides, dilation, maximum)
 
 
-@op(rule=_pool_spec)
+@op(rule=_pool_spec, strict=True)
 def avg_pool(
     x: Array,
     /,
@@ -263,7 +271,7 @@ lower_settled(
 
 
 def _tf_pools(n: SimpleNamespace) -> bool:
-    return channels_last(n) and _dense(n)
+    return channels_last(n) and _dense(n) and is_floating(n.x.dtype)
 
 
 def _tf_pads(n: SimpleNamespace) -> Mapping[str, Any]:
@@ -299,7 +307,7 @@ def _with_positions(x: Spec, **options: Any) -> tuple[Spec, Spec]:
     return result, result.with_dtype("int64")
 
 
-@op(rule=_with_positions)
+@op(rule=_with_positions, strict=True)
 def max_pool_with_indices(
     x: Array,
     /,
@@ -334,7 +342,7 @@ def max_pool_with_indices(
     places = reshape(places, shape=tuple(size if axis in axes else 1 for axis, size in enumerate(spec.shape)))
     if any(pair != (0, 0) for pair in padding):
         every = all_pads(padding, axes, spec.ndim)
-        x, places = pad(x, padding=every, value=-float("inf")), pad(places, padding=every)
+        x, places = pad(x, padding=every, value=_least(spec.dtype)), pad(places, padding=every)
 
     def larger(best: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
         wins = other[0] > best[0]
@@ -359,7 +367,7 @@ def _unpool_spec(x: Spec, indices: Spec, *, size: Ints, channel_axis: int = 1) -
     return resized_spec(x, size=size, channel_axis=channel_axis)
 
 
-@op(rule=_unpool_spec)
+@op(rule=_unpool_spec, strict=True)
 def max_unpool(x: Array, indices: Array, /, *, size: Ints, channel_axis: int = 1) -> Array:
     """The elements of x at the places that `max_pool_with_indices` gave, zeros elsewhere.
 
@@ -381,7 +389,7 @@ def max_unpool(x: Array, indices: Array, /, *, size: Ints, channel_axis: int = 1
     return reshape(filled, shape=(*lead, *size, *tail))
 
 
-@op(rule=_pool_spec)
+@op(rule=_pool_spec, strict=True)
 def lp_pool(
     x: Array, /, *, p: float, kernel: Ints, strides: Ints | None = None, ceil_mode: bool = False, channel_axis: int = 1
 ) -> Array:
@@ -421,7 +429,7 @@ for _count in (1, 2, 3):
 # -- to a size -------------------------------------------------------------------------------------------------------
 
 
-@op(rule=resized_spec)
+@op(rule=resized_spec, strict=True)
 def adaptive_avg_pool(x: Array, /, *, size: Ints, channel_axis: int = 1) -> Array:
     """Means over windows that divide each spatial axis into ``size`` parts, which overlap where it does not divide.
 
@@ -432,7 +440,7 @@ def adaptive_avg_pool(x: Array, /, *, size: Ints, channel_axis: int = 1) -> Arra
     return _adapted(x, size, channel_axis, mean)
 
 
-@op(rule=resized_spec)
+@op(rule=resized_spec, strict=True)
 def adaptive_max_pool(x: Array, /, *, size: Ints, channel_axis: int = 1) -> Array:
     """The largest elements of the windows of `adaptive_avg_pool`.
 

@@ -16,7 +16,7 @@ from ..op import Array, op
 from ..spec import Spec, spec_of
 from ._spatial import Ints, channels_first, channels_last, check_lengths, moved_axis, one_or_all, resized_spec
 from .creation import arange, created, full
-from .elementwise import astype, floor, minimum
+from .elementwise import astype, minimum
 from .indexing import getitem, take, take_along_axis
 from .reduction import argmax
 from .shape import broadcast_to, concat, reshape
@@ -29,7 +29,7 @@ def _with_places(x: Spec, *_: Any, size: Ints, channel_axis: int = 1, **__: Any)
     return result, result.with_dtype("int64")
 
 
-@op(rule=_with_places)
+@op(rule=_with_places, strict=True)
 def adaptive_max_pool_with_indices(x: Array, /, *, size: Ints, channel_axis: int = 1) -> tuple[Array, Array]:
     """`adaptive_max_pool`, and where each element comes from: its place among the positions of its channel, as int64.
 
@@ -72,7 +72,7 @@ def _fractional(rule: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-@op(rule=_fractional(_with_places))
+@op(rule=_fractional(_with_places), strict=True)
 def fractional_max_pool_with_indices(
     x: Array, samples: Array, /, *, kernel: Ints, size: Ints, channel_axis: int = 1
 ) -> tuple[Array, Array]:
@@ -90,18 +90,21 @@ def fractional_max_pool_with_indices(
         if parts > 1:
             step = (length - width) / (parts - 1)
             number = created(arange, x, stop=parts - 1, dtype=spec_of(samples).dtype)
-            start = astype(floor((number + offset) * step), dtype="int64") - astype(floor(offset * step), dtype="int64")
+            start = astype((number + offset) * step, dtype="int64") - astype(offset * step, dtype="int64")
             start = concat([start, last], axis=2)
         within = created(arange, x, stop=width, dtype="int64")
         lines.append(getitem(start, key=(_FULL, _FULL, _FULL, None)) + within)
     return _largest(x, lines)
 
 
-@op(rule=_fractional(lambda x, *, size, channel_axis: resized_spec(x, size=size, channel_axis=channel_axis)))
+@op(
+    rule=_fractional(lambda x, *, size, channel_axis: resized_spec(x, size=size, channel_axis=channel_axis)),
+    strict=True,
+)
 def fractional_max_pool(x: Array, samples: Array, /, *, kernel: Ints, size: Ints, channel_axis: int = 1) -> Array:
     """The largest element of each window, where windows stand a fraction of elements apart, a little at random.
 
-    Of n windows of size k on an axis of length l, window i starts at floor((i + s) · a) - floor(s · a) with
+    Of n windows of size k on an axis of length l, window i starts at trunc((i + s) · a) - trunc(s · a) with
     a = (l - k) / (n - 1), and the last one ends where the axis does.
 
     Args:

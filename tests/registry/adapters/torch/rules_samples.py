@@ -254,8 +254,8 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
     "aten.pow.Tensor_Scalar": lambda d: (
         [call(d.f(2, 3, low=0.5), p) for p in (1, 2, 3.0, 0.5, -0.5, 1.7)] + [call(d.i(3), 2)]
     ),
-    "aten.pow.Tensor_Tensor": lambda d: [call(d.f(2, 3, low=0.5), d.f(3)), call(d.f(3, low=0.5), d.i(3, low=0))],
-    "aten.pow.Scalar": lambda d: [call(2, d.f(3)), call(1.5, d.i(3))],
+    "aten.pow.Tensor_Tensor": lambda d: [call(x, d.i(9)) for x in (d.i(5, 1), d.f(2, 9, low=0.5))],
+    "aten.pow.Scalar": lambda d: [call(2, d.f(3)), call(1.5, d.i(3)), call(-1, d.i(5))],
     "aten.atan2.default": lambda d: [call(d.f(3), d.f(3)), call(d.i(3, low=1), d.i(3, low=1))],
     **{f"aten.{n}.default": lambda d: [call(d.f(3), d.f(3))] for n in ("hypot", "logaddexp")},
     **{

@@ -164,7 +164,7 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
         lambda d: [call(np.asarray([1.0, np.nan, np.nan, 2.0]), np.asarray([np.nan, 3.0, np.nan, d.f()]))],
     ),
     "aten.round.decimals": lambda d: [call(d.f(5) * 100, decimals=n) for n in (0, 1, -1)],
-    "aten.logspace.default": lambda d: [call(0.0, 2.0, 5), call(-1.0, 1.0, 4, 2.0)],
+    "aten.logspace.default": lambda d: [call(0.0, 2.0, 5), call(-1.0, 1.0, 4, 2.0), call(1.5, 9, 5, 2, dtype="int64")],
     **{
         f"aten.{name}_indices.default": lambda d: [call(3, 4), call(4, 3, 1), call(4, 3, -1, dtype="int32")]
         for name in ("tril", "triu")
@@ -205,7 +205,9 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
     ],
     "aten.searchsorted.Scalar": lambda d: [call(np.sort(d.apart(8)), 0.3), call(np.sort(d.i(8)), 2, right=True)],
     "aten.nonzero_static.default": lambda d: [
-        call(without_order(d, 3, 4), size=size, fill_value=fill) for size, fill in ((3, -1), (15, -7))
+        *(call(without_order(d, 3, 4), size=size, fill_value=fill) for size, fill in ((3, -1), (15, -7), (0, 1))),
+        call(without_order(d, 0, 4), size=3),
+        call(np.asarray(2.0), size=2),
     ],
     "aten.masked_scatter.default": lambda d: [call(d.f(3, 4), d.b(3, 4), d.f(12)), call(d.f(3, 4), d.b(4), d.f(12))],
     "aten._unsafe_masked_index.default": lambda d: [
@@ -250,6 +252,32 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
         call(np.concatenate([between(d, 12), [7.0]]), np.asarray([1.0, 2.0, 5.0, 7.0])),
         call(between(d, 4, 5), np.asarray([1.0, 4.0, 9.0]), weight=d.f(4, 5, low=0.5), density=True),
     ],
+    "aten.histogramdd.default": lambda d: [
+        call(between(d, 12, 2), [5, 3], [0.0, 10.0, 1.0, 7.0], d.f(12, low=0.5), True),
+        call(np.stack([spread(d), spread(d)[::-1]], 1), [5, 2]),
+    ],
+    "aten.histogramdd.int_bins": lambda d: [call(between(d, 12, 2), 5, [0.0, 10.0, 0.0, 10.0])],
+    "aten.histogramdd.TensorList_bins": lambda d: [
+        call(between(d, 3, 4, 2), [np.asarray([1.0, 4.0, 9.0]), np.asarray([0.0, 1.0, 8.0, 10.0])])
+    ],
+    "aten.embedding_renorm.default": lambda d: [
+        call(d.f(5, 3, low=0.5), np.asarray([0, 3, 3]), 1.2, norm) for norm in (1.0, 2.0)
+    ],
+    **{
+        f"aten._upsample_{name}_aa.vec": lambda d: [
+            call(d.f(2, 3, 7, 9), [3, 5], False, None),
+            call(d.f(2, 3, 7, 9), [3, 12], True, None),
+            call(d.f(1, 2, 4, 6), None, False, [2.0, 0.4]),
+        ]
+        for name in ("bilinear2d", "bicubic2d")
+    },
+    **{
+        f"aten._upsample_{name}_aa.default": lambda d: [
+            call(d.f(2, 3, 7, 9), [3, 12], False),
+            call(d.f(2, 3, 7, 9), [3, 3], False, 1.7, 0.9),
+        ]
+        for name in ("bilinear2d", "bicubic2d")
+    },
     "aten.segment_reduce.default": lambda d: [
         each
         for reduce in ("sum", "mean", "max", "min", "prod")

@@ -226,6 +226,32 @@ def test_operations_are_read_through_pytorchs_own_formulas(function, target):
     ivyhub.transpile(Applied(), to=target, args=(torch.randn(4, 4),), dynamic={"x": {0: "batch"}}, verify=True)
 
 
+class Looking(nn.Module):
+    def forward(self, x):
+        """What reads numbers to warn or to refuse, and computes without them."""
+        frames = (x * torch.arange(1.0, 6.0)[:, None, None]).sin()
+        lengths = torch.full(x.shape[:1], 4)
+        words = torch.tensor([[1, 2, 3]]).expand(x.shape[0], 3)
+        lost = nn.functional.gaussian_nll_loss(x, x.flip(0), x.square() + 0.1, full=True)
+        aligned = [
+            nn.functional.ctc_loss(scores, words, lengths, lengths - 2, reduction="none")
+            for scores in (frames.log_softmax(-1), frames)
+        ]
+        several = torch.cat((x, x.flip(1).cos(), 3 - x)).T
+        return (
+            torch.cov(several),
+            torch.cov(several, aweights=several[0].exp()),
+            torch.corrcoef(several),
+            lost,
+            *aligned,
+        )
+
+
+@pytest.mark.sweep
+def test_functions_that_look_at_numbers_are_read_without_a_look():
+    ivyhub.transpile(Looking(), to="tensorflow", args=(torch.randn(4, 4),), dynamic={"x": {0: "batch"}}, verify=True)
+
+
 class Bags(nn.Module):
     def forward(self, x, words):
         first, last = x.T.contiguous(), x * 2

@@ -49,7 +49,7 @@ def foreign(leaf: Any) -> Any:
 
 
 def leaves(result: Any) -> list[Any]:
-    return list(result) if isinstance(result, tuple | list) else [result]
+    return [leaf for each in result for leaf in leaves(each)] if isinstance(result, tuple | list) else [result]
 
 
 def assert_alike(found: Any, wanted: Any, what: str) -> None:

@@ -24,6 +24,7 @@ from . import (
     recurrent,
     reduction,
     shape,
+    smoothing,
     special,
 )
 from .common import RULES
@@ -45,5 +46,6 @@ __all__ = [
     "recurrent",
     "reduction",
     "shape",
+    "smoothing",
     "special",
 ]

@@ -11,6 +11,7 @@ from .....engine import ops
 from .....engine.backends import framework_of, is_floating, is_integer
 from .....engine.dims import Dim, Size
 from .....engine.ops.creation import scalar
+from .....engine.recording import RECORDER
 from .....engine.spec import FULL, Pick, spec_of
 from .....errors import AxisError
 from ...reading import Rule, Rules
@@ -174,6 +175,14 @@ def spread(values: int | Sequence[int], count: int) -> tuple[int, ...]:
     return values * count if len(values) == 1 else values
 
 
+def constant(found: np.ndarray, like: Array | None = None) -> Array:
+    """Numbers that are known: in a trace, or beside an array, or as they are."""
+    recorder = RECORDER.get()
+    if recorder is not None:
+        return recorder.lift(found)
+    return found if like is None else like.new_tensor(found)
+
+
 __all__ = [
     "FULL",
     "RULES",
@@ -183,6 +192,7 @@ __all__ = [
     "at_axis",
     "axes_of",
     "cast",
+    "constant",
     "dtype_of",
     "floating",
     "is_array",

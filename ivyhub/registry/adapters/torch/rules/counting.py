@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,18 +32,45 @@ def histc(x: Array, bins: int = 100, low: float = 0, high: float = 0) -> Array:
     return _counted(ops.minimum(places, bins - 1), valid, None, bins, dtype)
 
 
+def _by_edges(
+    columns: Sequence[Array], edges: Sequence[Array], weight: Array | None, density: bool, dtype: str
+) -> Array:
+    """Counts between edges along each axis, of which the last ones belong to their bins."""
+    counts = [int(shape_of(each)[0]) - 1 for each in edges]
+    places: Any = 0
+    valid: Any = True
+    for x, bins, count in zip(columns, edges, counts, strict=True):
+        least, largest = ops.getitem(bins, key=(0,)), ops.getitem(bins, key=(count,))
+        valid = ops.logical_and(valid, ops.logical_and(ops.greater_equal(x, least), ops.less_equal(x, largest)))
+        place = ops.astype(ops.searchsorted(bins, x, side="right"), dtype="int64") - 1
+        places = places * count + ops.clip(place, min=0, max=count - 1)
+    found = ops.reshape(_counted(places, valid, weight, math.prod(counts), dtype), shape=tuple(counts))
+    if not density:
+        return found
+    total = ops.sum(found)
+    for axis, (bins, count) in enumerate(zip(edges, counts, strict=True)):
+        widths = ops.getitem(bins, key=((1, None, None),)) - ops.getitem(bins, key=((None, count, None),))
+        found = found / ops.reshape(widths, shape=(count, *(1,) * (len(counts) - axis - 1)))
+    return found / total
+
+
+def _edges(x: Array, bins: int, low: float | None, high: float | None) -> Array:
+    """Of bins of equal width; between the least and the largest element where no range is given."""
+    dtype = dtype_of(x)
+    low, high = (0.0, 1.0) if low is None and 0 in shape_of(x) else (low, high)
+    if low is not None and high is not None:
+        return created(ops.linspace, x, start=float(low), stop=float(high), num=bins + 1, dtype=dtype)
+    least, largest = ops.min(x), ops.max(x)
+    single = ops.equal(least, largest)
+    least, largest = ops.where(single, least - 0.5, least), ops.where(single, largest + 0.5, largest)
+    steps = created(ops.linspace, x, start=0.0, stop=1.0, num=bins + 1, dtype=dtype)
+    last = ops.equal(created(ops.arange, x, stop=bins + 1), bins)
+    return ops.where(last, largest, least + steps * (largest - least))
+
+
 @RULES("aten.histogram.bins_tensor")
 def histogram_of(x: Array, bins: Array, *, weight: Array | None = None, density: bool = False) -> tuple[Array, Array]:
-    """Counts between edges, the last of which belongs to its bin."""
-    x, count = view(x, (-1,)), int(shape_of(bins)[0]) - 1
-    least, largest = ops.getitem(bins, key=(0,)), ops.getitem(bins, key=(count,))
-    valid = ops.logical_and(ops.greater_equal(x, least), ops.less_equal(x, largest))
-    places = ops.astype(ops.searchsorted(bins, x, side="right"), dtype="int64") - 1
-    found = _counted(ops.clip(places, min=0, max=count - 1), valid, weight, count, dtype_of(x))
-    if density:
-        widths = ops.getitem(bins, key=((1, None, None),)) - ops.getitem(bins, key=((None, count, None),))
-        found = found / (ops.sum(found) * widths)
-    return found, bins
+    return _by_edges([view(x, (-1,))], [bins], weight, density, dtype_of(x)), bins
 
 
 @RULES("aten.histogram.bin_ct")
@@ -54,18 +82,52 @@ def histogram(
     weight: Array | None = None,
     density: bool = False,
 ) -> tuple[Array, Array]:
-    dtype = dtype_of(x)
-    if range is None:
-        least, largest = ops.min(x), ops.max(x)
-        single = ops.equal(least, largest)
-        least, largest = ops.where(single, least - 0.5, least), ops.where(single, largest + 0.5, largest)
-        steps = created(ops.linspace, x, start=0.0, stop=1.0, num=bins + 1, dtype=dtype)
-        last = ops.equal(created(ops.arange, x, stop=bins + 1), bins)
-        edges = ops.where(last, largest, least + steps * (largest - least))
-    else:
-        low, high = float(range[0]), float(range[1])
-        edges = created(ops.linspace, x, start=low, stop=high, num=bins + 1, dtype=dtype)
-    return histogram_of(x, edges, weight=weight, density=density)
+    x = view(x, (-1,))
+    return histogram_of(x, _edges(x, bins, *(range or (None, None))), weight=weight, density=density)
+
+
+def _columns(x: Array) -> list[Array]:
+    """The coordinates of points, each in a row that lies together in memory, as PyTorch searches."""
+    rows = view(x, (-1, shape_of(x)[-1]))
+    count, flat = shape_of(rows)[0], view(ops.transpose(rows, axes=(1, 0)), (-1,))
+    places = range(int(shape_of(x)[-1]))
+    return [ops.getitem(flat, key=((axis * count, (axis + 1) * count, None),)) for axis in places]
+
+
+@RULES("aten.histogramdd.TensorList_bins")
+def histogramdd_of(
+    x: Array,
+    bins: Sequence[Array],
+    range: Sequence[float] | None = None,
+    weight: Array | None = None,
+    density: bool = False,
+) -> tuple[Array, list[Array]]:
+    """Counts of the points that are the last axis of an array."""
+    return _by_edges(_columns(x), bins, weight, density, dtype_of(x)), list(bins)
+
+
+@RULES("aten.histogramdd.default")
+def histogramdd(
+    x: Array,
+    bins: Sequence[int],
+    range: Sequence[float] | None = None,
+    weight: Array | None = None,
+    density: bool = False,
+) -> tuple[Array, list[Array]]:
+    ends = [None] * (2 * len(bins)) if range is None else range
+    pairs = zip(_columns(x), bins, ends[::2], ends[1::2], strict=True)
+    return histogramdd_of(x, [_edges(*each) for each in pairs], weight=weight, density=density)
+
+
+@RULES("aten.histogramdd.int_bins")
+def histogramdd_alike(
+    x: Array,
+    bins: int,
+    range: Sequence[float] | None = None,
+    weight: Array | None = None,
+    density: bool = False,
+) -> tuple[Array, list[Array]]:
+    return histogramdd(x, [bins] * int(shape_of(x)[-1]), range, weight, density)
 
 
 _NEUTRAL = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf")}

@@ -11,9 +11,7 @@ from .....engine import ops
 from .....engine.backends import is_floating
 from .....engine.dims import Size
 from .....engine.ops.creation import created, scalar
-from .....engine.recording import RECORDER
-from .....errors import DTypeError
-from .common import RULES, Array, dtype_of, is_array, shape_of
+from .common import RULES, Array, constant, dtype_of, is_array, shape_of
 from .shape import expand
 
 
@@ -105,15 +103,15 @@ def linspace(start: float, end: float, steps: int, *, dtype: str | None = None, 
 @RULES("aten.logspace.default")
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: str | None = None, **_: Any) -> Array:
     dtype = dtype or "float32"
-    if not is_floating(dtype):
-        raise DTypeError(f"logspace: expected floating-point numbers, received {dtype}")
+    if not is_floating(dtype):  # whose ends PyTorch cuts off, and the powers again
+        import torch
+
+        return constant(torch.logspace(start, end, steps, base, dtype=getattr(torch, dtype)).numpy())
     return ops.pow(scalar(float(base), dtype), linspace(start, end, steps, dtype=dtype))
 
 
 def _triangle(row: int, col: int, offset: int, dtype: str | None, places: Callable[..., Any]) -> Array:
-    found = np.stack(places(row, offset, col)).astype(dtype or "int64")
-    recorder = RECORDER.get()
-    return found if recorder is None else recorder.lift(found)
+    return constant(np.stack(places(row, offset, col)).astype(dtype or "int64"))
 
 
 @RULES("aten.tril_indices.default")

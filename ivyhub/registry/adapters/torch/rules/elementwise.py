@@ -8,10 +8,10 @@ from typing import Any
 
 from .....engine import ops
 from .....engine.backends import is_floating
-from .....engine.ops.creation import created
+from .....engine.ops.creation import created, scalar
 from .....engine.spec import normalize_axis
 from .....errors import DTypeError
-from .common import RULES, Array, cast, dtype_of, floating, promote, shape_of
+from .common import RULES, Array, cast, dtype_of, floating, is_array, promote, shape_of
 
 # -- one operand -----------------------------------------------------------------------------------------------------
 
@@ -164,7 +164,17 @@ def power(x: Any, y: Any) -> Array:
         if y == -0.5:
             return ops.rsqrt(x)
         y = int(y) if y == int(y) and abs(y) < 1 << 31 else y
+    elif dtype_of(y).startswith("int"):
+        return _integer_power(x, y)
     return ops.pow(x, y)
+
+
+def _integer_power(x: Any, y: Array) -> Array:
+    """Integers to integer powers; to those below 0 they are fractions, cut off to 0, but for 1 and -1."""
+    x = x if is_array(x) else scalar(x, dtype_of(y), y)
+    parity = ops.where(ops.equal(ops.bitwise_and(y, 1), 0), 1, x)
+    fraction = ops.where(ops.equal(ops.abs(x), 1), parity, 0)
+    return ops.where(ops.less(y, 0), fraction, ops.pow(x, ops.maximum(y, 0)))
 
 
 def _binary(op: Callable[..., Any], *, floating: bool = False) -> Callable[[Any, Any], Array]:

@@ -210,8 +210,10 @@ def nonzero_static(x: Array, *, size: int, fill_value: int = -1) -> Array:
     """The places that are not zero, as rows; so many of them, of which the last are filled where there are fewer."""
     shape = shape_of(x)
     count = product(shape)
-    if not all(isinstance(each, int) for each in (*shape, count)) or not count or not size or not shape:
-        raise ShapeError(f"expected an array of known sizes with elements, received {shape}")
+    if not all(isinstance(each, int) for each in (*shape, count)):
+        raise ShapeError(f"expected an array of known sizes, received {shape}")
+    if not count or not size or not shape:
+        return created(ops.full, x, shape=(size, len(shape)), fill_value=fill_value, dtype="int64")
     flat = ops.astype(ops.equal(view(x, (-1,)), 0), dtype="int32")
     places = slice_(ops.argsort(flat, axis=0), 0, None, size)
     if size > count:  # pyright: ignore[reportOperatorIssue] known sizes

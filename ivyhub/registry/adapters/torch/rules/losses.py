@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .....engine import ops
-from .common import RULES, Array
+from .....engine.ops.creation import created
+from .common import RULES, Array, cast, dtype_of, shape_of
 
 _MEAN = 1
 _WORDS = ("none", "mean", "sum")  # by ATen's numbers
@@ -58,6 +59,33 @@ def cross_entropy_loss(
 ) -> Array:
     options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
     return ops.cross_entropy(x, target, weight, reduction=_WORDS[reduction], **options)
+
+
+@RULES("ivyhub.ctc_loss.default")
+def ctc_loss(
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    blank: int,
+    reduction: int,
+    zero_infinity: bool,
+) -> Array:
+    """PyTorch's takes log-probabilities as they are, also where no probabilities belong to them."""
+    operands = (log_probs, targets, input_lengths, target_lengths)
+    node = getattr(log_probs, "node", None)
+    if node is not None and node.op == "log_softmax" and node.attributes["axis"] in (-1, 2):
+        options = {"reduction": _WORDS[reduction], "zero_infinity": zero_infinity}
+        return ops.ctc_loss(*operands, blank=blank, **options)
+    time = created(ops.arange, log_probs, stop=shape_of(log_probs)[0], dtype="int64")
+    counts = ops.less(ops.getitem(time, key=((None, None, None), None)), input_lengths)
+    beside = ops.sum(ops.where(counts, ops.logsumexp(log_probs, axis=-1), 0), axis=0)
+    found = ops.ctc_loss(*operands, blank=blank, reduction="none") - beside
+    if zero_infinity:
+        found = ops.where(ops.isinf(found), 0, found)
+    if _WORDS[reduction] == "mean":
+        found = found / cast(ops.maximum(target_lengths, 1), dtype_of(found))
+    return {"none": lambda x: x, "mean": ops.mean, "sum": ops.sum}[_WORDS[reduction]](found)
 
 
 @RULES("torch_nn._linear_cross_entropy_batch_chunked.default")

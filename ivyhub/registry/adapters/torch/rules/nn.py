@@ -50,6 +50,16 @@ def embedding(
     return ops.embedding(indices, weight, padding_idx=None if padding_idx == -1 else padding_idx)
 
 
+@RULES("aten.embedding_renorm.default")
+def embedding_renorm(weight: Array, indices: Array, max_norm: float, norm_type: float) -> Array:
+    """The rows that are looked up, made no longer than so much; the others as they are."""
+    sizes = ops.vector_norm(weight, axis=1, ord=float(norm_type), keepdims=True)
+    rows = created(ops.full, weight, shape=(shape_of(weight)[0],), fill_value=False, dtype="bool")
+    found = ops.getitem(ops.at_set(rows, (indices,), True), key=((None, None, None), None))
+    long = ops.logical_and(found, ops.greater(sizes, float(max_norm)))
+    return ops.where(long, weight * (float(max_norm) / (sizes + 1e-7)), weight)
+
+
 # -- normalisation ---------------------------------------------------------------------------------------------------
 
 
