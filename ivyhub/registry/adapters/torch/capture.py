@@ -34,7 +34,7 @@ from .control import CONTROL
 from .decompose import decomposed
 from .formulas import unlooking
 from .functional import Storage, is_projection, memory_order, mutated_buffers
-from .layers import RECURRENT, read_layer
+from .layers import read_layer
 from .lines import hushed, module_stack, refusal, source_line
 from .packed import packed_sequences
 from .rules import RULES
@@ -388,12 +388,9 @@ class _Reader:
             node = nodes[position]
             stack = stack_of(node)
             leaf = next((entry for entry in stack if entry[0] in self.leaves), None)
-            if leaf is None or is_projection(node) or isinstance(self.modules[leaf[0]], self.torch.nn.RNNBase):
+            if leaf is None or is_projection(node):
                 with self.builder.recording(self._scope(node, stack)):
-                    if leaf is not None and str(node.target) in RECURRENT:
-                        self._read_recurrent(leaf[0], node)
-                    else:
-                        self._read_node(node)
+                    self._read_node(node)
                 position += 1
                 continue
             group = [node]
@@ -429,14 +426,6 @@ class _Reader:
             )
         value = self.builder.call(path, [self._get(operands[0])])
         self._set(outputs[0], RULES["aten.detach.default"](value) if self.no_grad else value)
-
-    def _read_recurrent(self, path: str, node: Any) -> None:
-        """One run of a recurrent layer, whose states at the start are left out where they are zeros."""
-        x, states, *_ = self._arguments(node)[0]
-        states = states if isinstance(states, tuple) else (states,)
-        zeros = all(h.node is not None and h.node.op == "full" and h.node.attributes["fill_value"] == 0 for h in states)
-        found = self.builder.call(path, [x, *(() if zeros else states)])
-        self._set(node, tuple(map(RULES["aten.detach.default"], found)) if self.no_grad else found)
 
     def _belongs(self, state: str, path: str) -> bool:
         parameters = self.graph.modules[path].parameters
