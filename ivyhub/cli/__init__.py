@@ -23,6 +23,9 @@ COMMANDS = (
 )
 """Every command, in the order of the help; ``ivyhub/cli/<command>.py`` holds it under the name ``command``."""
 
+SHORT = {"ls": "list"}
+"""Second names of commands."""
+
 INTERRUPTED = 130
 
 
@@ -33,7 +36,8 @@ class Commands(click.Group):
         return [*COMMANDS]  # not list(): ivyhub.cli.list, once imported, stands under that name here
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return import_module(f"ivyhub.cli.{cmd_name}").command if cmd_name in COMMANDS else None
+        name = SHORT.get(cmd_name, cmd_name)
+        return import_module(f"ivyhub.cli.{name}").command if name in COMMANDS else None
 
 
 @click.command(

@@ -32,5 +32,6 @@ def command(output: Output, version: str, alias: str, protect: bool | None, forc
     name, digest = refs.find(version)
     refs.set(name, digest, alias=alias, protect=protect, force=force)
     protected = refs.labels(name)[alias].protected
-    output.document({"name": name, "alias": alias, "version": digest, "protected": protected})
+    document = {"name": name, "alias": alias, "version": digest, "protected": protected}
+    output.document(document, ids=[digest])
     output.line(f"{name}:{alias} is {digest}{', protected' if protected else ''}")

@@ -28,7 +28,8 @@ def command(ctx: click.Context, output: Output, name: str, target: str | None) -
     from ivyhub.registry import api
 
     missing = [tuple(row) for row in api.check(name, target)]
-    output.document([{"op": op, "module": module, "line": line} for op, module, line in missing])
+    document = [{"op": op, "module": module, "line": line} for op, module, line in missing]
+    output.document(document, ids=dict.fromkeys(op for op, _, _ in missing))
     if not missing:
         output.line(f"{name}: every operation can be converted")
         return

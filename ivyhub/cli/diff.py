@@ -31,7 +31,7 @@ def command(output: Output, first: str, second: str, everything: bool) -> None:
 
     with output.progress() as progress:
         found = difference(Store(), first, second, progress=progress)
-    output.document(found)
+    output.document(found, ids=[each.name for each in found.tensors if each.status != "equal"])
     for line in found.structure:
         output.line(f"structure: {line}")
     for key, (one, other) in found.configuration.items():

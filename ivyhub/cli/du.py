@@ -24,7 +24,7 @@ def command(output: Output) -> None:
     from ivyhub.registry.store import Store
 
     found = disk_usage(Store())
-    output.document(found)
+    output.document(found, ids=[each.name for each in found.names])
     rows = [(each.name, each.versions, size(each.size), size(each.own)) for each in found.names]
     if rows:
         for line in columns(rows, ("name", "versions", "size", "of its own")):

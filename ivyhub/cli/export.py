@@ -32,5 +32,6 @@ def command(output: Output, models: tuple[str, ...], to: Path, force: bool) -> N
 
     with output.progress() as progress:
         found = pack(Store(), models, to, force=force, progress=progress)
-    output.document({"path": to, "names": [*found.names], "versions": found.versions, "size": found.size})
+    document = {"path": to, "names": [*found.names], "versions": found.versions, "size": found.size}
+    output.document(document, ids=[to])
     output.line(f"{to}: {', '.join(found.names)}; {len(found.versions)} versions, {size(found.size)}")

@@ -24,7 +24,7 @@ def command(output: Output) -> None:
 
     fields = ("name", "flavours", "installed", "minimum", "extra")
     rows: list[dict[str, Any]] = [dict(zip(fields, row, strict=True)) for row in api.frameworks()]
-    output.document(rows)
+    output.document(rows, ids=[row["name"] for row in rows if row["installed"]])
     lines = [
         (row["name"], ", ".join(row["flavours"]) or None, row["installed"], row["minimum"], _package(row["extra"]))
         for row in rows

@@ -28,7 +28,7 @@ def command(output: Output, days: float, dry_run: bool) -> None:
     from ivyhub.registry.store import Store
 
     found = collect(Store(), days=days, dry_run=dry_run)
-    output.document(found)
+    output.document(found, ids=found.versions)
     would = "would go" if dry_run else "went"
     output.line(f"{len(found.versions)} versions, {found.files} files, {size(found.size)} {would} to the trash")
     output.line(f"{size(found.deleted)} {'would be' if dry_run else 'were'} deleted from it")

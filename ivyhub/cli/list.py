@@ -21,7 +21,7 @@ def command(output: Output) -> None:
     from ivyhub.registry import api
 
     models = api.list_models()
-    output.document(models)
+    output.document(models, ids=dict.fromkeys(model.name for model in models))
     if not models:
         output.line("The registry is empty: `ivyhub pull bert --framework jax` puts a first model into it.")
         return

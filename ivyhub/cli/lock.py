@@ -32,7 +32,7 @@ def command(output: Output, models: tuple[str, ...], file: Path) -> None:
     from ivyhub.registry.store import Store
 
     lock = write_lock(Store(), models, file)
-    output.document(lock)
+    output.document(lock, ids=[each.version for each in lock.models.values()])
     rows = [
         (name, each.version.removeprefix("sha256:")[:12], each.origin.id, each.origin.revision)
         for name, each in lock.models.items()

@@ -44,7 +44,7 @@ def command(output: Output, reference: str, changes: bool) -> None:
                 output.line(f"  {line}")
         return
     steps = lineage(store, reference)
-    output.document(steps)
+    output.document(steps, ids=[step.digest for step in steps])
     for line in drawn(steps):
         output.line(line)
 

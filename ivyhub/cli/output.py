@@ -37,10 +37,13 @@ class Output:
         if not (self.quiet or self.json):
             click.echo(text, color=None if self.color else False)
 
-    def document(self, value: object) -> None:
-        """Print the result as one JSON document, where ``--json`` was given."""
+    def document(self, value: object, ids: Iterable[object] = ()) -> None:
+        """Print the result as one JSON document, where ``--json`` was given; with ``--quiet`` its ids, one a line."""
         if self.json:
             click.echo(to_json(value))
+        elif self.quiet:
+            for each in ids:
+                click.echo(each)
 
     def error(self, error: IvyhubError) -> None:
         """Tell the error being handled on stderr: ``error:`` and ``hint:`` lines, or one JSON object."""
@@ -119,7 +122,7 @@ def common_options(command: Command) -> Command:
     )(command)
     command = switch("--debug", "debug", True, "Show the traceback of an error.")(command)
     command = switch("--no-color", "color", False, "Plain text, as with NO_COLOR=1.")(command)
-    command = switch("--quiet", "quiet", True, "Print errors only.")(command)
+    command = switch("--quiet", "quiet", True, "Print ids only, one a line.")(command)
     return switch("--json", "json", True, "Print JSON, for programs; errors too, as {code, message, hint}.")(command)
 
 

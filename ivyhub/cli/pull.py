@@ -112,7 +112,7 @@ def write_package(
             progress=progress,
             **options,
         )
-    output.document(result)
+    output.document(result, ids=[result.path])
     for line in report(result):
         output.line(line)
 

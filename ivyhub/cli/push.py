@@ -61,7 +61,7 @@ def command(
         digest = api.push(Path(model).expanduser(), name, dtype=options["dtype"], metrics=figures, store=store)
         model = name
         if to is None:
-            output.document({"name": name, "version": digest})
+            output.document({"name": name, "version": digest}, ids=[digest])
             output.line(f"{name}:latest is {digest}")
             return
     elif metrics:
@@ -78,7 +78,7 @@ def _send(output: Output, store: Any, model: str, to: str, *, force: bool, no_ve
 
         with output.progress() as progress:
             found = receive(Store(place), StoreHolding(store), [model], force=force, why="push", progress=progress)
-        output.document(found)
+        output.document(found, ids=found.versions)
         for line in transfer_lines(found):
             output.line(line)
         return
@@ -86,7 +86,7 @@ def _send(output: Output, store: Any, model: str, to: str, *, force: bool, no_ve
 
     with output.progress() as progress:
         sent = publish(store, model, to, verify=not no_verify, progress=progress, **options)
-    output.document(sent)
+    output.document(sent, ids=[sent.url])
     output.line(f"{sent.url} at {sent.commit[:12]}: {len(sent.files)} files")
 
 

@@ -39,7 +39,7 @@ def command(output: Output, name: str, view: str | None) -> None:
         output.document({view: text})
         _print(output, text, language="python" if view == "source" else None)
         return
-    output.document(details)
+    output.document(details, ids=[details.digest])
     facts = {
         "name": details.name,
         "tags": ", ".join(details.tags),

@@ -29,5 +29,5 @@ def command(output: Output, version: str, tag: str) -> None:
     refs = Store().refs
     name, digest = refs.find(version)
     refs.tag(name, digest, tag)
-    output.document({"name": name, "tag": tag, "version": digest})
+    output.document({"name": name, "tag": tag, "version": digest}, ids=[digest])
     output.line(f"{name}:{tag} is {digest}")

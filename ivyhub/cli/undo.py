@@ -23,6 +23,6 @@ def command(output: Output, name: str, dry_run: bool) -> None:
     from ivyhub.registry.store import Store
 
     change = Store().refs.undo(name, dry_run=dry_run)
-    output.document(change)
+    output.document(change, ids=[f"{name}:{move.label}" for move in change.moves])
     for line in change_lines(name, change):
         output.line(line)

@@ -21,7 +21,7 @@ def command(output: Output) -> None:
     from ivyhub.registry.account import who_am_i
 
     account = who_am_i()
-    output.document(account)
+    output.document(account, ids=[account.name])
     output.line(account.name)
     if account.organisations:
         output.line(f"organisations: {', '.join(account.organisations)}")

@@ -45,6 +45,17 @@ def test_labels_are_set_moved_taken_away_and_brought_back(told: Told, versions: 
     assert [change["why"] for change in log] == ["push", "push", "tag", "alias", "rm", "rm", "undo", "undo"]
 
 
+def test_quiet_commands_print_ids_one_a_line(told: Told, versions: tuple[str, str]) -> None:
+    first, second = versions
+    assert told("list", "--quiet") == told("ls", "--quiet") == "net\n"
+    assert told("show", "net", "--quiet") == f"{second}\n"
+    assert told("log", "net", "--quiet").splitlines() == [second, first]
+    assert told("diff", f"net@{first}", "net", "--quiet") == "0.weight\n"
+    assert told("tag", "net", "v1", "--quiet") == f"{second}\n"
+    assert told("rm", "net:v1", "--quiet") == "net:v1\n"
+    assert told("gc", "--quiet") == ""
+
+
 def test_the_lineage_is_drawn(told: Told, versions: tuple[str, str]) -> None:
     first, second = versions
     newest, oldest = told("log", "net").splitlines()
