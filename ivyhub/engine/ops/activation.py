@@ -366,7 +366,7 @@ def _channels(x: Spec, channel_axis: int) -> Size | None:
     return x.shape[normalize_axis(channel_axis, x.ndim)] if x.ndim > 1 else None
 
 
-@op(rule=_prelu_spec, promotes=("x", "weight"))
+@op(rule=_prelu_spec, promotes=("x", "weight"), strict=True)
 def prelu(x: Array, weight: Array, /, *, channel_axis: int = 1) -> Array:
     """x above zero, weight · x below.
 

@@ -71,7 +71,7 @@ def _groups(query: Spec, key: Spec, layout: str) -> int:
     return int(heads) // int(shared) if known else 1
 
 
-@op(rule=_attention_spec)
+@op(rule=_attention_spec, strict=True)
 def attention(
     query: Array,
     key: Array,

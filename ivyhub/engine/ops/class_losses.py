@@ -57,7 +57,7 @@ def _of_target(x: Array, target: Array) -> Array:
     return getitem(take_along_axis(x, column, axis=-1), key=(*lead, 0))
 
 
-@op(rule=_index_spec)
+@op(rule=_index_spec, strict=True)
 def multiclass_perceptron_loss(x: Array, target: Array, /, *, reduction: str = "mean") -> Array:
     """max(x) - x[target] over the last axis.
 
@@ -71,7 +71,7 @@ def multiclass_perceptron_loss(x: Array, target: Array, /, *, reduction: str = "
     return reduced(max(x, axis=-1) - _of_target(x, target), reduction)
 
 
-@op(rule=_index_spec)
+@op(rule=_index_spec, strict=True)
 def multiclass_hinge_loss(x: Array, target: Array, /, *, reduction: str = "mean") -> Array:
     """max(x + 1, but for the target's x) - x[target] over the last axis. Arguments: `multiclass_perceptron_loss`.
 
@@ -81,7 +81,7 @@ def multiclass_hinge_loss(x: Array, target: Array, /, *, reduction: str = "mean"
     return reduced(max(x + others, axis=-1) - _of_target(x, target), reduction)
 
 
-@op(rule=_index_spec)
+@op(rule=_index_spec, strict=True)
 def multiclass_sparsemax_loss(x: Array, target: Array, /, *, reduction: str = "mean") -> Array:
     """Σ p · (x - x[target]) + (1 - Σ p²) / 2 over the last axis, with p = sparsemax(x).
 
@@ -94,7 +94,7 @@ def multiclass_sparsemax_loss(x: Array, target: Array, /, *, reduction: str = "m
     return reduced(loss, reduction)
 
 
-@op(rule=_index_spec)
+@op(rule=_index_spec, strict=True)
 def generalized_cross_entropy(x: Array, target: Array, /, *, q: float = 0.7, reduction: str = "mean") -> Array:
     """(1 - x[target]^q) / q, between the cross-entropy (q to 0) and the absolute distance (q = 1).
 
@@ -232,7 +232,7 @@ def _pairs(x: Array, target: Array) -> tuple[Array, Array]:
     return logical_and(same, logical_not(own)), logical_not(same)
 
 
-@op(rule=lambda x, target, *, temperature=0.07: _embeddings_spec(x, target, reduction="mean"))
+@op(rule=lambda x, target, *, temperature=0.07: _embeddings_spec(x, target, reduction="mean"), strict=True)
 def ntxent_loss(x: Array, target: Array, /, *, temperature: float = 0.07) -> Array:
     """The mean over pairs of one label of -log(e^s / (e^s + Σ e^s')), s' being those of pairs with another label.
 
@@ -255,7 +255,7 @@ def ntxent_loss(x: Array, target: Array, /, *, temperature: float = 0.07) -> Arr
     return sum(where(matches, log(where(matches, total, 1.0)) - own, 0.0)) / count
 
 
-@op(rule=_embeddings_spec)
+@op(rule=_embeddings_spec, strict=True)
 def circle_loss(
     x: Array, target: Array, /, *, gamma: float = 80.0, margin: float = 0.4, reduction: str = "mean"
 ) -> Array:
@@ -291,7 +291,7 @@ def _pdist_spec(x: Spec, *, p: float = 2.0) -> Spec:
     return floating_specs(x).with_shape(x.shape[0] * (x.shape[0] - 1) // 2)
 
 
-@op(rule=_pdist_spec)
+@op(rule=_pdist_spec, strict=True)
 def pdist(x: Array, /, *, p: float = 2.0) -> Array:
     """‖x[i] - x[j]‖ for all i < j, in the order of i and then j.
 

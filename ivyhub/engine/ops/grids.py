@@ -38,7 +38,7 @@ def _sample_spec(
     return x.with_shape(*x.shape[:2], *grid.shape[1:-1])
 
 
-@op(rule=_sample_spec)
+@op(rule=_sample_spec, strict=True)
 def grid_sample(
     x: Array,
     grid: Array,
@@ -135,7 +135,7 @@ def _affine_spec(theta: Spec, *, size: tuple[Size, ...], align_corners: bool = F
     return theta.with_shape(theta.shape[0], *size, rank)
 
 
-@op(rule=_affine_spec)
+@op(rule=_affine_spec, strict=True)
 def affine_grid(theta: Array, /, *, size: tuple[Size, ...], align_corners: bool = False) -> Array:
     """The grid of `grid_sample` that an affine transform of the places makes.
 

@@ -167,7 +167,7 @@ def _along_axis_spec(x: Spec, indices: Spec, *, axis: int) -> Spec:
     return x.with_shape(*broadcast_shapes(ours, theirs))
 
 
-@op(rule=_along_axis_spec, primitive=True)
+@op(rule=_along_axis_spec, primitive=True, strict=True)
 def take_along_axis(x: Array, indices: Array, /, *, axis: int) -> Array:
     """For each line along an axis, its elements at the positions that stand in the same line of ``indices``."""
 
@@ -225,7 +225,7 @@ def _one_hot_spec(x: Spec, *, num_classes: Size, dtype: str) -> Spec:
     return Spec((*_positions(x).shape, num_classes), dtype)
 
 
-@op(rule=_one_hot_spec)
+@op(rule=_one_hot_spec, strict=True)
 def one_hot(x: Array, /, *, num_classes: Size, dtype: DType = "float32") -> Array:
     """1 at position x of a new last axis, 0 elsewhere."""
     classes = created(arange, x, stop=num_classes, dtype=spec_of(x).dtype)
@@ -322,7 +322,7 @@ def _topk_spec(x: Spec, *, k: Size, axis: int = -1) -> tuple[Spec, Spec]:
     return x.with_shape(*shape), Spec(shape, "int64")
 
 
-@op(rule=_topk_spec)
+@op(rule=_topk_spec, strict=True)
 def topk(x: Array, /, *, k: Size, axis: int = -1) -> tuple[Array, Array]:
     """The k largest elements along an axis, in descending order, and their positions (int64)."""
     order = argsort(x, axis=axis, descending=True)
@@ -342,7 +342,7 @@ def _searchsorted_spec(x1: Spec, x2: Spec, *, side: str) -> Spec:
     return Spec(x2.shape, "int64")
 
 
-@op(rule=_searchsorted_spec, primitive=True, promotes=("x1", "x2"))
+@op(rule=_searchsorted_spec, primitive=True, promotes=("x1", "x2"), strict=True)
 def searchsorted(x1: Array, x2: Array, /, *, side: str = "left") -> Array:
     """Where each number of x2 belongs in the sorted vector x1, as int64: before its equals, or after ("right")."""
 

@@ -116,7 +116,7 @@ def _outer_spec(x1: Spec, x2: Spec) -> Spec:
     return broadcast_specs(x1.with_shape(), x2.with_shape()).with_shape(*x1.shape, *x2.shape)
 
 
-@op(rule=_outer_spec, promotes=("x1", "x2"))
+@op(rule=_outer_spec, promotes=("x1", "x2"), strict=True)
 def outer(x1: Array, x2: Array, /) -> Array:
     """x1[i] · x2[j] of two vectors."""
     return reshape(x1, shape=(*spec_of(x1).shape, 1)) * x2
@@ -191,7 +191,7 @@ def _cross_spec(x1: Spec, x2: Spec, *, axis: int) -> Spec:
     return found
 
 
-@op(rule=_cross_spec, promotes=("x1", "x2"))
+@op(rule=_cross_spec, promotes=("x1", "x2"), strict=True)
 def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """The cross product of vectors of three numbers along an axis, counted from the end."""
     rotated = roll(x1, shift=-1, axis=axis) * roll(x2, shift=-2, axis=axis)

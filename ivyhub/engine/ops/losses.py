@@ -208,7 +208,7 @@ def _nll_spec(x: Spec, target: Spec, weight: Spec | None = None, *, reduction: s
     return x.with_shape(*(kept if reduction == "none" else ()))
 
 
-@op(rule=_nll_spec)
+@op(rule=_nll_spec, strict=True)
 def nll_loss(
     x: Array,
     target: Array,
@@ -261,7 +261,7 @@ def _share(smoothing: float, classes: Any) -> float:
     return smoothing / classes
 
 
-@op(rule=_nll_spec)
+@op(rule=_nll_spec, strict=True)
 def cross_entropy(
     x: Array,
     target: Array,
@@ -459,7 +459,7 @@ def _ctc_spec(
     return floating_specs(logits).with_shape(*(logits.shape[1:2] if reduction == "none" else ()))
 
 
-@op(rule=_ctc_spec)
+@op(rule=_ctc_spec, strict=True)
 def ctc_loss(
     logits: Array,
     targets: Array,

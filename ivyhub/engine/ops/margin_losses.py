@@ -198,7 +198,7 @@ def _multi_margin_spec(x: Spec, target: Spec, weight: Spec | None = None, *, red
     return x.with_shape(*(target.shape if reduction == "none" else ()))
 
 
-@op(rule=_multi_margin_spec)
+@op(rule=_multi_margin_spec, strict=True)
 def multi_margin_loss(
     x: Array,
     target: Array,
@@ -245,7 +245,7 @@ def _multilabel_spec(x: Spec, target: Spec, *, reduction: str = "mean") -> Spec:
     return x.with_shape(*(x.shape[:-1] if reduction == "none" else ()))
 
 
-@op(rule=_multilabel_spec)
+@op(rule=_multilabel_spec, strict=True)
 def multilabel_margin_loss(x: Array, target: Array, /, *, reduction: str = "mean") -> Array:
     """Σ max(0, 1 - x[j] + x[i]) over the classes j of an example and all others i, over the number of classes.
 

@@ -39,7 +39,7 @@ def _embedding_spec(indices: Spec, weight: Spec, *, padding_idx: int | None = No
     return take.infer((weight, indices), {"axis": 0})
 
 
-@op(rule=_embedding_spec)
+@op(rule=_embedding_spec, strict=True)
 def embedding(indices: Array, weight: Array, /, *, padding_idx: int | None = None) -> Array:
     """Rows of a table.
 
@@ -142,7 +142,7 @@ def _group_norm_spec(x: Spec, *_: Any, num_groups: int, channel_axis: int = 1, *
     return floating_specs(x)
 
 
-@op(rule=_group_norm_spec)
+@op(rule=_group_norm_spec, strict=True)
 def group_norm(
     x: Array,
     weight: Array | None = None,

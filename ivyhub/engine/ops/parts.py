@@ -105,7 +105,7 @@ def _bits_spec(x: Spec, *, dtype: str) -> Spec:
     return x.with_dtype(dtype)
 
 
-@op(rule=_bits_spec, primitive=True)
+@op(rule=_bits_spec, primitive=True, strict=True)
 def bitcast(x: Array, /, *, dtype: DType) -> Array:
     """The bits of x read as those of another dtype of as many: no number is converted.
 

@@ -31,7 +31,7 @@ def _bits_spec(key: Spec, *, shape: tuple[Size, ...]) -> Spec:
     return Spec(tuple(shape), "uint32")
 
 
-@op(rule=_bits_spec, primitive=True)
+@op(rule=_bits_spec, primitive=True, strict=True)
 def random_bits(key: Array, /, *, shape: tuple[Size, ...] = ()) -> Array:
     """Uniform random bits, as uint32.
 
@@ -50,7 +50,7 @@ def _split_spec(key: Spec, *, num: int) -> Spec:
     return Spec((num, 2), "uint32")
 
 
-@op(rule=_split_spec, primitive=True)
+@op(rule=_split_spec, primitive=True, strict=True)
 def random_split(key: Array, /, *, num: int = 2) -> Array:
     """``num`` new keys, as uint32[num, 2]. Use the new ones in place of the old one.
 
@@ -69,7 +69,7 @@ def _fold_spec(key: Spec, data: Any) -> Spec:
     return key
 
 
-@op(rule=_fold_spec, primitive=True)
+@op(rule=_fold_spec, primitive=True, strict=True)
 def random_fold_in(key: Array, data: Array, /) -> Array:
     """A new key from a key and an integer, such as the number of the step; its low 32 bits count.
 
@@ -88,7 +88,7 @@ def _uniform_spec(key: Spec, *, shape: tuple[Size, ...], low: float, high: float
     return Spec(tuple(shape), dtype)
 
 
-@op(rule=_uniform_spec, primitive=True)
+@op(rule=_uniform_spec, primitive=True, strict=True)
 def random_uniform(
     key: Array, /, *, shape: tuple[Size, ...] = (), low: float = 0.0, high: float = 1.0, dtype: DType = "float32"
 ) -> Array:
@@ -109,7 +109,7 @@ def _integers_spec(key: Spec, *, shape: tuple[Size, ...], low: int, high: int) -
     return Spec(tuple(shape), "int32")
 
 
-@op(rule=_integers_spec, primitive=True)
+@op(rule=_integers_spec, primitive=True, strict=True)
 def random_integers(key: Array, /, *, shape: tuple[Size, ...] = (), low: int, high: int) -> Array:
     """Uniform random int32, low <= x < high.
 

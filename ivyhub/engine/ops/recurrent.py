@@ -49,7 +49,7 @@ def _cell_spec(gates: int, states: int = 1) -> Callable[..., Any]:
     return rule
 
 
-@op(rule=_cell_spec(1))
+@op(rule=_cell_spec(1), strict=True)
 def rnn_cell(
     x: Array,
     h: Array,
@@ -83,7 +83,7 @@ def _act(activation: str) -> Callable[[Array], Array]:
     return tanh if activation == "tanh" else relu
 
 
-@op(rule=_cell_spec(4, 2))
+@op(rule=_cell_spec(4, 2), strict=True)
 def lstm_cell(
     x: Array,
     h: Array,
@@ -117,7 +117,7 @@ def lstm_cell(
     return sigmoid(o) * tanh(c), c
 
 
-@op(rule=_cell_spec(3))
+@op(rule=_cell_spec(3), strict=True)
 def gru_cell(
     x: Array,
     h: Array,
@@ -236,7 +236,7 @@ def _sequence(
     return (transpose(x, axes=(1, 0, 2)) if batch_first else x, *finals)
 
 
-@op(rule=_sequence_spec(1))
+@op(rule=_sequence_spec(1), strict=True)
 def rnn(
     x: Array,
     h: Array,
@@ -277,7 +277,7 @@ def rnn(
     return _sequence(x, (h,), weights, lengths, cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
 
 
-@op(rule=_sequence_spec(4, 2))
+@op(rule=_sequence_spec(4, 2), strict=True)
 def lstm(
     x: Array,
     h: Array,
@@ -298,7 +298,7 @@ def lstm(
     return _sequence(x, (h, c), weights, lengths, lstm_cell, use_bias, num_layers, bidirectional, batch_first)  # type: ignore[return-value]
 
 
-@op(rule=_sequence_spec(3))
+@op(rule=_sequence_spec(3), strict=True)
 def gru(
     x: Array,
     h: Array,

@@ -35,7 +35,7 @@ def _interpolate_spec(
     return resized_spec(x, size=tuple(size), channel_axis=channel_axis)
 
 
-@op(rule=_interpolate_spec)
+@op(rule=_interpolate_spec, strict=True)
 def interpolate(
     x: Array,
     /,

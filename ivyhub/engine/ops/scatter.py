@@ -45,7 +45,7 @@ def _index_add_spec(x: Spec, indices: Spec, values: Spec, *, axis: int) -> Spec:
     return x
 
 
-@op(rule=_index_add_spec)
+@op(rule=_index_add_spec, strict=True)
 def index_add(x: Array, indices: Array, values: Array, /, *, axis: int) -> Array:
     """x with slices of values added to its slices at positions of an axis. Source: torch.Tensor.index_add."""
     return at_add(x, [None] * normalize_axis(axis, spec_of(x).ndim) + [indices], values)
@@ -83,7 +83,7 @@ def _scatter_spec(x: Spec, indices: Spec, values: Spec, *, axis: int, reduction:
     return x
 
 
-@op(rule=_scatter_spec, promotes=("x", "values"))
+@op(rule=_scatter_spec, promotes=("x", "values"), strict=True)
 def scatter_reduce(x: Array, indices: Array, values: Array, /, *, axis: int, reduction: str) -> Array:
     """Along an axis, each element of x combined with the values whose position it has.
 
@@ -137,7 +137,7 @@ def _empty(x: Array, num_segments: Size, value: float) -> Array:
     return created(full, x, shape=(num_segments, *spec.shape[1:]), fill_value=value, dtype=spec.dtype)
 
 
-@op(rule=_segment_spec)
+@op(rule=_segment_spec, strict=True)
 def segment_sum(x: Array, segment_ids: Array, /, *, num_segments: Size) -> Array:
     """The sum of the slices of x, along its first axis, that belong to each segment; 0 for one without any.
 
@@ -151,7 +151,7 @@ def segment_sum(x: Array, segment_ids: Array, /, *, num_segments: Size) -> Array
     return at_add(_empty(x, num_segments, 0), [segment_ids], x)
 
 
-@op(rule=_segment_spec)
+@op(rule=_segment_spec, strict=True)
 def segment_prod(x: Array, segment_ids: Array, /, *, num_segments: Size) -> Array:
     """The product of the slices of each segment; 1 for one without any. Arguments are those of `segment_sum`."""
     places = created(arange, x, stop=num_segments, dtype=spec_of(segment_ids).dtype)
@@ -160,19 +160,19 @@ def segment_prod(x: Array, segment_ids: Array, /, *, num_segments: Size) -> Arra
     return prod(where(here, getitem(x, key=(_FULL, None)), 1), axis=0)
 
 
-@op(rule=_segment_spec)
+@op(rule=_segment_spec, strict=True)
 def segment_max(x: Array, segment_ids: Array, /, *, num_segments: Size) -> Array:
     """The largest of the slices of each segment; -inf for one without any. Arguments are those of `segment_sum`."""
     return at_max(_empty(x, num_segments, -float("inf")), [segment_ids], x)
 
 
-@op(rule=_segment_spec)
+@op(rule=_segment_spec, strict=True)
 def segment_min(x: Array, segment_ids: Array, /, *, num_segments: Size) -> Array:
     """The smallest of the slices of each segment; inf for one without any. Arguments are those of `segment_sum`."""
     return at_min(_empty(x, num_segments, float("inf")), [segment_ids], x)
 
 
-@op(rule=_segment_spec)
+@op(rule=_segment_spec, strict=True)
 def segment_mean(x: Array, segment_ids: Array, /, *, num_segments: Size) -> Array:
     """The mean of the slices of each segment; 0 for one without any. Arguments are those of `segment_sum`.
 
@@ -229,7 +229,7 @@ def _bag_spec(
     return weight.with_shape((indices if offsets is None else offsets).shape[0], weight.shape[1])
 
 
-@op(rule=_bag_spec, promotes=("weight", "scales"))
+@op(rule=_bag_spec, promotes=("weight", "scales"), strict=True)
 def embedding_bag(
     indices: Array,
     weight: Array,

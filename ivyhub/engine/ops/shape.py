@@ -133,7 +133,7 @@ def _tile_spec(x: Spec, *, repetitions: Sequence[Size]) -> Spec:
     return x.with_shape(*(size * n for size, n in zip(x.shape, repetitions, strict=True)))
 
 
-@op(rule=_tile_spec, primitive=True)
+@op(rule=_tile_spec, primitive=True, strict=True)
 def tile(x: Array, /, *, repetitions: tuple[Size, ...]) -> Array:
     """x as a whole, repeated along each axis."""
 
@@ -319,7 +319,7 @@ def _parts(n: SimpleNamespace) -> Mapping[str, Any]:
     return {"parts": len(n.sizes), "offsets": tuple(itertools.accumulate(n.sizes[:-1]))}
 
 
-@op(rule=_split_spec, primitive=True)
+@op(rule=_split_spec, primitive=True, strict=True)
 def split(x: Array, /, *, sizes: tuple[Size, ...], axis: int) -> tuple[Array, ...]:  # pyright: ignore[reportReturnType]
     """Pieces of the given sizes along an axis, in order."""
 

@@ -25,32 +25,32 @@ def _window_spec(*, size: int, dtype: str, **_: Any) -> Spec:
     return Spec((size,), dtype)
 
 
-@op(rule=_window_spec, primitive=True)
+@op(rule=_window_spec, primitive=True, strict=True)
 def hann_window(*, size: int, periodic: bool = True, dtype: DType = "float32") -> Array:
     """½ - ½ cos(2π i / N), with N = size where periodic (for spectra), else size - 1 (symmetric, for filters)."""
 
 
-@op(rule=_window_spec, primitive=True)
+@op(rule=_window_spec, primitive=True, strict=True)
 def hamming_window(*, size: int, periodic: bool = True, dtype: DType = "float32") -> Array:
     """0.54 - 0.46 cos(2π i / N), with the N of `hann_window`."""
 
 
-@op(rule=_window_spec, primitive=True)
+@op(rule=_window_spec, primitive=True, strict=True)
 def blackman_window(*, size: int, periodic: bool = True, dtype: DType = "float32") -> Array:
     """0.42 - 0.5 cos(2π i / N) + 0.08 cos(4π i / N), with the N of `hann_window`."""
 
 
-@op(rule=_window_spec, primitive=True)
+@op(rule=_window_spec, primitive=True, strict=True)
 def bartlett_window(*, size: int, periodic: bool = True, dtype: DType = "float32") -> Array:
     """1 - |2 i / N - 1|, with the N of `hann_window`."""
 
 
-@op(rule=_window_spec, primitive=True)
+@op(rule=_window_spec, primitive=True, strict=True)
 def kaiser_window(*, size: int, beta: float = 12.0, periodic: bool = True, dtype: DType = "float32") -> Array:
     """I₀(beta · √(1 - (2 i / N - 1)²)) / I₀(beta), with the N of `hann_window`. Source: Kaiser & Schafer 1980."""
 
 
-@op(rule=_window_spec, primitive=True)
+@op(rule=_window_spec, primitive=True, strict=True)
 def gaussian_window(*, size: int, std: float, periodic: bool = True, dtype: DType = "float32") -> Array:
     """exp(-½ ((i - N / 2) / std)²), with the N of `hann_window`. Source: torch.signal.windows.gaussian."""
 
@@ -158,7 +158,7 @@ def _stft_spec(
     return Spec((*x.shape[:-1], n_fft // 2 + 1 if onesided else n_fft, frames), _COMPLEX[x.dtype])
 
 
-@op(rule=_stft_spec)
+@op(rule=_stft_spec, strict=True)
 def stft(
     x: Array,
     window: Array,
@@ -232,7 +232,7 @@ def _istft_spec(
     return Spec((*x.shape[:-2], time if length is None else length), _REAL[x.dtype])
 
 
-@op(rule=_istft_spec)
+@op(rule=_istft_spec, strict=True)
 def istft(
     x: Array,
     window: Array,

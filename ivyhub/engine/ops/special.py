@@ -42,7 +42,7 @@ def _polygamma_spec(x: Spec, *, n: int) -> Spec:
     return floating_specs(x)
 
 
-@op(rule=_polygamma_spec, primitive=True)
+@op(rule=_polygamma_spec, primitive=True, strict=True)
 def polygamma(x: Array, /, *, n: int) -> Array:
     """The derivative of order n >= 1 of `digamma`, for x > 0.
 
