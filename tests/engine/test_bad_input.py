@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ivyhub import engine
-from ivyhub.engine import Array, default_device, jit, to_framework
+from ivyhub.engine import Array, default_device, fori_loop, jit, nn, optim, random, to_framework
 from ivyhub.errors import (
     AxisError,
     DTypeError,
@@ -153,6 +153,87 @@ WRONG: dict[str, tuple[type[IvyhubError], str, Call]] = {
         lambda xp: to_framework(matrix(xp).native, "caffe"),
     ),
 }
+
+
+# What some framework would take: it leaves out what is too much, reads beyond its arrays, or does not know the word.
+REFUSED: dict[str, tuple[str, Call]] = {
+    "topk": ("expected k at most 3, received 9", lambda xp: engine.topk(matrix(xp).native, k=9)),
+    "split": (
+        r"expected sizes that add up to 3, received \(2, 2\)",
+        lambda xp: engine.split(matrix(xp).native, sizes=(2, 2), axis=1),
+    ),
+    "interpolate": (
+        "expected the mode nearest, .*received 'best'",
+        lambda xp: engine.interpolate(xp.ones((1, 2, 4)).native, size=(8,), mode="best"),
+    ),
+    "scatter_reduce": (
+        "expected the reduction sum, .*received 'most'",
+        lambda xp: engine.scatter_reduce(
+            matrix(xp).native, xp.asarray([[0], [1]]).native, matrix(xp)[:, :1].native, axis=1, reduction="most"
+        ),
+    ),
+    "conv": (
+        r"expected strides for each of 1 spatial axes of .*received \(1, 1\)",
+        lambda xp: engine.conv(xp.ones((1, 2, 4)).native, xp.ones((2, 2, 3)).native, strides=(1, 1)),
+    ),
+    "max_pool": (
+        "expected kernel for each of 2 spatial axes",
+        lambda xp: engine.max_pool(xp.ones((1, 2, 4, 4)).native, kernel=(2,)),
+    ),
+    "attention": (
+        "expected matching queries, keys and values",
+        lambda xp: engine.attention(
+            *(xp.ones((1, 1, size, 4)).native for size in (2, 3, 5)),
+        ),
+    ),
+    "gru": (
+        "expected states of .*received",
+        lambda xp: engine.gru(
+            xp.ones((2, 1, 3)).native,
+            xp.ones((4, 1, 2)).native,
+            [xp.ones(shape).native for shape in ((6, 3), (6, 2), (6,), (6,))],
+        ),
+    ),
+    "cross_entropy": (
+        "expected a weight for each class of",
+        lambda xp: engine.cross_entropy(matrix(xp).native, xp.asarray([0, 1]).native, xp.ones(4).native),
+    ),
+    "embedding": (
+        r"expected a table \(rows, features\), received",
+        lambda xp: engine.embedding(xp.asarray([0, 1]).native, matrix(xp)[0].native),
+    ),
+    "pixel_shuffle": (
+        "expected channels that 3² divides",
+        lambda xp: engine.pixel_shuffle(xp.ones((1, 4, 2, 2)).native, upscale_factor=3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_framework_would_take(name: str, xp: ModuleType) -> None:
+    words, call = REFUSED[name]
+    with pytest.raises(EngineError, match=f"^{name}: {words}"):
+        call(xp)
+
+
+def test_a_call_after_a_right_one_is_looked_at_too(xp: ModuleType) -> None:
+    x = xp.asarray([3.0, 1.0, 2.0])
+    values, _ = engine.topk(x.native, k=3)
+    assert np.asarray(Array(values)).tolist() == [3, 2, 1]
+    with pytest.raises(ShapeError, match=r"^topk: expected k at most 2, received 3"):
+        engine.topk(x[:2].native, k=3)
+
+
+def test_frameworks_mixed_on_the_way(xp: ModuleType, framework: str) -> None:
+    with pytest.raises(
+        MixedFrameworksError, match=f"^(fori|while)_loop expected arrays of one framework .*{framework}"
+    ):
+        fori_loop(0, 2, lambda i, carry: elsewhere(xp).native, matrix(xp).native)
+    model = nn.Linear(3, 2).init(random.key(0, framework))
+    gradient = nn.Linear(3, 2).init(random.key(0, "torch" if framework != "torch" else "jax"))
+    optimizer = optim.SGD(0.1)
+    with pytest.raises(MixedFrameworksError, match=f"^SGD expected arrays of one framework, .*{framework}"):
+        optimizer.update(model, gradient, optimizer.init(model))
 
 
 @pytest.mark.parametrize("case", WRONG)
