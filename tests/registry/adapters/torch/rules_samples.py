@@ -496,7 +496,7 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
     **{f"aten.{n}.default": draw for n, draw in _LIKE.items()},
     "aten.arange.default": lambda d: [call(5), call(2.5), call(4, dtype="int32")],
     "aten.arange.start": lambda d: [call(2, 7)],
-    "aten.arange.start_step": lambda d: [call(2, 9, 3), call(9, 0, -2)],
+    "aten.arange.start_step": lambda d: [call(2, 9, 3), call(9, 0, -2), call(1.0, 5.5, 1.5, dtype="int64")],
     "aten.linspace.default": lambda d: [call(0, 3, 7)],
     "aten.eye.default": lambda d: [call(3)],
     "aten.eye.m": lambda d: [call(3, 4)],

@@ -84,6 +84,13 @@ def new_ones(x: Array, size: Sequence[Size], *, dtype: str | None = None, **_: A
     return new_full(x, size, 1, dtype=dtype)
 
 
+def _in_torch(name: str, *numbers: float, dtype: str) -> Array:
+    """Integers between ends that are none, as PyTorch rounds them on their way."""
+    import torch
+
+    return constant(getattr(torch, name)(*numbers, dtype=getattr(torch, dtype)).numpy())
+
+
 @RULES("aten.arange.default")
 def arange(end: Any, *, dtype: str | None = None, **_: Any) -> Array:
     return arange_start_step(0, end, 1, dtype=dtype)
@@ -92,6 +99,8 @@ def arange(end: Any, *, dtype: str | None = None, **_: Any) -> Array:
 @RULES("aten.arange.start", "aten.arange.start_step")
 def arange_start_step(start: Any, end: Any, step: Any = 1, *, dtype: str | None = None, **_: Any) -> Array:
     floats = any(isinstance(value, float) for value in (start, end, step))
+    if floats and dtype is not None and not is_floating(dtype):
+        return _in_torch("arange", start, end, step, dtype=dtype)
     return ops.arange(start=start, stop=end, step=step, dtype=dtype or ("float32" if floats else "int64"))
 
 
@@ -103,10 +112,8 @@ def linspace(start: float, end: float, steps: int, *, dtype: str | None = None, 
 @RULES("aten.logspace.default")
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: str | None = None, **_: Any) -> Array:
     dtype = dtype or "float32"
-    if not is_floating(dtype):  # whose ends PyTorch cuts off, and the powers again
-        import torch
-
-        return constant(torch.logspace(start, end, steps, base, dtype=getattr(torch, dtype)).numpy())
+    if not is_floating(dtype):
+        return _in_torch("logspace", start, end, steps, base, dtype=dtype)
     return ops.pow(scalar(float(base), dtype), linspace(start, end, steps, dtype=dtype))
 
 
