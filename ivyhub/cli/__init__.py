@@ -17,7 +17,7 @@ from ivyhub.cli.output import Output, common_options
 from ivyhub.errors import IvyhubError, UsageError
 
 COMMANDS = (
-    *("pull", "push", "convert", "list", "show", "log", "diff", "verify", "check"),
+    *("pull", "push", "convert", "list", "show", "inspect", "log", "diff", "verify", "check"),
     *("tag", "alias", "rm", "undo", "lock", "export", "import", "gc", "du", "fsck"),
     *("login", "whoami", "config", "doctor", "frameworks", "completion"),
 )

@@ -1,4 +1,4 @@
-"""``ivyhub convert``: a model file, or anything that pull takes, as a package of another framework."""
+"""``ivyhub convert``: a model as a package of another framework, or the tensors of a checkpoint in another format."""
 
 from __future__ import annotations
 
@@ -7,24 +7,40 @@ from typing import Any
 
 import click
 
-from ivyhub.cli.output import Output, common_options, pass_output
+from ivyhub.cli.output import Output, common_options, pass_output, size
 from ivyhub.cli.pull import package_options, write_package
+from ivyhub.errors import UsageError
+
+_FORMATS = ("safetensors", "pt", "npz", "msgpack", "h5", "orbax")  # ivyhub.registry.checkpoints.TARGETS, which is heavy
 
 
-@click.command(name="convert", short_help="Write a model file as native source of a framework.")
+@click.command(name="convert", short_help="Write a model as native source, or a checkpoint in another format.")
 @click.argument("source")
-@click.option("--to", "target", required=True, metavar="TARGET", help="A framework as pull takes it, or onnx.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder; ./SOURCE-TARGET if not given.")
+@click.option("--to", "target", required=True, metavar="TARGET", help="A framework as pull takes it, or a format.")
+@click.option(
+    *("--out", "out"),
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The folder of a framework, ./SOURCE-TARGET if not given; the file of a format, ./SOURCE.TARGET.",
+)
 @package_options
 @common_options
 @pass_output
 def command(output: Output, source: str, target: str, out: Path | None, **options: Any) -> None:
-    """Write the model in the file SOURCE as native source of TARGET, with its weights and proof.
+    """Write the model SOURCE as native source of a framework, or the tensors of SOURCE in another format.
 
-    SOURCE is a .keras, .onnx or .pt2 file, the folder of a SavedModel, or whatever `ivyhub pull`
-    takes: a folder in Hugging Face layout, the name of a model. Nothing in a file is executed before
-    it is known to be harmless. Sizes that it leaves open stay open.
-    To onnx, the folder has the model as model.onnx, for evaluation, compared through onnxruntime.
+    TARGET decides. A framework (torch, jax, flax.linen, tensorflow, numpy, onnx) makes a package of
+    the model, with its weights and proof: SOURCE is a .keras, .onnx or .pt2 file, the folder of a
+    SavedModel, or whatever `ivyhub pull` takes. Sizes that it leaves open stay open. To onnx, the
+    folder has the model as model.onnx, for evaluation, compared through onnxruntime.
+
+    A format (safetensors, pt, npz, msgpack, h5, orbax) takes the tensors alone, by their names, as
+    they are or with --dtype: SOURCE is whatever `ivyhub inspect` reads. pt is what torch.load reads,
+    msgpack what Flax reads, h5 what h5py reads; groups are the parts of a name between its dots, or
+    between its slashes where it comes from HDF5 or TensorFlow. No format holds a model without its
+    code: .keras and .onnx files are written from models, by `--to tensorflow` and `--to onnx`.
+
+    Nothing in a file is executed before it is known to be harmless, and nothing in a checkpoint ever.
 
     \b
     Examples:
@@ -32,6 +48,57 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
       ivyhub convert net.onnx --to jax
       ivyhub convert ./saved-model --to numpy
       ivyhub convert ./bert-torch --to onnx
+      ivyhub convert pytorch_model.bin --to safetensors
+      ivyhub convert ./saved-model --to npz --out weights.npz
       ivyhub check net.onnx --to jax
     """
+    if target in _FORMATS:
+        _write_tensors(output, Path(source), target, out, **options)
+        return
+    from ivyhub.registry.checkpoints import FORMATS
+    from ivyhub.registry.model_files import find_model_file
+
+    file = Path(source).expanduser()
+    suffixes = {suffix for row in FORMATS.values() for suffix in row.suffixes}
+    if file.suffix in suffixes and find_model_file(source) is None and file.is_file():
+        raise UsageError(
+            f"expected a model for --to {target}, received the file {file.name}, which can hold tensors alone",
+            hint=f"--to {'pt' if target == 'torch' else 'safetensors'} writes them in another format; for a model, "
+            "give the folder with its config.json",
+        )
     write_package(output, source, target, out, **options)
+
+
+def _write_tensors(
+    output: Output,
+    source: Path,
+    target: str,
+    out: Path | None,
+    *,
+    dtype: str | None,
+    force: bool,
+    offline: bool | None,
+    **options: Any,
+) -> None:
+    """Write tensors in a format and tell of it. Options that are about models are refused, one that is about networks
+    holds anyway."""
+    given = [name for name, value in options.items() if value and value != "source"]
+    if given:
+        words = ", ".join({"new_name": "--name"}.get(name, f"--{name.replace('_', '-')}") for name in given)
+        raise UsageError(f"{words} is for models, and --to {target} writes tensors", hint="leave it out")
+
+    from ivyhub.registry.checkpoints import convert, default_path, mismatch, open_file
+
+    with open_file(source) as ckpt, output.progress() as progress, progress.stage("writing"):
+        note = mismatch(source, ckpt)
+        path = out or default_path(source, target)
+        done = convert(ckpt, target, path, dtype=dtype, force=force, progress=progress.advance)
+    output.document(done, ids=done.files)
+    if note:
+        output.line(f"note: {note}")
+    for file in done.files:
+        output.line(file)
+    output.line(f"{done.tensors} tensors, {size(done.bytes)}, from {done.read}")
+    if done.left_out:
+        shown = ", ".join(done.left_out[:5])
+        output.line(f"left out {len(done.left_out)} values that are no tensors: {shown}")

@@ -60,7 +60,7 @@ def open_hdf5(pages: Pages, format: str = "hdf5", name: str = "") -> FormatCheck
         UnsafeError: a dataset or link leads out of the file, a group lies in itself, a dataset would be larger than
             any that its bytes can hold, or needs a filter from outside.
     """
-    h5py = _load()
+    h5py = load_h5py()
     where = f"{pages.path}{name and '/'}{name}"
     try:
         source: Any = pages.path if not name else _Window(pages)
@@ -104,7 +104,8 @@ def open_keras(pages: Pages, members: dict[str, zips.Member]) -> FormatCheckpoin
         return found
 
 
-def _load() -> Any:
+def load_h5py() -> Any:
+    """The h5py package. Raises `FrameworkNotInstalledError` where it is missing."""
     try:
         import h5py
     except ImportError:

@@ -294,6 +294,9 @@ class FormatCheckpoint(Checkpoint):
         """Its tensors, for a checkpoint that is made of several."""
         return [*self._stored.values()]
 
+    def __enter__(self) -> FormatCheckpoint:
+        return self
+
     def close(self) -> None:
         self._stored.clear()
         self._keep = None

@@ -20,6 +20,8 @@ _STORAGES = {
     "ComplexDouble": "complex128", "QInt8": "qint8", "QUInt8": "quint8", "QInt32": "qint32", "QUInt4x2": "quint4x2",
     "QUInt2x4": "quint2x4",
 }  # fmt: skip
+STORAGES = {dtype: kind for kind, dtype in _STORAGES.items() if dtype in ITEMSIZE}
+"""What the class of storages of a dtype is called, where it has one."""
 _OTHER_SIZES = {
     "complex128": 16, "complex32": 4, "qint32": 4, "qint8": 1, "quint8": 1, "quint4x2": 1, "quint2x4": 1,
     "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1, "float4_e2m1fn_x2": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from mmap import PAGESIZE
@@ -90,10 +91,10 @@ def write_safetensors(
         raise CheckpointError(f"expected each name once and none of them __metadata__, in the tensors for {path}")
     groups = _groups(tensors, shard_bytes)
     files = _file_names(path, len(groups))
-    with _storage_errors(path):
+    with storage_errors(path):
         shards = [_lay_out(*pair, dict(metadata or {})) for pair in zip(files, groups, strict=True)]
         total = sum(tensor.info.nbytes for tensor in tensors)
-        with _Staging() as staging:
+        with Staging() as staging:
             for shard in shards:
                 with staging.create(shard.path) as file:
                     for written in _write(file, shard):
@@ -204,10 +205,16 @@ def _whole_file(
 def _write(file: BinaryIO, shard: _Shard) -> Iterator[int]:
     """Write a shard; yields the bytes of data written, as it goes."""
     file.write(shard.header)
-    yield from _write_pieces(file, shard.pieces)
+    yield from write_pieces(file, shard.pieces)
 
 
-def _write_pieces(file: BinaryIO, pieces: Sequence[Location | PlannedTensor]) -> Iterator[int]:
+def write_pieces(file: BinaryIO, pieces: Sequence[Location | PlannedTensor]) -> Iterator[int]:
+    """Write bytes of files and values of tensors one after the other; yields how many, as it goes.
+
+    Raises:
+        CheckpointError: values differ from what was announced.
+        CorruptFileError: a source file ended early.
+    """
     with ExitStack() as stack:
         sources: dict[Path, BinaryIO] = {}
         for piece in _values(pieces):
@@ -266,7 +273,7 @@ def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:
         yield count
 
 
-class _Staging:
+class Staging:
     """Files under temporary names, which become final together; on an error none of them stays."""
 
     def __init__(self) -> None:
@@ -274,27 +281,41 @@ class _Staging:
         self._placed: list[Path] = []
 
     def create(self, final: Path) -> BinaryIO:
+        """A new file, opened for writing, that is to be called `final`."""
+        return self.reserve(final).open("xb")
+
+    def reserve(self, final: Path) -> Path:
+        """The temporary name of a file or folder that is to be called `final`."""
         temporary = final.with_name(f".{final.name}.tmp-{secrets.token_hex(8)}")
-        file = temporary.open("xb")
         self._files.append((temporary, final))
-        return file
+        return temporary
 
     def commit(self) -> None:
+        """Give everything its final name; a folder that has it already goes."""
         for temporary, final in self._files:
+            aside = final.with_name(f".{final.name}.old-{secrets.token_hex(8)}") if final.is_dir() else None
+            if aside is not None:
+                os.replace(final, aside)
             os.replace(temporary, final)
             self._placed.append(final)
+            if aside is not None:
+                shutil.rmtree(aside, ignore_errors=True)
 
-    def __enter__(self) -> _Staging:
+    def __enter__(self) -> Staging:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
             for file in (*(temporary for temporary, _ in self._files), *self._placed):
-                file.unlink(missing_ok=True)
+                if file.is_dir():
+                    shutil.rmtree(file, ignore_errors=True)
+                else:
+                    file.unlink(missing_ok=True)
 
 
 @contextmanager
-def _storage_errors(path: Path) -> Generator[None]:
+def storage_errors(path: Path) -> Generator[None]:
+    """Turn an ``OSError`` of the body into a `StorageError` that says what to do."""
     try:
         yield
     except OSError as error:

@@ -1,0 +1,199 @@
+"""Converts a checkpoint into another format, tensor by tensor, under a temporary name until all of it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ivyhub.errors import CheckpointError, OutputExistsError, UsageError
+from ivyhub.registry.checkpoints import archives, orbax, trees
+from ivyhub.registry.checkpoints.mapped import FormatCheckpoint
+from ivyhub.registry.weights.header import TensorInfo, check_names
+from ivyhub.registry.weights.lazy import PlannedTensor, Reader
+from ivyhub.registry.weights.writer import Staging, storage_errors, write_safetensors
+
+_FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
+
+
+class _Target(NamedTuple):
+    """A format that is written.
+
+    Args:
+        suffix: of its file; of its folder where it begins with a dash.
+        refused: the dtypes that it cannot hold.
+    """
+
+    suffix: str
+    refused: tuple[str, ...] = ()
+
+
+TARGETS = {
+    "safetensors": _Target(".safetensors"),
+    "pt": _Target(".pt"),
+    "npz": _Target(".npz", ("bfloat16", *_FLOAT8)),
+    "msgpack": _Target(".msgpack"),
+    "h5": _Target(".weights.h5", _FLOAT8),
+    "orbax": _Target("-orbax", _FLOAT8),
+}
+"""The formats that tensors alone are written in; none has the name of a framework."""
+
+_ECOSYSTEMS = {
+    "msgpack": "flax",
+    "orbax": "flax",
+    "hdf5": "tf",
+    "keras": "tf",
+    "tensorflow": "tf",
+    "tensorflow-v1": "tf",
+}
+"""Whose names and layouts a source has; transformers asks for it in the metadata of safetensors."""
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """What a conversion wrote.
+
+    Args:
+        source: what was read.
+        read: its format.
+        format: the format that was written.
+        files: what was written.
+        tensors: how many.
+        bytes: of their numbers.
+        left_out: the names of what the source holds beside tensors, which was not written.
+    """
+
+    source: str
+    read: str
+    format: str
+    files: tuple[str, ...]
+    tensors: int
+    bytes: int
+    left_out: tuple[str, ...]
+
+
+def default_path(source: Path, target: str) -> Path:
+    """The path in the current folder that a conversion writes to, where none is given.
+
+    Example:
+        >>> default_path(Path("weights/pytorch_model.bin"), "safetensors").name, default_path(Path("x"), "orbax").name
+        ('pytorch_model.safetensors', 'x-orbax')
+    """
+    name = source.expanduser().resolve().name
+    for suffix in (".index.json", ".index", ".weights.h5"):
+        name = name.removesuffix(suffix)
+    return Path(f"{Path(name).stem if Path(name).suffix and not source.is_dir() else name}{TARGETS[target].suffix}")
+
+
+def convert(
+    ckpt: FormatCheckpoint,
+    target: str,
+    path: Path,
+    *,
+    dtype: str | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Converted:
+    """Write the tensors of a checkpoint in another format. Memory stays within the largest of them.
+
+    Args:
+        ckpt: from `open_file`.
+        target: one of `TARGETS`.
+        path: the file, or the folder of orbax. Large safetensors become shards beside it, with an index.
+        dtype: what floating-point tensors are cast to; as they are if not given.
+        force: replace what is at the path.
+        progress: called with the bytes just written and those of the whole.
+
+    Raises:
+        CheckpointError: a tensor is of no dtype that ivyhub or the format has.
+        OutputExistsError: something is at the path.
+        StorageError: the disk is full or refuses; nothing is left behind.
+        UsageError: there is no such format.
+
+    Example:
+        >>> import tempfile
+        >>> from ivyhub.registry.checkpoints import open_file
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder, "a.npz"), weight=np.arange(3))
+        ...     done = convert(open_file(Path(folder, "a.npz")), "pt", Path(folder, "a.pt"))
+        ...     open_file(Path(folder, "a.pt")).read("weight").tolist(), done.tensors
+        ([0, 1, 2], 1)
+    """
+    if target not in TARGETS:
+        raise UsageError(f"unknown format {target!r}", hint=f"choose one of {', '.join(TARGETS)}")
+    if ckpt.unreadable:
+        shown = ", ".join(f"{name} ({what})" for name, what in [*ckpt.unreadable.items()][:3])
+        raise CheckpointError(
+            f"expected tensors that ivyhub has a dtype for, received {len(ckpt.unreadable)} others, such as {shown}",
+            hint="write it again without them where it was made",
+        )
+    _refuse_existing(path, target, force)
+    tensors = _plan(ckpt, dtype)
+    _refuse(tensors, target)
+    total = sum(tensor.info.nbytes for tensor in tensors)
+
+    def told(steps: Iterator[int]) -> None:
+        for step in steps:
+            if progress is not None:
+                progress(step, total)
+
+    if target == "safetensors":
+        metadata = ckpt.metadata if ckpt.format == target else {"format": _ECOSYSTEMS.get(ckpt.format, "pt")}
+        files = write_safetensors(path, tensors, metadata=metadata, progress=progress)
+    else:
+        files = [path]
+        with storage_errors(path), Staging() as staging:
+            if target == "h5":
+                told(trees.write_hdf5(staging.reserve(path), tensors))
+            elif target == "orbax":
+                told(trees.write_orbax(staging.reserve(path), tensors, ckpt.separator))
+            else:
+                with staging.create(path) as file:
+                    if target == "pt":
+                        told(archives.write_torch(file, tensors))
+                    elif target == "npz":
+                        told(archives.write_npz(file, tensors))
+                    else:
+                        told(trees.write_msgpack(file, tensors, ckpt.separator))
+            staging.commit()
+    names = tuple(map(str, files))
+    return Converted(str(ckpt.files[0]), ckpt.format, target, names, len(tensors), total, tuple(ckpt.values_beside))
+
+
+def _refuse_existing(path: Path, target: str, force: bool) -> None:
+    if not (path.exists() or path.is_symlink()):
+        return
+    if not force:
+        raise OutputExistsError(f"expected a new file, {path} exists", hint="choose another one with --out, or --force")
+    if path.is_dir() and not (target == "orbax" and (path / orbax.INDEX).is_file()):
+        raise OutputExistsError(
+            f"expected a file or a folder of Orbax to replace, received the folder {path}", hint="choose another --out"
+        )
+
+
+def _plan(ckpt: FormatCheckpoint, dtype: str | None) -> list[PlannedTensor]:
+    planned: list[PlannedTensor] = []
+    for name, info in ckpt.items():
+        cast = dtype is not None and dtype != info.dtype and _is_float(info.dtype)
+        location = None if cast else ckpt.location(name)
+        reader = Reader(
+            lambda name=name: ckpt.read(name), (dtype,) if cast and dtype else (), lambda name=name: ckpt.release(name)
+        )
+        made = TensorInfo(name, dtype, info.shape) if cast and dtype else info
+        planned.append(PlannedTensor(made, reader, None if location is None else (location,)))
+    return planned
+
+
+def _is_float(dtype: str) -> bool:
+    return dtype.startswith(("float", "bfloat"))
+
+
+def _refuse(tensors: Sequence[PlannedTensor], target: str) -> None:
+    check_names(tuple(tensor.info.name for tensor in tensors), target)
+    wrong = [tensor.info for tensor in tensors if tensor.info.dtype in TARGETS[target].refused]
+    if wrong:
+        raise CheckpointError(
+            f"expected dtypes that {target} can hold, received {wrong[0].name!r} {wrong[0]}",
+            hint="cast it with --dtype float32, or choose safetensors",
+        )
