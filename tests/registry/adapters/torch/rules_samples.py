@@ -418,7 +418,7 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
                 call(d.f(4, 3), [np.array([2, 0])], d.f(2, 3)),
                 call(d.f(4, 3), [None, np.array([1, 1])], d.f(4, 2), True),
             ),
-            call(d.f(4, 3), [d.b(4)], d.f()),
+            *(call(d.f(4, 3), [np.arange(4) % 2 > 0], v, b) for b in (False, True) for v in (d.f(), d.f(2, 3), d.f(3))),
         ]
         for n in ("index_put", "_unsafe_index_put")
     },

@@ -151,14 +151,28 @@ def take(x: Array, index: Array) -> Array:
 
 @RULES("aten.index_put.default", "aten._unsafe_index_put.default")
 def index_put(x: Array, indices: Sequence[Array | None], values: Any, accumulate: bool = False) -> Array:
-    if len(indices) == 1 and indices[0] is not None and dtype_of(indices[0]) == "bool" and not accumulate:
-        mask, values = indices[0], _values(x, values)
-        if shape_of(values) in ((), (1,)):  # one value wherever the mask holds
-            missing = len(shape_of(x)) - len(shape_of(mask))
-            mask = view(mask, (*shape_of(mask), *(1,) * missing))
-            return ops.where(mask, values, x)
+    if len(indices) == 1 and indices[0] is not None and dtype_of(indices[0]) == "bool":
+        return _masked_put(x, indices[0], _values(x, values), accumulate)
     put = ops.at_add if accumulate else ops.at_set
     return put(x, _positions(indices), _values(x, values))
+
+
+def _masked_put(x: Array, mask: Array, values: Array, accumulate: bool) -> Array:
+    """One value for all places where the mask holds, or one after the other for each."""
+    rest = shape_of(x)[len(shape_of(mask)) :]
+    missing = len(rest) + 1 - len(shape_of(values))
+    values = view(values, (*(1,) * missing, *shape_of(values))) if missing > 0 else values
+    number = shape_of(values)[0]
+    if number == 0:
+        return x
+    if number != 1:
+        count = ops.cumulative_sum(ops.astype(view(mask, (-1,)), dtype="int64"), axis=0)
+        values = ops.take(values, ops.minimum(ops.maximum(count - 1, 0), number - 1), axis=0)
+        values = view(values, (*shape_of(mask), *shape_of(values)[1:]))
+    holds = view(mask, (*shape_of(mask), *(1,) * len(rest)))
+    if accumulate:
+        return x + ops.where(holds, values, 0)
+    return ops.where(holds, values, x)
 
 
 @RULES("aten.put.default")
