@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,19 +19,29 @@ from ivyhub.errors import UsageError
 @click.option("--tree", "view", flag_value="tree", help="The modules, with their parameters and shapes.")
 @click.option("--graph", "view", flag_value="graph", help="The operations of every module.")
 @click.option("--source", "view", flag_value="source", help="The native source of the export.")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw the graph into a file.")
+@click.option("--depth", default=2, show_default=True, metavar="N", help="How many levels of modules are drawn open.")
 @common_options
 @pass_output
-def command(output: Output, name: str, view: str | None) -> None:
+def command(output: Output, name: str, view: str | None, svg: Path | None, depth: int) -> None:
     """Show a model of the registry: signature, size, configuration, certificates.
 
     \b
     Examples:
       ivyhub show bert
       ivyhub show bert --tree
+      ivyhub show bert --svg bert.svg
       ivyhub show bert --source > modeling.py
     """
     from ivyhub.registry import api
 
+    if svg is not None:
+        from ivyhub.registry.drawing import draw_to
+
+        path = draw_to(name, svg, depth=depth)
+        output.document({"path": path}, ids=[path])
+        output.line(f"drew {name} into {path}")
+        return
     details = api.show(name)
     if view is not None:
         text = getattr(details, view)
