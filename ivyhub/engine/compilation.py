@@ -74,12 +74,13 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
                     f"jit expected arrays, and other arguments that have a hash: {error}",
                     hint="what is no array is a part of the signature; register containers with trees.register",
                 ) from error
-            # TensorFlow's symbolic tensors have no __float__ or __int__, so that Python refuses them itself.
-            if type(error).__name__ in _VALUES or (isinstance(error, TypeError) and "SymbolicTensor" in str(error)):
+            if type(error).__name__ in _VALUES or any(words in str(error) for words in _WORDS):
                 name = getattr(function, "__name__", "function")
                 raise EngineError(
-                    f"jit of {name}: its way depends on the value of an array ({type(error).__name__})",
-                    hint="use where, cond or while_loop, or make it an argument that is no array",
+                    f"jit of {name}: its way depends on the value of an array, or leaves the framework of its "
+                    f"arguments ({type(error).__name__})",
+                    hint="use where, cond or while_loop, or make it an argument that is no array; keep all of it in "
+                    "one framework",
                 ) from error
             raise
         return function(*args, **kwargs)
@@ -130,6 +131,14 @@ _VALUES = frozenset(
         *("DataDependentOutputException", "GuardOnDataDependentSymNode"),
     }
 )
+
+_WORDS = (
+    # TensorFlow's have no __float__, __int__ or numpy, so that Python refuses them itself.
+    *("not 'SymbolicTensor'", "'SymbolicTensor' object cannot be", "'SymbolicTensor' object has no attribute 'numpy'"),
+    "symbolic tf.Tensor",
+    ".numpy() is not supported for tensor subclasses",  # of PyTorch
+)
+"""What plain errors say where a function asks for the value of an array that is traced."""
 
 
 def _compile_jax(function: Callable[..., Any], parts: Split) -> Callable[[list[Any]], Any]:

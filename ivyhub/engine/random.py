@@ -113,8 +113,7 @@ def normal(
     key: Array, shape: Shape = (), *, mean: Parameter = 0.0, std: Parameter = 1.0, dtype: str = "float32"
 ) -> Array:
     """Normal, by the inverse of its distribution function."""
-    above = -1.0 + 2.0 ** -(_DIGITS[dtype] + 1)  # the next number after -1, whose image is -∞
-    standard = ops.multiply(ops.erfinv(uniform(key, shape, low=above, dtype=dtype)), math.sqrt(2))
+    standard = ops.multiply(ops.erfinv(uniform(key, shape, low=_above(dtype), dtype=dtype)), math.sqrt(2))
     return _moved(standard, mean, std)
 
 
@@ -143,7 +142,7 @@ def laplace(
     key: Array, shape: Shape = (), *, mean: Parameter = 0.0, scale: Parameter = 1.0, dtype: str = "float32"
 ) -> Array:
     """Laplace, with density exp(-|x - mean| / scale) / (2 · scale)."""
-    u = uniform(key, shape, low=-1.0 + 2.0 ** -(_DIGITS[dtype] + 1), dtype=dtype)
+    u = uniform(key, shape, low=_above(dtype), dtype=dtype)
     standard = ops.multiply(ops.sign(u), ops.log1p(ops.negative(ops.abs(u))))
     return _moved(standard, mean, scale)
 
@@ -354,6 +353,13 @@ def _key_of_array(seed: Array) -> Array:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float)
+
+
+def _above(dtype: str) -> float:
+    """The next number after -1, whose image is -∞. Raises `DTypeError` for what is not drawn."""
+    if dtype not in _DIGITS:
+        raise DTypeError(f"expected {', '.join(_DIGITS)} for random numbers, received {dtype}")
+    return -1.0 + 2.0 ** -(_DIGITS[dtype] + 1)
 
 
 def _moved(standard: Array, mean: Parameter, scale: Parameter) -> Array:

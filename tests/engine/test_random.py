@@ -188,8 +188,9 @@ def test_bad_input(framework: str) -> None:
     key = random.key(0, framework)
     with pytest.raises(DTypeError, match=r"random_uniform: expected a key, uint32\[2\]"):
         random.uniform(native(framework, np.zeros(3, np.float32)), (2,))
-    with pytest.raises(DTypeError, match="expected float16, bfloat16"):
-        random.uniform(key, (2,), dtype="int32")
+    for draw in (random.uniform, random.normal, random.laplace):
+        with pytest.raises(DTypeError, match="expected float16, bfloat16"):
+            draw(key, (2,), dtype="int32")
     with pytest.raises(DTypeError, match="low < high, received 3 and 3"):
         random.randint(key, low=3, high=3)
     with pytest.raises(ShapeError, match="at most 3 draws"):

@@ -11,6 +11,7 @@ import pytest
 from ivyhub.engine import Array, ops
 from ivyhub.engine.backends import load
 from ivyhub.engine.compilation import jit
+from ivyhub.engine.devices import to_framework
 from ivyhub.engine.graph import Graph
 from ivyhub.engine.spec import Spec
 from ivyhub.engine.trace import trace
@@ -361,6 +362,9 @@ def test_bad_input(trainer: str) -> None:
     for branch in (lambda x: ops.sum(x) > 0, lambda x: float(ops.sum(x)) > 0, lambda x: int(ops.sum(x)) > 0):
         with pytest.raises(EngineError, match="depends on the value of an array"):
             jit(lambda x, branch=branch: x if branch(x) else -x)(x)
+    for leaving in (np.sin, lambda x: to_framework(x, "numpy"), lambda x: Array(x).sum().item()):
+        with pytest.raises(EngineError, match=r"leaves the framework of its arguments .*\n  hint: "):
+            jit(leaving)(x)
     with pytest.raises(EngineError, match="argnums below 1"):
         grad(ops.sum, argnums=1)(x)
 
