@@ -37,8 +37,8 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
     A format (safetensors, pt, npz, msgpack, h5, orbax) takes the tensors alone, by their names, as
     they are or with --dtype: SOURCE is whatever `ivyhub inspect` reads. pt is what torch.load reads,
     msgpack what Flax reads, h5 what h5py reads; groups are the parts of a name between its dots, or
-    between its slashes where it comes from HDF5 or TensorFlow. No format holds a model without its
-    code: .keras and .onnx files are written from models, by `--to tensorflow` and `--to onnx`.
+    between its slashes where it comes from HDF5 or TensorFlow. .keras and .onnx files hold models,
+    not tensors alone, and are no formats here.
 
     Nothing in a file is executed before it is known to be harmless, and nothing in a checkpoint ever.
 

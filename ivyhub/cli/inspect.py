@@ -53,7 +53,7 @@ def command(output: Output, file: Path) -> None:
     if note:
         output.line(f"note: {note}")
     rows = [(info.name, info.dtype, list(info.shape), size(info.nbytes)) for info in ckpt.values()]
-    rows += [(name, what, None, None) for name, what in ckpt.unreadable.items()]
+    rows += [(name, _shortened(what), None, None) for name, what in ckpt.unreadable.items()]
     for line in columns(rows, ("name", "dtype", "shape", "size")) if rows else ():
         output.line(line)
     for title, section in (("metadata", ckpt.metadata), ("other values", ckpt.values_beside)):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ivyhub.registry.checkpoints import torch_files, zips
@@ -135,4 +136,4 @@ def _piece(part: Pages, info: TensorInfo, shape: tuple[int, ...]) -> Stored:
     tensors = found.stored()
     if len(tensors) != 1 or (tensors[0].info.dtype, tensors[0].info.shape) != (info.dtype, shape):
         raise corrupt(part.path, f"expected a piece {list(shape)} of {info.name!r} {info}, received something else")
-    return tensors[0]._replace(info=TensorInfo(info.name, info.dtype, shape))
+    return msgspec.structs.replace(tensors[0], info=TensorInfo(info.name, info.dtype, shape))

@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from ivyhub.errors import CheckpointError, CorruptFileError, UnsafeError
@@ -105,7 +105,7 @@ class Pages:
         return found - self.start if found >= 0 else -1
 
 
-class Span(NamedTuple):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """Bytes of a mapped file."""
 
     pages: Pages
@@ -113,20 +113,27 @@ class Span(NamedTuple):
     nbytes: int
 
 
-class Stored(NamedTuple):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A tensor of a file.
 
     Args:
         info: its name, dtype and shape.
-        load: gives its values, in the machine's byte order.
+        make: gives its values, in the machine's byte order; None where they are those of the span.
         span: the bytes that it is made from, where they lie in one place.
         verbatim: they are its values, row by row in little-endian order.
     """
 
     info: TensorInfo
-    load: Callable[[], np.ndarray]
+    make: Callable[[], np.ndarray] | None
     span: Span | None = None
     verbatim: bool = False
+
+    def load(self) -> np.ndarray:
+        """Its values: a view of the file where they lie there as they are."""
+        if self.make is not None:
+            return self.make()
+        assert self.span is not None, "what has no place in a file is made"
+        return self.span.pages.array(self.span.offset, numpy_dtype(self.info.dtype), self.info.shape)
 
 
 def stored(
@@ -154,28 +161,29 @@ def stored(
         CorruptFileError: it does not lie inside of the file.
     """
     info = TensorInfo(name, dtype, tuple(shape))
-    item = ITEMSIZE[dtype]
-    ordered = strides is None or is_contiguous(info.shape, strides)
-    steps = None if ordered or strides is None else tuple(step * item for step in strides)
+    item, nbytes = ITEMSIZE[dtype], info.nbytes
+    if nbytes == 0:
+        return Stored(info, lambda: np.empty(info.shape, numpy_dtype(dtype)), Span(pages, 0, 0), verbatim=True)
     swapped = big_endian and item > 1
-    if info.nbytes == 0:
-        span = Span(pages, 0, 0)
-    else:
-        reach = info.nbytes if steps is None else sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) + item
-        pages.check(offset, reach)
-        span = Span(pages, offset, reach)
+    steps: tuple[int, ...] | None = None
+    if strides is not None and not is_contiguous(info.shape, strides):
+        steps = tuple(step * item for step in strides)
+        nbytes = sum((size - 1) * step for size, step in zip(info.shape, steps, strict=True)) + item
+    pages.check(offset, nbytes)
+    span = Span(pages, offset, nbytes)
+    if steps is None and not swapped:
+        return Stored(info, None, span, verbatim=True)
 
-    def load() -> np.ndarray:
+    def make() -> np.ndarray:
         if not swapped:
             return pages.array(offset, numpy_dtype(dtype), info.shape, steps)
         # NumPy swaps the halves of complex numbers and of its own types only.
         half = item // 2 if dtype.startswith("complex") else item
-        raw = pages.array(
-            offset, np.dtype(f">u{half}"), (*info.shape, item // half), None if not steps else (*steps, half)
-        )
+        inner = None if steps is None else (*steps, half)
+        raw = pages.array(offset, np.dtype(f">u{half}"), (*info.shape, item // half), inner)
         return raw.astype(f"<u{half}").view(numpy_dtype(dtype)).reshape(info.shape)
 
-    return Stored(info, load, span, verbatim=ordered and not swapped)
+    return Stored(info, make, span)
 
 
 def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
