@@ -25,8 +25,9 @@ class Layer:
 
     uses_training: ClassVar[bool] = False  # whether it behaves differently in training
 
-    def __init_subclass__(cls) -> None:
-        LAYERS[cls.__name__] = cls
+    def __init_subclass__(cls, *, is_base: bool = False) -> None:
+        if not is_base:
+            LAYERS[cls.__name__] = cls
 
     @property
     def config(self) -> dict[str, Any]:

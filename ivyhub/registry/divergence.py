@@ -93,6 +93,6 @@ def _results(graph: Graph) -> dict[tuple[str, int], dict[str, Value]]:
     for call in graph.calls[1:]:
         enter(call.module, {path: leaf for path, leaf in tree_leaves(call.result) if isinstance(leaf, Value)})
     for node in graph.nodes:
-        if node.op == "call":
+        if node.op == "call" and len(node.outputs) == 1:  # the results of others lie differently in each framework
             enter(node.attributes["module"], {"": node.output})
     return found

@@ -235,4 +235,6 @@ class Dropout(Layer):
         return x
 
 
-__all__ = ["LAYERS", "Layer"]
+from . import sequences  # noqa: E402 - the recurrent ones, which fill the same table
+
+__all__ = ["LAYERS", "Layer", "sequences"]

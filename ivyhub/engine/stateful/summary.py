@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
-from ..graph import Graph, tree_values
+from ..graph import Graph, Value, tree_values
 from ..spec import Spec
 from .module import Buffer, Module
 
@@ -59,7 +60,11 @@ def _itemsize(dtype: str) -> int:
 
 def _results(graph: Graph) -> dict[str, str]:
     """What each module gives at its last call."""
-    found = {node.attributes["module"]: str(node.output.spec) for node in graph.nodes if node.op == "call"}
+    found = {node.attributes["module"]: _specs(node.outputs) for node in graph.nodes if node.op == "call"}
     for call in graph.calls:
-        found[call.module] = ", ".join(str(value.spec) for value in tree_values(call.result))
+        found[call.module] = _specs(tree_values(call.result))
     return found
+
+
+def _specs(values: Sequence[Value]) -> str:
+    return ", ".join(str(value.spec) for value in values)

@@ -9,6 +9,16 @@ import keras
 import tensorflow as tf
 
 
+def recurrent(layer, x, states=None):
+    """What a recurrent layer gives at every step, and its states at the end; these have a first axis of one layer.
+
+    The layer has ``return_sequences`` and ``return_state``.
+    """
+    states = states if states is None or isinstance(states, tuple) else (states,)
+    y, *ends = layer(x, initial_state=None if states is None else [state[0] for state in states])
+    return (y, *(end[None] for end in ends))
+
+
 @keras.saving.register_keras_serializable(package=__name__)
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` whose moving variance is the unbiased one, as PyTorch keeps it."""

@@ -11,6 +11,7 @@ import pytest
 from ivyhub.engine import nn, ops, random
 from ivyhub.engine.graph import Graph
 from ivyhub.engine.layer import LAYERS
+from ivyhub.engine.stateful.sequences import Recurrence
 from ivyhub.errors import EngineError
 from tests.arrays import as_numpy, assert_close, native
 
@@ -149,7 +150,17 @@ def test_traced(name: str, rng: np.random.Generator) -> None:
     assert [node.op for node in graph.nodes if node.op == "call"] == ["call"] * (leaf is not None)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+RECURRENT = [name for name, kind in LAYERS.items() if issubclass(kind, Recurrence)]
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_modules_have_the_arrays_of_their_layers(name: str) -> None:
+    module = getattr(nn, name)(4, 3, 2, bidirectional=True)
+    found = {path: tuple(map(int, slot.spec.shape)) for path, slot in module.slots().items() if "_l" in path}
+    assert found == LAYERS[name](4, 3, 2, bidirectional=True).parameters()
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - RECURRENT))
 def test_every_leaf_layer_is_a_module(name: str) -> None:
     assert issubclass(getattr(nn, name), nn.Leaf)
     assert getattr(nn, name).kind is LAYERS[name]

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 
 from ....engine.graph import Graph, ModuleInfo
+from ....engine.passes.expansion import expand_recurrences
 from ...weights import Cast, Entry, WeightMap
 from ..target import Target
 from ..writing.body import Method
@@ -104,6 +105,7 @@ class NumpyEmitter(Emitter):
 
     def prepare(self, graph: Graph) -> Graph:
         self.widened = widen(graph)
+        expand_recurrences(graph, lambda module: True)
         EVALUATION.apply(graph)
         return prepare(graph, self.style, channels="any")
 

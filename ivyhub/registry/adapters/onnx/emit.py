@@ -86,9 +86,9 @@ def _prepare(graph: Graph) -> None:
     for node in graph.nodes:
         for nested in node.graphs.values():
             _prepare(nested)
-    EVALUATION.apply(graph)
     to_rows = functools.partial(legalise, framework="onnx", expand=lambda module: True, evaluates=True)
     to_rows(graph, covers=lambda node: True)
+    EVALUATION.apply(graph)
     channels_first(graph)
     passes.simplify(graph)
 

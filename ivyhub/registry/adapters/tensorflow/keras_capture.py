@@ -238,8 +238,7 @@ class Watching:
         if single and not layer.built:
             layer.build(x.shape)
         reading = read_layer(layer, x) if single else None
-        masked = getattr(x, "_keras_mask", None) is not None
-        formula = read_recurrent(layer, x, masked or None, None) if single and reading is None else None
+        formula = read_recurrent(layer, x) if single and reading is None else None
         formula = read_noise(layer, x) if single and reading is None and formula is None else formula
         if reading is not None:
             self.readings[path] = reading
@@ -294,11 +293,12 @@ def _unbound(*_: Any) -> Any:
     raise CaptureError("a leaf layer was read before its watch was finished")
 
 
-def _calls_leaf(path: str, reading: Reading) -> Callable[[Value], tuple[Value]]:
-    def run(x: Value) -> tuple[Value]:
+def _calls_leaf(path: str, reading: Reading) -> Callable[[Value], tuple[Value, ...]]:
+    def run(x: Value) -> tuple[Value, ...]:
         from ....engine.recording import RECORDER
 
-        return (reading.after(RECORDER.get().call(path, [reading.before(x)])),)
+        found = reading.after(RECORDER.get().call(path, [reading.before(x)]))
+        return found if isinstance(found, tuple) else (found,)
 
     return run
 

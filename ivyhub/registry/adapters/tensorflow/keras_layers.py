@@ -34,14 +34,14 @@ class Reading:
         config: its fields.
         weights: Keras's variable for each of its arrays, with the way from its layout to the leaf's.
         before: what is done to the layer's input.
-        after: what is done to the leaf's result.
+        after: what is done to the leaf's result, or to the tuple of several.
     """
 
     layer: str
     config: dict[str, Any]
     weights: Mapping[str, tuple[Any, Arrange]] = field(default_factory=dict[str, tuple[Any, Arrange]])
     before: Callable[[Value], Value] = as_is
-    after: Callable[[Value], Value] = as_is
+    after: Callable[[Any], Any] = as_is
 
     @property
     def leaf(self) -> Layer:
@@ -201,19 +201,6 @@ def _depthwise_conv(layer: Any, x: Any) -> Reading | None:
     return _conv_reading(layer, x, outs, channels, (layer.kernel, arrange))
 
 
-LEAVES: Mapping[str, Callable[[Any, Any], Reading | None]] = {
-    "Dense": _dense,
-    "Embedding": _embedding,
-    "LayerNormalization": _layer_norm,
-    "GroupNormalization": _group_norm,
-    "BatchNormalization": _batch_norm,
-    "Dropout": _dropout,
-    "BaseConv": _conv,
-    "BaseDepthwiseConv": _depthwise_conv,
-    "Conv1D": _conv,
-}
-
-
 def read_noise(layer: Any, x: Any) -> Callable[..., Any] | None:
     """What computes a dropout of whole parts of its input, examples or channels; None for any other layer."""
     kinds = {kind.__name__ for kind in type(layer).__mro__ if kind.__module__.startswith("keras.")}
@@ -238,46 +225,97 @@ def read_noise(layer: Any, x: Any) -> Callable[..., Any] | None:
 # -- recurrent layers --------------------------------------------------------------------------------------------------
 
 
-def read_recurrent(layer: Any, x: Any, mask: Any, state: Any) -> Callable[..., Any] | None:
-    """What computes an LSTM, GRU or SimpleRNN of Keras from its input and arrays; None for what it cannot."""
-    kind = type(layer).__name__
-    if kind not in ("LSTM", "GRU", "SimpleRNN") or not type(layer).__module__.startswith("keras."):
+def _activations(layer: Any) -> tuple[str | None, str | None]:
+    """The names of a recurrent layer's activations, its own and that of its gates."""
+    found = (getattr(layer, name, None) for name in ("activation", "recurrent_activation"))
+    own, gates = (getattr(each, "__name__", None) for each in found)
+    return own, gates
+
+
+def _is_usual(layer: Any, x: Any) -> bool:
+    """Whether a recurrent layer runs over all steps of a sequence of known length, from zeros, and drops nothing."""
+    masked = getattr(x, "_keras_mask", None) is not None
+    drops = layer.dropout or layer.recurrent_dropout
+    return not masked and not layer.stateful and not drops and x.shape[1] is not None and x.shape[2] is not None
+
+
+def _recurrence(layer: Any, x: Any, kind: str, **more: Any) -> Reading | None:
+    if not _is_usual(layer, x):
         return None
-    names = {
-        name: getattr(getattr(layer, name, None), "__name__", None) for name in ("activation", "recurrent_activation")
+    arrays = {
+        "weight_ih_l0": (layer.cell.kernel, np.transpose),
+        "weight_hh_l0": (layer.cell.recurrent_kernel, np.transpose),
     }
-    usual = names["activation"] == "tanh" or (kind == "SimpleRNN" and names["activation"] == "relu")
-    usual = usual and names["recurrent_activation"] in (("sigmoid",) if kind != "SimpleRNN" else (None,))
-    plain = mask is None and state is None and not layer.stateful and not layer.dropout and not layer.recurrent_dropout
-    if not usual or not plain or x.shape[1] is None or (kind == "GRU" and not layer.reset_after):
+    config = {
+        "input_size": x.shape[2],
+        "hidden_size": layer.units,
+        "use_bias": layer.use_bias,
+        "recurrent_bias": False,
+        "batch_first": True,
+        **more,
+    }
+    return Reading(
+        kind,
+        config,
+        arrays | ({"bias_ih_l0": (layer.cell.bias, as_is)} if layer.use_bias else {}),
+        (lambda x: ops.flip(x, axis=1)) if layer.go_backwards else as_is,
+        lambda found: _returned(layer, *found),
+    )
+
+
+def _returned(layer: Any, y: Value, *states: Value) -> tuple[Value, ...]:
+    """What a recurrent layer of Keras returns of what it computes."""
+    last = [ops.getitem(each, key=(0,)) for each in states]
+    first = y if layer.return_sequences else last[0]
+    return (first, *last) if layer.return_state else (first,)
+
+
+def _lstm(layer: Any, x: Any) -> Reading | None:
+    return _recurrence(layer, x, "LSTM") if _activations(layer) == ("tanh", "sigmoid") else None
+
+
+def _simple_rnn(layer: Any, x: Any) -> Reading | None:
+    activation, _ = _activations(layer)
+    return _recurrence(layer, x, "RNN", activation=activation) if activation in ("tanh", "relu") else None
+
+
+def read_recurrent(layer: Any, x: Any) -> Callable[..., Any] | None:
+    """What computes a GRU of Keras from its input and arrays; None for any other layer, and for what it cannot.
+
+    It is no leaf: the one array of its biases is two of a leaf.
+    """
+    if type(layer).__name__ != "GRU" or not type(layer).__module__.startswith("keras."):
+        return None
+    if _activations(layer) != ("tanh", "sigmoid") or not _is_usual(layer, x) or not layer.reset_after:
         return None
 
     def run(x: Value, kernel: Value, recurrent: Value, *bias: Value) -> tuple[Value, ...]:
         x = ops.flip(x, axis=1) if layer.go_backwards else x
-        units, dtype = layer.units, x.dtype
-        weights = [_gates(kind, ops.transpose(each, axes=(1, 0)), units) for each in (kernel, recurrent)]
-        if bias and kind == "GRU":
-            weights += [_gates(kind, ops.getitem(bias[0], key=(place,)), units) for place in (0, 1)]
-        elif bias:
-            weights += [bias[0], ops.full(shape=bias[0].shape, fill_value=0.0, dtype=dtype)]
-        zero = ops.full(shape=(1, x.shape[0], units), fill_value=0.0, dtype=dtype)
-        options = {"use_bias": bool(bias), "batch_first": True}
-        if kind == "LSTM":
-            y, *states = ops.lstm(x, zero, zero, weights, **options)
-        elif kind == "GRU":
-            y, *states = ops.gru(x, zero, weights, **options)
-        else:
-            y, *states = ops.rnn(x, zero, weights, activation=names["activation"], **options)
-        last = [ops.getitem(each, key=(0,)) for each in states]
-        first = y if layer.return_sequences else last[0]
-        return (first, *last) if layer.return_state else (first,)
+        units = layer.units
+        weights = [_gates(ops.transpose(each, axes=(1, 0)), units) for each in (kernel, recurrent)]
+        weights += [_gates(ops.getitem(each, key=(place,)), units) for each in bias for place in (0, 1)]
+        zero = ops.full(shape=(1, x.shape[0], units), fill_value=0.0, dtype=x.dtype)
+        return _returned(layer, *ops.gru(x, zero, weights, use_bias=bool(bias), batch_first=True))
 
     return run
 
 
-def _gates(kind: str, rows: Value, units: int) -> Value:
+def _gates(rows: Value, units: int) -> Value:
     """Keras's order of a GRU's gates is update, reset, new; PyTorch's reset, update, new."""
-    if kind != "GRU":
-        return rows
     update, reset, new = (ops.getitem(rows, key=((i * units or None, (i + 1) * units, None),)) for i in range(3))
     return ops.concat([reset, update, new], axis=0)
+
+
+LEAVES: Mapping[str, Callable[[Any, Any], Reading | None]] = {
+    "Dense": _dense,
+    "Embedding": _embedding,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "BatchNormalization": _batch_norm,
+    "Dropout": _dropout,
+    "BaseConv": _conv,
+    "BaseDepthwiseConv": _depthwise_conv,
+    "Conv1D": _conv,
+    "LSTM": _lstm,
+    "SimpleRNN": _simple_rnn,
+}

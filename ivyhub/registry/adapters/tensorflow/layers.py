@@ -18,6 +18,8 @@ BUILD = {
     "GroupNorm": Template("{self}.build((*{axes}, {num_channels}))"),
     "BatchNorm": Template("{self}.build((*{axes}, {num_features}))"),
     "Conv": Template("{self}.build((*{axes}, {in_channels}))"),
+    "LSTM": Template("{self}.build((None, None, {input_size}))"),
+    "RNN": Template("{self}.build((None, None, {input_size}))"),
 }
 """What makes the arrays of a layer that has some. ``axes`` stands for the sizes of all axes but the last: None."""
 
@@ -68,6 +70,26 @@ for _class, _unbiased in (("support.BatchNormalization", True), ("keras.layers.B
         derive=lambda c: {"decay": round(1 - c.momentum, 12)},
     )
 KERAS.row("Dropout", "keras.layers.Dropout({rate})", call="{self}({x}, training={training})")
+
+
+for _layer, _kind, _cell in (("LSTM", "LSTM", "lstm_cell"), ("RNN", "SimpleRNN", "simple_rnn_cell")):
+    KERAS.row(
+        _layer,
+        f"keras.layers.{_kind}({{hidden_size}}, {'activation={activation}, ' * (_layer == 'RNN')}"
+        "return_sequences=True, return_state=True, use_bias={use_bias:True})",
+        call="support.recurrent({self}, {x}, {states})",
+        alone="{self}({x})[0]",
+        weights={
+            "weight_ih_l0": (f"{_cell}.kernel", (Transpose((1, 0)),)),
+            "weight_hh_l0": (f"{_cell}.recurrent_kernel", (Transpose((1, 0)),)),
+            "bias_ih_l0": (f"{_cell}.bias", ()),
+        },
+        when=lambda c: (
+            (c.num_layers == 1 and not c.bidirectional and c.batch_first)
+            and not (c.use_bias and c.recurrent_bias)
+            and not getattr(c, "proj_size", 0)
+        ),
+    )
 
 
 # -- convolution -----------------------------------------------------------------------------------------------------

@@ -110,6 +110,10 @@ class KerasStyle(Style):
         ]
         return own + [stmt for member in members for stmt in self._built(member.reach, member)]
 
+    def parameter(self, owner: ast.expr, word: str, *, trainable: bool, layer: str | None = None) -> ast.expr:
+        cell, _, own = word.rpartition(".")  # files name the cell of a recurrent layer by its kind
+        return attribute(attribute(owner, "cell"), own) if cell else attribute(owner, word)
+
     def _weight(self, word: str, spec: Spec, trainable: bool) -> ast.stmt:
         dtype = "" if spec.dtype == "float32" else f', dtype="{spec.dtype}"'  # else that of the layer's policy
         kind = "" if trainable else ", trainable=False"

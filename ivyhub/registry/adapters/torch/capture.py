@@ -20,7 +20,7 @@ from typing import Any
 
 from ....engine.backends import FRAMEWORKS, dtype_name, load
 from ....engine.dims import Dim, Size
-from ....engine.graph import Call, Scope, Value, tree_leaves
+from ....engine.graph import Call, Scope, Value, tree_leaves, tree_map
 from ....engine.lines import assigned_name, keep_last_hint, short_path
 from ....engine.recording import RECORDER
 from ....engine.spec import Spec
@@ -34,7 +34,7 @@ from .control import CONTROL
 from .decompose import decomposed
 from .formulas import unlooking
 from .functional import Storage, is_projection, memory_order, mutated_buffers
-from .layers import read_layer
+from .layers import RECURRENT, read_layer, rule_of
 from .lines import hushed, module_stack, refusal, source_line
 from .packed import packed_sequences
 from .rules import RULES
@@ -388,9 +388,9 @@ class _Reader:
             node = nodes[position]
             stack = stack_of(node)
             leaf = next((entry for entry in stack if entry[0] in self.leaves), None)
-            if leaf is None or is_projection(node):
+            if leaf is None or is_projection(node) or self.leaves[leaf[0]][0] in RECURRENT:
                 with self.builder.recording(self._scope(node, stack)):
-                    self._read_node(node)
+                    self._read_node(node, leaf[0] if leaf is not None else "")
                 position += 1
                 continue
             group = [node]
@@ -431,7 +431,7 @@ class _Reader:
         parameters = self.graph.modules[path].parameters
         return any((p.alias or f"{path}.{name}") == state for name, p in parameters.items())
 
-    def _read_node(self, node: Any) -> None:
+    def _read_node(self, node: Any, layer: str = "") -> None:
         torch = self.torch
         val = node.meta.get("val")
         if node.op == "get_attr":
@@ -466,7 +466,7 @@ class _Reader:
         if "as_strided" in name:
             kwargs["laid"] = memory_order(node.args[0].meta["val"])
         try:
-            result = apply(RULES[name], args, kwargs, self._shapes(val))
+            result = apply(rule_of(name, layer), args, kwargs, self._shapes(val))
         except EngineError as error:
             path = self.graph.calls[self.builder.scope.call].module
             error.message = f"{error.message}\n  while reading {name} in {path or '(root)'} at {self._line()}"
@@ -475,7 +475,8 @@ class _Reader:
         if result is None:
             return
         if self.no_grad:
-            result = RULES["aten.detach.default"](result) if isinstance(result, Value) else result
+            cut = RULES["aten.detach.default"]
+            result = tree_map(lambda leaf: cut(leaf) if isinstance(leaf, Value) else leaf, result)
         self._check(node, name, result)
         self._set(node, result)
 

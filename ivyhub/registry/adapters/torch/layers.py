@@ -7,12 +7,17 @@ leaf: its operations are read instead. `TORCH` writes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from ....engine.graph import Value
+from ....engine.recording import RECORDER
+from ....engine.stateful.layers import LAYERS
 from ..carried import is_carried
+from ..reading import Rule
 from ..writing.layers import Leaves
+from .rules import RULES
 
 Reading = tuple[str, dict[str, Any]]  # the leaf layer and its fields
 
@@ -122,6 +127,43 @@ def _conv(m: Any) -> Reading | None:
     }
 
 
+def _recurrent(m: Any) -> Reading:
+    kind, _, activation = m.mode.partition("_")
+    return kind, {
+        "input_size": m.input_size,
+        "hidden_size": m.hidden_size,
+        "num_layers": m.num_layers,
+        "use_bias": m.bias,
+        "batch_first": m.batch_first,
+        "dropout": float(m.dropout),
+        "bidirectional": m.bidirectional,
+        **({"proj_size": m.proj_size} if kind == "LSTM" else {}),
+        **({"activation": activation.lower()} if activation else {}),
+    }
+
+
+RECURRENT = ("LSTM", "GRU", "RNN")
+"""The leaf layers that are read as one operation among others: those make a batch of a sequence that is none."""
+
+_RUNS = frozenset(f"aten.{kind}.input" for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu"))
+
+
+def rule_of(name: str, layer: str) -> Rule:
+    """What reads an operation of a leaf layer that is read so: a call of it where the operation is its whole run.
+
+    States at the start that are zeros are left out.
+    """
+    if not layer or name not in _RUNS:
+        return RULES[name]
+
+    def run(x: Value, states: Value | Sequence[Value], *_: Any) -> tuple[Value, ...]:
+        held = (states,) if isinstance(states, Value) else states
+        fills = [h.node.attributes["fill_value"] if h.node is not None and h.node.op == "full" else 1 for h in held]
+        return RECORDER.get().call(layer, [x, *(held if any(fills) else ())])
+
+    return run
+
+
 def _dropout(m: Any) -> Reading:
     return "Dropout", {"rate": m.p}
 
@@ -139,6 +181,7 @@ LEAVES: Mapping[str, Callable[[Any], Reading | None]] = {
     "torch.nn.modules.conv.Conv2d": _conv,
     "torch.nn.modules.conv.Conv3d": _conv,
     "torch.nn.modules.dropout.Dropout": _dropout,
+    **{f"torch.nn.modules.rnn.{kind}": _recurrent for kind in ("LSTM", "GRU", "RNN")},
 }
 
 TORCH = Leaves()
@@ -172,6 +215,19 @@ TORCH.row(
     when=lambda c: c.channel_axis == 1,
 )
 TORCH.row("Dropout", "nn.Dropout({rate})")
+
+
+for _kind, _more in (("LSTM", "proj_size={proj_size:0}"), ("GRU", ""), ("RNN", "nonlinearity={activation:'tanh'}")):
+    TORCH.row(
+        _kind,
+        f"nn.{_kind}({{input_size}}, {{hidden_size}}, num_layers={{num_layers:1}}, bias={{use_bias:True}}, "
+        "batch_first={batch_first:False}, dropout={dropout:0.0}, bidirectional={bidirectional:False}"
+        f"{', ' * bool(_more)}{_more})",
+        call="{self}({x}, {states})",
+        weights=lambda c, kind=_kind: {name: (name, ()) for name in LAYERS[kind](**vars(c)).parameters()},
+        when=lambda c: c.recurrent_bias or not c.use_bias,
+        results=(0, (1, 2)) if _kind == "LSTM" else (),
+    )
 
 
 def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:

@@ -152,6 +152,9 @@ def _no_dropout() -> Generator[None]:
             if function is functional.scaled_dot_product_attention:
                 args = (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args
                 kwargs = kwargs if len(args) > 4 else {**kwargs, "dropout_p": 0.0}
+            if getattr(function, "__name__", "") in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+                place = 5 if isinstance(args[3], bool) else 6  # behind the lengths of a packed sequence
+                args = (*args[:place], 0.0, *args[place + 1 :])
             if function is functional.multi_head_attention_forward:  # a mode does not see inside of it
                 kwargs = {**kwargs, "training": False}
             draws = getattr(function, "__name__", "") in DRAWING

@@ -22,6 +22,7 @@ from ....engine.template import literal
 from ...weights import Step as WeightStep
 from ...weights import Transpose
 from . import control
+from .layers import LeafRow
 from .locals import Assign, Method, Namer
 from .names import identifier, singular
 from .style import Callee, Style, name
@@ -181,10 +182,12 @@ class _Writer:
         self.numbers[word] = value
         return name(word)
 
-    def _assign(self, targets: Sequence[Value], tree: ast.expr, hints: Sequence[str] = ()) -> None:
+    def _assign(
+        self, targets: Sequence[Value], tree: ast.expr, hints: Sequence[str] = (), nested: tuple[Any, ...] = ()
+    ) -> None:
         for value in targets:
             self.values[value] = self._placeholder(value)
-        self.statements.append(Assign(list(targets), tree, hints))
+        self.statements.append(Assign(list(targets), tree, hints, nested=nested))
 
     def _node(self, node: Node) -> None:
         if not any(self.uses.get(value) for value in node.outputs):
@@ -192,8 +195,26 @@ class _Writer:
         tree = self._expression(node)
         if self._is_inlined(node, tree):
             self.values[node.output] = tree
+        elif node.op == "call" and self._is_alone(node):
+            self._assign(node.outputs[:1], tree)
         else:
-            self._assign(node.outputs, tree)
+            self._assign(node.outputs, tree, nested=self._row(node).results if node.op == "call" else ())
+
+    def _is_alone(self, node: Node) -> bool:
+        """Whether a recurrent layer starts from zeros, and nothing reads its states, and the target can say so."""
+        rest = node.outputs[1:]
+        return (
+            len(node.args) == 1
+            and bool(rest)
+            and not any(map(self.uses.get, rest))
+            and self._row(node).alone is not None
+        )
+
+    def _row(self, node: Node) -> LeafRow:
+        info = self.graph.modules[node.attributes["module"]]
+        row = self.style.leaves.find(str(info.layer), info.config, self.style.version)
+        assert row is not None, f"{info.layer} was not legalised for {self.style.framework}"
+        return row
 
     def _is_inlined(self, node: Node, tree: ast.expr) -> bool:
         if node.op in ("parameter", "constant"):
@@ -222,9 +243,7 @@ class _Writer:
     def _repeats(self, consumer: Node, value: Value) -> bool:
         """Whether a consumer's row may write an operand more than once, so that it must be a name."""
         if consumer.op == "call":
-            info = self.graph.modules[consumer.attributes["module"]]
-            leaf = self.style.leaves.find(str(info.layer), info.config, self.style.version)
-            return leaf is not None and leaf.call.placeholders.count("x") > 1
+            return self._row(consumer).call.placeholders.count("x") > 1
         op = OPS[consumer.op]
         position = next(i for i, arg in enumerate(consumer.args) if value in tree_values((arg,)))
         rows = op.rows[self.style.framework]
@@ -297,17 +316,19 @@ class _Writer:
     def _leaf(self, node: Node) -> ast.expr:
         path = node.attributes["module"]
         info = self.graph.modules[path]
-        row = self.style.leaves.find(str(info.layer), info.config, self.style.version)
-        assert row is not None, f"{info.layer} was not legalised for {self.style.framework}"
+        row = self._row(node)
         if "training" in row.call.placeholders:
             self.training = True
         values: dict[str, Any] = {key: literal(value, key) for key, value in row.values(info.config).items()}
+        x, *states = (self._operand(arg) or ast.Constant(None) for arg in node.args)
         values |= {
             "self": self.paths[path],
-            "x": self._operand(node.args[0]),
+            "x": x,
+            "states": ast.Tuple(states, ast.Load()) if len(states) > 1 else states[0] if states else None,
             "training": name(self.style.training or "training"),
         }
-        return self.style.adopt(row.call.fill(values))
+        template = row.alone if row.alone is not None and self._is_alone(node) else row.call
+        return self.style.adopt(template.fill(values))
 
     def _run(self, run: Run) -> None:
         effect = any(function.updates for function in run.function.walk())

@@ -22,8 +22,11 @@ class LeafRow:
 
     Attributes:
         build: the constructor's expression over the layer's fields and what ``derive`` adds.
-        call: the call's expression over ``{self}``, ``{x}`` and the context.
+        call: the call's expression over ``{self}``, ``{x}``, the ``{states}`` of a recurrent layer (an expression, a
+            tuple of several, None where there are none), and the context.
         weights: from the layer's arrays to the native ones; those left out have no place in the framework.
+        alone: the call's expression where a recurrent layer starts from zeros and its first result alone is read.
+        results: how the results of a layer of several lie in what the call gives: their numbers in nested tuples.
     """
 
     layer: str
@@ -33,6 +36,8 @@ class LeafRow:
     since: Version
     when: Callable[[SimpleNamespace], bool] | None
     derive: Callable[[SimpleNamespace], Mapping[str, Any]] | None
+    results: tuple[Any, ...]
+    alone: Template | None
 
     def values(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The values of the placeholders of ``build``."""
@@ -55,6 +60,8 @@ class Leaves:
         since: str = "0",
         when: Callable[[SimpleNamespace], bool] | None = None,
         derive: Callable[[SimpleNamespace], Mapping[str, Any]] | None = None,
+        results: tuple[Any, ...] = (),
+        alone: str | None = None,
     ) -> None:
         """Enter a row; as with operations, the newest that holds wins, then the order of declaration.
 
@@ -66,7 +73,10 @@ class Leaves:
         rows = self._rows.setdefault(layer, [])
         if when is None and any(row.when is None and row.since == Version(since) for row in rows):
             raise EngineError(f"the leaf layer {layer} has a row for version {since} already")
-        rows.append(LeafRow(layer, Template(build), Template(call), place, Version(since), when, derive))
+        shorter = Template(alone) if alone is not None else None
+        rows.append(
+            LeafRow(layer, Template(build), Template(call), place, Version(since), when, derive, results, shorter)
+        )
         rows.sort(key=lambda row: row.since, reverse=True)
 
     def find(self, layer: str, config: Mapping[str, Any], version: Version | None = None) -> LeafRow | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ....engine.graph import Record, Tree, Value
 from ....engine.outline import Function
@@ -66,6 +66,7 @@ class Assign:
     buffer: tuple[ast.expr, str] | None = None
     effect: bool = False  # it is run for what it does
     define: ast.stmt | None = None  # a function that statements after it run
+    nested: tuple[Any, ...] = ()  # how the targets lie in the result, where it is no plain tuple: their numbers
 
 
 class Written(Protocol):
@@ -205,7 +206,7 @@ class Namer:
             else:
                 word = "_"
             words.append(word)
-        return [ast.Assign([_target(words)], tree)]
+        return [ast.Assign([_nested(words, assign.nested) if assign.nested else _target(words)], tree)]
 
     def _for(self, index: int, assign: Assign) -> list[ast.stmt]:
         assert assign.loop is not None
@@ -300,6 +301,21 @@ def _starts_at_self(tree: ast.expr) -> bool:
     while isinstance(tree, ast.Attribute | ast.Subscript):
         tree = tree.value
     return isinstance(tree, ast.Name) and tree.id == "self"
+
+
+def _nested(words: Sequence[str], places: Any) -> ast.expr:
+    """The targets as they lie in nested tuples; one of which nothing is read is "_" as a whole.
+
+    Example:
+        >>> [ast.unparse(_nested(words, (0, (1, 2)))) for words in (["y", "h", "_"], ["y", "_", "_"])]
+        ['(y, (h, _))', '(y, _)']
+    """
+    if isinstance(places, int):
+        return ast.Name(words[places], ast.Store())
+    items = [_nested(words, place) for place in places]
+    if all(isinstance(item, ast.Name) and item.id == "_" for item in items):
+        return ast.Name("_", ast.Store())
+    return ast.Tuple(items, ast.Store())
 
 
 def _target(words: Sequence[str]) -> ast.expr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....engine import passes
 from ....engine.graph import Graph, ModuleInfo, Parameter, below
 from ....engine.passes.dropouts import own_dropouts
+from ....engine.passes.expansion import expand_recurrences
 from ....engine.passes.layout import channels_first, channels_last, heads_third
 from ....engine.passes.legalise import legalise
 from ....engine.passes.limits import narrow_limits
@@ -45,6 +46,7 @@ def prepare(graph: Graph, style: Style, *, channels: str = "last", heads: str = 
     _check_updates(graph, style)
     check_transforms(graph, style.framework)
     _prepare_nested(graph, style)
+    expand_recurrences(graph, lacks)
     own_dropouts(graph)
     if channels == "last":
         channels_last(graph)
