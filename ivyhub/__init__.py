@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ivyhub.engine.op import op
     from ivyhub.errors import IvyhubError
     from ivyhub.registry.adapters.reading import reads
-    from ivyhub.registry.api import check, frameworks, list_models, pull, push, show, trace, transpile, verify
+    from ivyhub.registry.api import check, frameworks, pull, push, show, trace, transpile, verify
+    from ivyhub.registry.listing import list_models
 
 __version__ = "0.1.0"
 
@@ -44,7 +45,7 @@ _HOMES = {
     "IvyhubError": "ivyhub.errors",
     "check": "ivyhub.registry.api",
     "frameworks": "ivyhub.registry.api",
-    "list_models": "ivyhub.registry.api",
+    "list_models": "ivyhub.registry.listing",
     "op": "ivyhub.engine.op",
     "pull": "ivyhub.registry.api",
     "push": "ivyhub.registry.api",

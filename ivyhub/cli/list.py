@@ -18,9 +18,9 @@ def command(output: Output) -> None:
       ivyhub list
       ivyhub list --json
     """
-    from ivyhub.registry import api
+    from ivyhub.registry.listing import list_models
 
-    models = api.list_models()
+    models = list_models()
     output.document(models, ids=dict.fromkeys(model.name for model in models))
     if not models:
         output.line("The registry is empty: `ivyhub pull bert --framework jax` puts a first model into it.")

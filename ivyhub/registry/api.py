@@ -26,6 +26,7 @@ from ivyhub.registry.export import load_package, read_record
 from ivyhub.registry.export_folder import check_destination, materialise
 from ivyhub.registry.files import Digest
 from ivyhub.registry.layout import check_layout, turned
+from ivyhub.registry.listing import Listed, list_models
 from ivyhub.registry.manifest import ExportRecord, Version
 from ivyhub.registry.model_files import find_model_file
 from ivyhub.registry.names import resolve_source, table
@@ -59,17 +60,6 @@ class PullResult(msgspec.Struct, frozen=True):
     reused: bool
     seconds: float
     certificate: dict[str, Any] | None
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """One model of the registry."""
-
-    name: str
-    tags: list[str]
-    framework: str
-    parameters: int
-    size: int
-    source: str
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -271,26 +261,6 @@ def _certificate(store: Store, export: ExportRecord) -> dict[str, Any] | None:
 # -- what is there ---------------------------------------------------------------------------------------------------
 
 
-def list_models(*, store: Store | None = None) -> list[Listed]:
-    """Every model of the registry, by name.
-
-    Example:
-        >>> import ivyhub
-        >>> [model.name for model in ivyhub.list_models()]  # doctest: +SKIP
-        ['minilm']
-    """
-    store = store or Store()
-    found: dict[tuple[str, Digest], Listed] = {}
-    for entry in store.list():
-        key = entry.name, entry.digest
-        if key in found:
-            found[key].tags.append(entry.label)
-            continue
-        count = int(store.version(entry.digest).signature.get("parameters", 0))
-        found[key] = Listed(entry.name, [entry.label], entry.framework, count, entry.size, entry.origin)
-    return list(found.values())
-
-
 def show(name: str, *, store: Store | None = None) -> Details:
     """One model of the registry: what it takes and gives, its configuration, its certificates, its source.
 
@@ -317,7 +287,7 @@ def show(name: str, *, store: Store | None = None) -> Details:
         framework=f"{version.framework} {version.framework_version}",
         created=version.created.isoformat(),
         size=version.size,
-        parameters=int(version.signature.get("parameters", 0)),
+        parameters=version.parameters,
         signature=signature,
         metrics=version.metrics or {},
         config=None if version.config is None else msgspec.json.decode(store.read(version.config.digest)),

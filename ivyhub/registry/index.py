@@ -1,7 +1,8 @@
-"""A cache of what manifests say, in SQLite, so that a list of a thousand models reads one file.
+"""A cache of what manifests and labels say, in SQLite, so that a list of ten thousand models reads one file.
 
-Nothing is kept only here. The index may be deleted, damaged or behind at any time: it is compared with the folder of
-manifests before each answer, made again when it cannot be read, and held in memory when it cannot be written.
+Nothing is kept only here. The index may be deleted, damaged or behind at any time: it is compared with the folders of
+manifests and labels before each answer, made again when it cannot be read, and held in memory when it cannot be
+written.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -20,14 +21,17 @@ from ivyhub.registry.manifest import Version
 
 T = TypeVar("T")
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (
-    digest TEXT PRIMARY KEY, origin TEXT, origin_digest TEXT, framework TEXT, ivyhub TEXT, created TEXT, size INTEGER
+    digest TEXT PRIMARY KEY, origin TEXT, origin_digest TEXT, framework TEXT, ivyhub TEXT, created TEXT, size INTEGER,
+    parameters INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS versions_of_origin ON versions (origin_digest);
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS labels (name TEXT PRIMARY KEY, stamp TEXT, data BLOB) WITHOUT ROWID;
 """
+_TABLES = ("versions", "files", "labels")
 
 # A file that changed this shortly before it was hashed could change again within the clock tick of its time stamp.
 # Git calls such an entry racily clean (Documentation/technical/racy-git.txt); two seconds is the tick of FAT.
@@ -59,10 +63,34 @@ class Index:
         row = self._run(lambda db: self._synchronised(db).execute(f"{query} ORDER BY created DESC", values).fetchone())
         return None if row is None else row[0]
 
-    def versions(self) -> dict[Digest, tuple[str, str, str, int]]:
-        """Every version: digest -> (origin, framework, time of creation, bytes)."""
-        query = "SELECT digest, origin, framework, created, size FROM versions"
+    def versions(self) -> dict[Digest, tuple[str, str, str, int, int]]:
+        """Every version: digest -> (origin, framework, time of creation, bytes, parameters)."""
+        query = "SELECT digest, origin, framework, created, size, parameters FROM versions"
         return {row[0]: row[1:] for row in self._run(lambda db: self._synchronised(db).execute(query).fetchall())}
+
+    def labels(self, folders: Mapping[str, Sequence[Path]], read: Callable[[str], bytes]) -> dict[str, bytes]:
+        """What ``read`` gives for each name; it is not asked again while the folders of that name stay the same.
+
+        Args:
+            folders: the folders of each name, in which files are replaced by renaming alone, never written to.
+            read: what is in them.
+        """
+
+        def work(db: sqlite3.Connection) -> dict[str, bytes]:
+            known = {name: (stamp, data) for name, stamp, data in db.execute("SELECT name, stamp, data FROM labels")}
+            db.executemany("DELETE FROM labels WHERE name = ?", [(name,) for name in known.keys() - folders.keys()])
+            found: dict[str, bytes] = {}
+            for name, own in folders.items():
+                stamp, changed = _folder_stamp(own)
+                if name in known and known[name][0] == stamp:
+                    found[name] = known[name][1]
+                    continue
+                found[name] = read(name)
+                if time.time_ns() - changed > _RACY_NS and _folder_stamp(own)[0] == stamp:
+                    db.execute("INSERT OR REPLACE INTO labels VALUES (?, ?, ?)", (name, stamp, found[name]))
+            return found
+
+        return self._run(work)
 
     def digest_of(self, path: Path) -> Digest:
         """The digest of a file; it is not read again while its inode, size and times of change stay the same.
@@ -104,8 +132,8 @@ class Index:
             except (CorruptFileError, UnsafeError):
                 continue  # one damaged manifest must not hide the others; whoever asks for it by name hears of it
             row = (version.origin.id, version.origin.digest, version.framework, version.ivyhub)
-            created = version.created.isoformat()
-            db.execute("INSERT OR REPLACE INTO versions VALUES (?,?,?,?,?,?,?)", (digest, *row, created, version.size))
+            figures = version.created.isoformat(), version.size, version.parameters
+            db.execute("INSERT OR REPLACE INTO versions VALUES (?,?,?,?,?,?,?,?)", (digest, *row, *figures))
         return db
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -123,7 +151,7 @@ class Index:
         with closing(sqlite3.connect(place, timeout=10)) as db, db:
             db.execute("PRAGMA synchronous = OFF")  # a power cut may damage a cache; it is made again
             if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
-                db.executescript("DROP TABLE IF EXISTS versions; DROP TABLE IF EXISTS files;" + _SCHEMA)
+                db.executescript("".join(f"DROP TABLE IF EXISTS {each};" for each in _TABLES) + _SCHEMA)
                 db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             return work(db)
 
@@ -134,3 +162,17 @@ def _stamp(path: Path) -> str:
     return ":".join(
         str(part) for part in (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     )
+
+
+def _folder_stamp(folders: Sequence[Path]) -> tuple[str, int]:
+    """What changes when a file in one of the folders is made, replaced or removed, and the time of the last change."""
+    parts, last = [], 0
+    for folder in folders:
+        try:
+            status = os.stat(folder)
+        except FileNotFoundError:
+            parts.append("-")
+            continue
+        parts.append(f"{status.st_dev}:{status.st_ino}:{status.st_mtime_ns}")
+        last = max(last, status.st_mtime_ns)
+    return " ".join(parts), last

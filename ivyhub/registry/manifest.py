@@ -82,6 +82,11 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return [*found, self.config] if self.config else found
 
     @property
+    def parameters(self) -> int:
+        """How many numbers its parameters and buffers have."""
+        return int(self.signature.get("parameters", 0))
+
+    @property
     def size(self) -> int:
         """The bytes of everything the version is made of."""
         return sum(record.size for record in self.records)

@@ -341,6 +341,17 @@ class Refs:
         self._known(name)
         return name
 
+    def folders(self) -> dict[str, list[Path]]:
+        """Every name that has or had versions, and the folders of its labels."""
+        found = {}
+        with storage_errors("reading the registry"):
+            namespaces = [*os.scandir(self._root)] if self._root.is_dir() else []
+            for namespace in namespaces:
+                for entry in os.scandir(namespace.path) if namespace.is_dir() else ():
+                    name = entry.name if namespace.name == "_" else f"{namespace.name}/{entry.name}"
+                    found[name] = [Path(entry.path, word) for word in _FOLDERS.values()]
+        return found
+
     def names(self) -> list[str]:
         """Every name that has versions."""
         return sorted({*self._holding("tags/*"), *self._holding("aliases/*")})

@@ -47,7 +47,7 @@ from ivyhub.registry.files import (
 )
 from ivyhub.registry.index import Index
 from ivyhub.registry.manifest import ExportRecord, FileRecord, Version, decode, encode, export_key
-from ivyhub.registry.refs import Refs
+from ivyhub.registry.refs import Label, Refs
 
 #: How long a process waits for another that does the same work. A pull of a large model takes minutes.
 LOCK_TIMEOUT = 600.0
@@ -71,6 +71,7 @@ class Entry(msgspec.Struct, frozen=True):
     framework: str
     created: str
     size: int
+    parameters: int
 
 
 class Store:
@@ -318,10 +319,12 @@ class Store:
     def list(self) -> list[Entry]:
         """Every label of every name, by name and label."""
         known = self._index.versions()
+        labels = self._index.labels(self.refs.folders(), lambda name: msgspec.json.encode(self.refs.labels(name)))
+        decoder = msgspec.json.Decoder(dict[str, Label])
         return [
             Entry(name, word, label.digest, *known[label.digest])
-            for name in self.refs.names()
-            for word, label in self.refs.labels(name).items()
+            for name, data in sorted(labels.items())
+            for word, label in decoder.decode(data).items()
             if label.digest in known
         ]
 
