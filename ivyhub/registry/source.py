@@ -92,7 +92,7 @@ def select(names: Iterable[str], read_index: Callable[[], bytes], *, where: str)
         if pickles := [name for name in sorted(names) if PurePosixPath(name).suffix in _PICKLES]:
             raise UnsafeError(
                 f"{where} has its weights only as pickles ({', '.join(pickles[:3])}), which can execute code",
-                hint="save it with safetensors; a later version of `ivyhub convert` will read pickles safely",
+                hint="`ivyhub convert pytorch_model.bin --to safetensors --out model.safetensors` reads tensors alone",
             )
         raise CheckpointError(f"expected weights as safetensors, but {where} has none", hint=f"it needs {WEIGHTS}")
     chosen = {name for name in names if _travels(name)} | set(weights)

@@ -190,7 +190,7 @@ def pickle_refused(path: Path) -> UnsafeError:
     """The error for a pickle where safetensors was expected."""
     return UnsafeError(
         f"expected safetensors, received a pickle: {path}; reading one can run any code",
-        hint="save it as safetensors where you trust it; `ivyhub convert` will read it safely in a later version",
+        hint=f"`ivyhub convert {path.name} --to safetensors` reads its tensors and runs nothing",
     )
 
 
