@@ -12,12 +12,14 @@ import pytest
 
 from ivyhub import engine
 from ivyhub.engine import Array, default_device, fori_loop, jit, nn, optim, random, to_framework
+from ivyhub.engine.op import Op
 from ivyhub.errors import (
     AxisError,
     DTypeError,
     EngineError,
     IvyhubError,
     MixedFrameworksError,
+    NoLoweringError,
     ShapeError,
     UnknownDeviceError,
     UnknownFrameworkError,
@@ -222,6 +224,16 @@ def test_a_call_after_a_right_one_is_looked_at_too(xp: ModuleType) -> None:
     assert np.asarray(Array(values)).tolist() == [3, 2, 1]
     with pytest.raises(ShapeError, match=r"^topk: expected k at most 2, received 3"):
         engine.topk(x[:2].native, k=3)
+
+
+def test_an_operation_that_a_framework_lacks(xp: ModuleType, framework: str) -> None:
+    def half(x: Any, /) -> Any:
+        """x / 2."""
+
+    op = Op(half, lambda x: x, primitive=True).lower("torch" if framework != "torch" else "jax", "{x} / 2")
+    words = rf"^half cannot be written in {framework} for float\d\d\[2, 3\].*\n  hint: call it in another framework"
+    with pytest.raises(NoLoweringError, match=words):
+        op(matrix(xp).native)
 
 
 def test_frameworks_mixed_on_the_way(xp: ModuleType, framework: str) -> None:
