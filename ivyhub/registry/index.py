@@ -68,7 +68,7 @@ class Index:
         query = "SELECT digest, origin, framework, created, size, parameters FROM versions"
         return {row[0]: row[1:] for row in self._run(lambda db: self._synchronised(db).execute(query).fetchall())}
 
-    def labels(self, folders: Mapping[str, Sequence[Path]], read: Callable[[str], bytes]) -> dict[str, bytes]:
+    def labels(self, folders: Mapping[str, Sequence[str]], read: Callable[[str], bytes]) -> dict[str, bytes]:
         """What ``read`` gives for each name; it is not asked again while the folders of that name stay the same.
 
         Args:
@@ -164,7 +164,7 @@ def _stamp(path: Path) -> str:
     )
 
 
-def _folder_stamp(folders: Sequence[Path]) -> tuple[str, int]:
+def _folder_stamp(folders: Sequence[str]) -> tuple[str, int]:
     """What changes when a file in one of the folders is made, replaced or removed, and the time of the last change."""
     parts, last = [], 0
     for folder in folders:

@@ -341,7 +341,7 @@ class Refs:
         self._known(name)
         return name
 
-    def folders(self) -> dict[str, list[Path]]:
+    def folders(self) -> dict[str, list[str]]:
         """Every name that has or had versions, and the folders of its labels."""
         found = {}
         with storage_errors("reading the registry"):
@@ -349,7 +349,7 @@ class Refs:
             for namespace in namespaces:
                 for entry in os.scandir(namespace.path) if namespace.is_dir() else ():
                     name = entry.name if namespace.name == "_" else f"{namespace.name}/{entry.name}"
-                    found[name] = [Path(entry.path, word) for word in _FOLDERS.values()]
+                    found[name] = [f"{entry.path}{os.sep}{word}" for word in _FOLDERS.values()]
         return found
 
     def names(self) -> list[str]:
