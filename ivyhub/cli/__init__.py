@@ -67,7 +67,7 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
     elif ctx.invoked_subcommand != "config":  # which mends what is wrong with them
         from ivyhub.cli.settings import FILE, read_settings
-        from ivyhub.registry.store import home_folder
+        from ivyhub.registry.home import home_folder
 
         ctx.default_map = read_settings(home_folder() / FILE)
 

@@ -31,7 +31,7 @@ def command(context: click.Context, output: Output, option: str | None, value: s
     """
     from ivyhub.cli import cli
     from ivyhub.cli.settings import FILE, checked, read_settings, write_settings
-    from ivyhub.registry.store import home_folder
+    from ivyhub.registry.home import home_folder
 
     path = home_folder() / FILE
     settings = read_settings(path)

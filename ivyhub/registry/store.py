@@ -31,7 +31,6 @@ from typing import Any, BinaryIO
 
 import filelock
 import msgspec
-import platformdirs
 
 from ivyhub.errors import CorruptFileError, StorageError, UnknownNameError
 from ivyhub.registry.files import (
@@ -45,6 +44,7 @@ from ivyhub.registry.files import (
     publish,
     storage_errors,
 )
+from ivyhub.registry.home import home_folder
 from ivyhub.registry.index import Index
 from ivyhub.registry.manifest import ExportRecord, FileRecord, Version, decode, encode, export_key
 from ivyhub.registry.refs import Label, Refs
@@ -54,11 +54,6 @@ LOCK_TIMEOUT = 600.0
 
 #: How long a file without a name is left alone, and how long it stays in the trash, in seconds.
 GRACE = 86_400.0
-
-
-def home_folder() -> Path:
-    """The registry's folder: ``$IVYHUB_HOME``, else the user data folder of the system."""
-    return Path(os.environ.get("IVYHUB_HOME") or platformdirs.user_data_dir("ivyhub", appauthor=False)).expanduser()
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -141,6 +141,12 @@ def test_frameworks_agree_on_what_is_not_jaxs(rng: np.random.Generator) -> None:
             assert_close(found, wanted, 1e-3)  # as above, through a quotient and a power
 
 
+@pytest.mark.parametrize(
+    "framework",
+    # PyTorch's compiler takes half a minute for the hundreds of operations of these hashes.
+    [pytest.param("torch", marks=pytest.mark.slow), "jax", "tensorflow", "numpy"],
+    indirect=True,
+)
 def test_compiled_numbers_are_the_same(framework: str, rng: np.random.Generator) -> None:
     key = random.key(int(rng.integers(0, 2**32)), framework)
 

@@ -179,7 +179,9 @@ def test_a_live_model_of_every_framework(bert_folder: Path, rng: np.random.Gener
         assert_close(logits, expected, 1e-5)
 
 
-@pytest.mark.parametrize("target", ["torch", "jax", "tensorflow"])
+@pytest.mark.parametrize(
+    "target", ["torch", *(pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "tensorflow"))]
+)
 def test_weights_in_another_dtype(target: str, bert_folder: Path, pull: Pull) -> None:
     result = pull(bert_folder, target, dtype="bfloat16")
     record = json.loads((Path(result.path) / "ivyhub.json").read_text())

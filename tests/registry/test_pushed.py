@@ -142,7 +142,9 @@ def test_an_export_comes_home_in_the_dtype_that_it_has(target: str, tmp_path: Pa
         assert torch.equal(full[name], tensor.to(full[name].dtype))
 
 
-@pytest.mark.parametrize("target", ["torch", "jax", "tensorflow"])
+@pytest.mark.parametrize(
+    "target", ["torch", *(pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "tensorflow"))]
+)
 def test_a_checkpoint_trained_in_bfloat16_is_one_of_bfloat16(target: str, bert_folder: Path, tmp_path: Path) -> None:
     model = ivyhub.pull(str(bert_folder), framework=target, dtype="bfloat16", verify=False)
     version = Store().version(ivyhub.push(model, "half"))
