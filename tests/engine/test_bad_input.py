@@ -164,6 +164,10 @@ REFUSED: dict[str, tuple[str, Call]] = {
         r"expected sizes that add up to 3, received \(2, 2\)",
         lambda xp: engine.split(matrix(xp).native, sizes=(2, 2), axis=1),
     ),
+    "reshape": (
+        r"expected sizes of 0 or more, or -1, received \(-2, 3\)",
+        lambda xp: engine.reshape(matrix(xp).native, (-2, 3)),
+    ),
     "interpolate": (
         "expected the mode nearest, .*received 'best'",
         lambda xp: engine.interpolate(xp.ones((1, 2, 4)).native, size=(8,), mode="best"),

@@ -26,6 +26,8 @@ def _reshape_spec(x: Spec, *, shape: Sequence[Size]) -> Spec:
 
 def _open_shape(n: SimpleNamespace) -> Mapping[str, Any]:
     """The shape with its one symbolic size written as -1, as one writes it by hand."""
+    if any(isinstance(size, int) and size < -1 for size in n.shape):  # NumPy takes any of them for -1
+        raise ShapeError(f"reshape: expected sizes of 0 or more, or -1, received {tuple(n.shape)}")
     symbolic = [i for i, size in enumerate(n.shape) if isinstance(size, Dim)]
     known = product(size for size in n.shape if not isinstance(size, Dim))
     open_axis = symbolic[0] if len(symbolic) == 1 and known != 0 else None
