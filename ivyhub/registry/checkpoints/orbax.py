@@ -57,6 +57,9 @@ def open_orbax(folder: Path) -> FormatCheckpoint:
     tree = index.get("tree_metadata")
     if not isinstance(tree, dict):
         raise corrupt(folder / INDEX, "expected the tree of a checkpoint of Orbax, received something else")
+    # Earlier versions did not say so in the index.
+    ocdbt = bool(index.get("use_ocdbt", (folder / "manifest.ocdbt").is_file()))
+    driver = "zarr3" if index.get("use_zarr3") else "zarr"
     made: list[Stored] = []
     values: dict[str, str] = {}
     unreadable: dict[str, str] = {}
@@ -70,9 +73,9 @@ def open_orbax(folder: Path) -> FormatCheckpoint:
         if skipped or kind == "string":
             values[name] = f'"{kind}"'
             continue
-        found = _mapped(folder, name) if not index.get("use_ocdbt") and not index.get("use_zarr3") else None
+        found = _mapped(folder, name) if not ocdbt and driver == "zarr" else None
         if found is None:
-            found = _stored(folder, name, bool(index.get("use_ocdbt")), "zarr3" if index.get("use_zarr3") else "zarr")
+            found = _stored(folder, name, ocdbt, driver)
         if isinstance(found, str):
             unreadable[name] = found
         elif found.info.nbytes > max(_FREE_EXPANSION, _MOST_EXPANSION * kept):

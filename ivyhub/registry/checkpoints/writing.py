@@ -93,6 +93,7 @@ def convert(
     *,
     dtype: str | None = None,
     force: bool = False,
+    shard_bytes: int = 5 * 10**9,
     progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
     """Write the tensors of a checkpoint in another format. Memory stays within the largest of them.
@@ -103,6 +104,7 @@ def convert(
         path: the file, or the folder of orbax. Large safetensors become shards beside it, with an index.
         dtype: what floating-point tensors are cast to; as they are if not given.
         force: replace what is at the path.
+        shard_bytes: most bytes of data in a file of safetensors.
         progress: called with the bytes just written and those of the whole.
 
     Raises:
@@ -140,7 +142,7 @@ def convert(
 
     if target == "safetensors":
         metadata = ckpt.metadata if ckpt.format == target else {"format": _ECOSYSTEMS.get(ckpt.format, "pt")}
-        files = write_safetensors(path, tensors, metadata=metadata, progress=progress)
+        files = write_safetensors(path, tensors, metadata=metadata, shard_bytes=shard_bytes, progress=progress)
     else:
         files = [path]
         with storage_errors(path), Staging() as staging:

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 import numpy as np
 
-from ivyhub.errors import CheckpointError, CorruptFileError, StorageError
+from ivyhub.errors import CheckpointError, CorruptFileError, StorageError, UnsafeError
 from ivyhub.registry.weights.checkpoint import INDEX_SUFFIX, Location
 from ivyhub.registry.weights.dtypes import CODE_OF_NAME, ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, read_header
@@ -196,8 +196,11 @@ def _whole_file(
     source = pieces[0] if len(pieces) == 1 else None
     if not isinstance(source, Location):
         return None
-    with source.path.open("rb") as file:
-        header = read_header(file, source.path)
+    try:
+        with source.path.open("rb") as file:
+            header = read_header(file, source.path)
+    except (CorruptFileError, UnsafeError):  # it is of another format
+        return None
     same = [info for info, _ in header.tensors.values()] == [tensor.info for tensor in tensors]
     return Location(source.path, 0, header.file_size) if same and header.metadata == metadata else None
 

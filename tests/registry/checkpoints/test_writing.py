@@ -137,6 +137,17 @@ def test_from_a_file_to_each_format_and_back(target: str, tmp_path: Path, rng: n
     assert all(torch.equal(again[name], tensor) for name, tensor in known.items())
 
 
+def test_files_of_torch_go_to_shards_and_back(tmp_path: Path, rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    tree = {f"layers.{place}": torch.from_numpy(rng.standard_normal((5, 5))) for place in range(4)}
+    torch.save(tree, tmp_path / "x.bin")
+    done = convert(open_file(tmp_path / "x.bin"), "safetensors", tmp_path / "x.safetensors", shard_bytes=250)
+    assert len(done.files) == 5  # one tensor each, and an index
+    convert(open_file(tmp_path / "x.safetensors.index.json"), "pt", tmp_path / "y.pt")
+    again = torch.load(tmp_path / "y.pt", weights_only=True)
+    assert all(torch.equal(again[name], tensor) for name, tensor in tree.items())
+
+
 def test_flax_reads_arrays_in_pieces(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trees, "CHUNK_BYTES", 48)
     made = {"a": rng.standard_normal((5, 7)).astype(np.float32), "b": np.arange(6.0)}
