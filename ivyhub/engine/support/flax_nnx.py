@@ -8,6 +8,15 @@ import jax
 from flax import nnx
 
 
+def recurrent(layer, x, states=None):
+    """What an `nnx.RNN` gives at every step, and its states at the end; states have a first axis of one layer."""
+    carry = None
+    if states is not None:
+        carry = (states[1][0], states[0][0]) if isinstance(states, tuple) else states[0]
+    carry, y = layer(x, initial_carry=carry, return_carry=True)
+    return (y, carry[1][None], carry[0][None]) if isinstance(carry, tuple) else (y, carry[None])
+
+
 class BatchNorm(nnx.BatchNorm):
     """`nnx.BatchNorm` whose running variance is the unbiased one, as PyTorch keeps it."""
 

@@ -8,12 +8,18 @@ layer does, whose operations are read instead. Both kinds of Flax call their set
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from ..carried import is_carried
 
 Reading = tuple[str, dict[str, Any]]
+
+_CELL: dict[str, tuple[str, tuple[int, ...] | None]] = {
+    "weight_ih_l0": ("cell.dense_i.kernel", (1, 0)),
+    "weight_hh_l0": ("cell.dense_h.kernel", (1, 0)),
+}
 
 #: For each leaf layer, the names and the order of the axes that its arrays have in Flax.
 ARRAYS: dict[str, Callable[[int], dict[str, tuple[str, tuple[int, ...] | None]]]] = {
@@ -29,6 +35,8 @@ ARRAYS: dict[str, Callable[[int], dict[str, tuple[str, tuple[int, ...] | None]]]
         "running_var": ("var", None),
     },
     "Dropout": lambda ndim: {},
+    "LSTM": lambda ndim: _CELL | {"bias_ih_l0": ("cell.dense_h.bias", None)},
+    "GRU": lambda ndim: _CELL | {"bias_ih_l0": ("cell.dense_i.bias", None)},
 }
 
 
@@ -147,6 +155,32 @@ def _batch_norm(m: Any, x: Any, *, unbiased: bool = False) -> Reading | None:
     }
 
 
+def _recurrence(m: Any, x: Any) -> Reading | None:
+    """An LSTM or GRU over a sequence from its first step to its last, from zeros."""
+    kinds = {"OptimizedLSTMCell": "LSTM", "GRUCell": "GRU"}
+    cell, kind = m.cell, kinds.get(type(m.cell).__name__)
+    if kind is None or type(cell).__module__ != "flax.nnx.nn.recurrent" or not _plain(cell, x) or x.ndim != 3:
+        return None
+    defaults = inspect.signature(type(cell).__init__).parameters
+    usual = all(getattr(cell, name) is defaults[name].default for name in ("gate_fn", "activation_fn"))
+    if not usual or cell.carry_init is not None or m.reverse or m.return_carry or not isinstance(x.shape[-1], int):
+        return None
+    return kind, {
+        "input_size": x.shape[-1],
+        "hidden_size": cell.hidden_features,
+        "recurrent_bias": False,
+        "batch_first": not m.time_major,
+    }
+
+
+def result_of(reading: Reading, x: Any) -> tuple[tuple[Any, ...], Any] | None:
+    """Shape and dtype of what a leaf layer gives, where that is known without a trace, which might change its state."""
+    layer, settings = reading
+    if layer in ("LSTM", "GRU"):
+        return (*x.shape[:-1], settings["hidden_size"]), x.dtype
+    return (tuple(x.shape), x.dtype) if layer in ("BatchNorm", "Dropout") else None
+
+
 def _dropout(m: Any, x: Any) -> Reading | None:
     return None if m.broadcast_dims else ("Dropout", {"rate": float(m.rate)})
 
@@ -159,6 +193,7 @@ LEAVES: dict[str, Callable[[Any, Any], Reading | None]] = {
     "flax.nnx.nn.normalization.GroupNorm": _group_norm,
     "flax.nnx.nn.normalization.BatchNorm": _batch_norm,
     "flax.nnx.nn.stochastic.Dropout": _dropout,
+    "flax.nnx.nn.recurrent.RNN": _recurrence,
     "flax.linen.linear.Dense": _linear,
     "flax.linen.linear.Conv": _conv,
     "flax.linen.linear.Embed": _embedding,
@@ -185,4 +220,4 @@ def layer_name(kind: type) -> str:
 #: Layers that behave differently in training: what they do is kept by their leaf layers alone.
 MODAL = tuple(name for name in LEAVES if name.endswith(("Dropout", "BatchNorm")))
 
-__all__ = ["ARRAYS", "LEAVES", "MODAL", "Reading", "layer_name"]
+__all__ = ["ARRAYS", "LEAVES", "MODAL", "Reading", "layer_name", "result_of"]

@@ -20,7 +20,7 @@ from ....engine.graph import Call, Graph, ModuleInfo, Parameter, below
 from ....engine.layer import find_layer
 from ....engine.spec import Spec
 from ....errors import CaptureError
-from .flax_layers import ARRAYS, LEAVES, MODAL, Reading, layer_name
+from .flax_layers import ARRAYS, LEAVES, MODAL, Reading, layer_name, result_of
 from .program import Place, Program, path_of
 from .sizes import spec_of_aval
 
@@ -74,12 +74,12 @@ class Calls:
             (x,) = args
             found = LEAVES[name](module, x)
             if found is not None and self.leaves.setdefault(path, found) == found:
-                out = x
-                if name not in MODAL:  # which keep shape and dtype, and would change their state
+                result = result_of(found, x)
+                if result is None:
                     out = jax.eval_shape(lambda x: original(x, **kwargs), jax.ShapeDtypeStruct(x.shape, x.dtype))
-                return _leaf_primitive().bind(
-                    x, path=path, last="channel_axis" in found[1], shape=tuple(out.shape), dtype=out.dtype
-                )
+                    result = tuple(out.shape), out.dtype
+                shape, dtype = result
+                return _leaf_primitive().bind(x, path=path, last="channel_axis" in found[1], shape=shape, dtype=dtype)
         if name in MODAL:
             raise CaptureError(
                 f"{path} is a {type(module).__name__} whose training behaviour cannot be kept here",
@@ -152,14 +152,19 @@ def _modules(
             return modules[path]
 
         found: dict[str, Place] = {}
+
+        def inside(path: str) -> bool:
+            """Whether a part is one of a leaf layer."""
+            return any(below(path, leaf) for leaf in calls.leaves)
+
         for path in (*calls.order, *parts):
-            if path:
+            if path and not inside(path):
                 at(path)
         for path, name in places.items():
             above, _, own = path.rpartition(".")
-            module = at(above)
-            if above in calls.leaves:
+            if inside(path):
                 continue
+            module = at(above)
             module.parameters[own] = Parameter(spec_of_aval(tensors[name]), trainable=name in trainable)
             found[path] = Place(name)
         for path, (layer, config) in calls.leaves.items():

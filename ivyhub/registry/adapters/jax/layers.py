@@ -50,6 +50,25 @@ NNX.row(
 )
 
 
+for _layer, _cell, _side in (("LSTM", "OptimizedLSTMCell", "h"), ("GRU", "GRUCell", "i")):
+    NNX.row(
+        _layer,
+        f"nnx.RNN(nnx.{_cell}({{input_size}}, {{hidden_size}}, rngs=rngs, **dtypes), time_major={{time_major:False}})",
+        call="support.recurrent({self}, {x}, {states})",
+        alone="{self}({x})",
+        weights={
+            "weight_ih_l0": ("cell.dense_i.kernel", (_KERNEL,)),
+            "weight_hh_l0": ("cell.dense_h.kernel", (_KERNEL,)),
+            "bias_ih_l0": (f"cell.dense_{_side}.bias", ()),
+        },
+        when=lambda c: (
+            (c.num_layers == 1 and not c.bidirectional and c.use_bias and not c.recurrent_bias)
+            and not getattr(c, "proj_size", 0)
+        ),
+        derive=lambda c: {"time_major": not c.batch_first},
+    )
+
+
 def conv_weights(c: SimpleNamespace) -> Placement:
     """Kernels have their output axis last in Flax."""
     rank = len(c.kernel_size)

@@ -396,7 +396,8 @@ class Reader:
 def _leaf(path: str, x: Any, last: bool) -> Any:
     """A call of a leaf layer; one of channels takes them second, as graphs have it where nothing else is asked."""
     if not last:
-        return RECORDER.get().call(path, [x])
+        found = RECORDER.get().call(path, [x])
+        return found[0] if isinstance(found, tuple) else found
     ndim = len(x.shape)
     y = RECORDER.get().call(path, [ops.transpose(x, axes=(0, ndim - 1, *range(1, ndim - 1)))])
     return ops.transpose(y, axes=(0, *range(2, ndim), 1))

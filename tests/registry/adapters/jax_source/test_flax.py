@@ -144,3 +144,39 @@ def test_batch_statistics_in_evaluation_are_refused(rng: np.random.Generator) ->
     x = jnp.asarray(rng.standard_normal((4, 3)), jnp.float32)
     with pytest.raises(CaptureError, match="BatchNorm_0 normalises by the statistics of the batch in evaluation too"):
         ivyhub.trace((Always(), Always().init(jax.random.key(0), x)), x)
+
+
+class Sequence(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.first = nnx.RNN(nnx.OptimizedLSTMCell(3, 5, rngs=rngs))
+        self.second = nnx.RNN(nnx.GRUCell(5, 4, rngs=rngs))
+
+    def __call__(self, x: Any) -> Any:
+        return self.second(self.first(x))
+
+
+RECURRENT = {"": None, "first": "LSTM", "second": "GRU"}
+
+
+def test_recurrent_layers_are_leaves(rng: np.random.Generator) -> None:
+    model = Sequence(nnx.Rngs(int(rng.integers(2**31))))
+    graph = ivyhub.trace(model, jnp.zeros((2, 4, 3)), dynamic={"x": {0: "batch"}})
+    assert {path: info.layer for path, info in graph.modules.items()} == RECURRENT
+
+
+@pytest.mark.sweep
+def test_recurrent_layers_are_the_same_again(rng: np.random.Generator) -> None:
+    model = Sequence(nnx.Rngs(int(rng.integers(2**31))))
+    x = jnp.asarray(rng.standard_normal((2, 4, 3)), jnp.float32)
+    found = ivyhub.transpile(model, to="jax", args=(x,), dynamic={"x": {0: "batch"}})
+    assert [type(each.cell) for each in (found.first, found.second)] == [nnx.OptimizedLSTMCell, nnx.GRUCell]
+    again = ivyhub.trace(found, x, dynamic={"x": {0: "batch"}})
+    assert {path: info.layer for path, info in again.modules.items()} == RECURRENT
+    np.testing.assert_allclose(found(x), model(x), atol=1e-5)  # float32, a few steps of sums of ten numbers near 1
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("to", ["torch", "tensorflow", "jax", "flax.linen"])
+def test_recurrent_layers_are_certified(to: str, rng: np.random.Generator) -> None:
+    model = Sequence(nnx.Rngs(int(rng.integers(2**31))))
+    ivyhub.transpile(model, to=to, args=(jnp.zeros((2, 4, 3)),), dynamic={"x": {0: "batch"}}, verify=True)

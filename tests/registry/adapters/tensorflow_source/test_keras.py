@@ -184,3 +184,37 @@ def test_files_that_would_run_code_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_bytes(b"no archive")
     with pytest.raises(CorruptFileError):
         ivyhub.transpile(tmp_path / "broken.keras", to="numpy")
+
+
+class Ends(keras.Model):
+    """Recurrent layers of which the states at the end are read too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = L.LSTM(5, return_sequences=True, return_state=True)
+        self.back = L.SimpleRNN(4, activation="tanh", go_backwards=True)
+        self.bare = L.LSTM(4, use_bias=False, return_state=True)
+
+    def call(self, x: Any) -> Any:
+        y, h, c = self.first(x)
+        return self.back(y), h, c, *self.bare(y)
+
+
+def test_recurrent_layers_are_leaves_and_the_same_again(rng: np.random.Generator) -> None:
+    model, x = Ends(), keras.ops.convert_to_tensor(rng.standard_normal((2, 4, 3)).astype(np.float32))
+    expected = model(x)
+    graph = ivyhub.trace(model, x, dynamic={"x": {0: "batch"}})
+    layers = {"": None, "first": "LSTM", "back": "RNN", "bare": "LSTM"}
+    assert {path: info.layer for path, info in graph.modules.items()} == layers
+    found = ivyhub.transpile(model, to="tensorflow", args=(x,), dynamic={"x": {0: "batch"}})
+    assert [type(each) for each in (found.first, found.back, found.bare)] == [L.LSTM, L.SimpleRNN, L.LSTM]
+    for ours, theirs in zip(found(x), expected, strict=True):
+        assert_close(ours, theirs, 1e-5)  # float32, a few steps of sums of ten numbers near 1
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("to", [*TARGETS, "flax.linen"])
+def test_recurrent_layers_are_certified(to: str) -> None:
+    model, x = Ends(), keras.ops.zeros((2, 4, 3))
+    model(x)
+    assert_certified(model, to, x, dynamic={"x": {0: "batch"}})
