@@ -478,6 +478,7 @@ class _Reader:
             cut = RULES["aten.detach.default"]
             result = tree_map(lambda leaf: cut(leaf) if isinstance(leaf, Value) else leaf, result)
         self._check(node, name, result)
+        self.storage.silent = self.no_grad
         self._set(node, result)
 
     def _read_subgraph(self, node: Any, body: Any, args: Sequence[Any], *, detached: bool) -> None:

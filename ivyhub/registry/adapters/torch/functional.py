@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ....engine import ops
+from ....engine.backends import is_floating
 from ....engine.graph import Value
 from ....engine.trace import Builder
 from ....errors import CaptureError
@@ -48,6 +49,7 @@ class Storage:
         self.roots: dict[Any, _Root] = {}
         self.views: dict[Any, tuple[Any, Value, int]] = {}  # node -> (base node, value, the base's version then)
         self.aliases: dict[Any, Any] = {}
+        self.silent = False  # whether writes are under no_grad: an array keeps the gradient of what it was
 
     # -- declaration ---------------------------------------------------------------------------------------------
 
@@ -157,11 +159,18 @@ class Storage:
             value = ops.astype(value, dtype=before.dtype)
         if node in self.roots:
             root = self.roots[node]
+            if root.path and self.builder.graph.parameter(root.path).trainable:
+                raise CaptureError(
+                    f"a call writes to the parameter {root.path}, and training alone changes parameters",
+                    hint="write to a copy of it, or make it a buffer",
+                )
+            if self.silent and root.value is not None and not root.path and root.constant is None:
+                value = _with_gradient_of(root.value, value)
             root.value, root.version = value, root.version + 1
             return
         base = self.views[node][0]
         self._put(base, self._place(node, self.read(base), value))
-        self.views[node] = (base, value, self._version(base))
+        self.views[node] = (base, value, -1 if self.silent else self._version(base))
 
     def _place(self, view: Any, base: Any, value: Value) -> Value:
         """The base with the elements that a view shows replaced: the inverse of the view's operation."""
@@ -186,6 +195,14 @@ class Storage:
             f"a write through {name} cannot be made functional",
             hint="write to the array itself, or build a new one with torch.where",
         )
+
+
+def _with_gradient_of(before: Value, value: Value) -> Value:
+    """A value whose gradient is another's of the same size."""
+    if not is_floating(before.dtype):
+        return value
+    cut = RULES["aten.detach.default"]
+    return cut(value) + ops.where(ops.isfinite(before), before - cut(before), 0)
 
 
 def functional_name(target: str) -> str:

@@ -309,3 +309,15 @@ class WithoutAutocast(nn.Module):
         with torch.autocast("cpu", enabled=False):
             y = self.linear(self.block(x))
         return y * 2
+
+
+@example(floats(2, 4))
+class WrittenWithoutGradients(OneLinear):
+    """What is written under ``no_grad`` has the gradient of what stood there; a view's elements too."""
+
+    def forward(self, x):
+        y = self.linear(x)
+        with torch.no_grad():
+            y.clamp_(min=0.1)
+            y[:, 0].mul_(2.0)
+        return y * y

@@ -268,6 +268,11 @@ def test_memory_is_an_array_in_the_order_of_its_axes(target):
     ivyhub.transpile(Bags(), to=target, args=args, verify=True)
 
 
+def test_a_call_that_writes_to_a_parameter_is_refused():
+    with pytest.raises(CaptureError, match="writes to the parameter weight"):
+        ivyhub.transpile(nn.Embedding(5, 3, max_norm=1.0), to="jax", args=(torch.tensor([0, 3, 1]),))
+
+
 def test_memory_beside_a_view_is_refused():
     class Beside(nn.Module):
         def forward(self, x):
