@@ -199,7 +199,7 @@ class Storage:
 
 def _with_gradient_of(before: Value, value: Value) -> Value:
     """A value whose gradient is another's of the same size."""
-    if not is_floating(before.dtype):
+    if not is_floating(before.dtype) or (before.node is not None and before.node.op == "stop_gradient"):
         return value
     cut = RULES["aten.detach.default"]
     return cut(value) + ops.where(ops.isfinite(before), before - cut(before), 0)
