@@ -108,11 +108,14 @@ class Store:
         with self._temporary() as temporary:
             with storage_errors("storing a file"):
                 file = temporary.open("xb")
-            with file:
+            try:
                 for chunk in chunks:  # outside of storage_errors: an error of the source is not the store's
                     hasher.update(chunk)
                     with storage_errors("storing a file"):
                         file.write(chunk)
+            finally:
+                with storage_errors("storing a file"):
+                    file.close()  # which writes what is left
             digest = f"sha256:{hasher.hexdigest()}"
             if expected not in (None, digest):
                 raise CorruptFileError(f"expected the bytes of {expected}, received those of {digest}")
@@ -423,7 +426,8 @@ class Store:
         try:
             yield
         finally:
-            lock.release()
+            with storage_errors("unlocking the registry"):
+                lock.release()
 
     @contextmanager
     def scratch(self) -> Generator[Path]:
@@ -447,7 +451,8 @@ class Store:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # what cannot be removed now goes with the next sweep
+                    path.unlink(missing_ok=True)
 
     def _own_workspace(self) -> Path:
         """This store object's folder in ``tmp/``, held by a lock that the system drops when the process dies."""
