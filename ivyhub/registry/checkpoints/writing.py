@@ -115,6 +115,7 @@ def convert(
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> from ivyhub.registry.checkpoints import open_file
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.savez(Path(folder, "a.npz"), weight=np.arange(3))
