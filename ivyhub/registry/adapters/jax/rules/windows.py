@@ -21,8 +21,8 @@ _COMBINE = {"add": ops.add, "mul": ops.multiply, "max": maximum, "min": minimum}
 def _neutral(kind: str, dtype: str) -> Any:
     if kind in ("add", "mul"):
         return 0 if kind == "add" else 1
-    if is_complex(dtype):
-        raise refuse(f"windows of complex numbers beyond the array, combined by {kind}")
+    if is_complex(dtype) or dtype == "bool":
+        raise refuse(f"windows of {dtype} beyond the array, combined by {kind}")
     if is_floating(dtype):
         return -float("inf") if kind == "max" else float("inf")
     return int(np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max)
