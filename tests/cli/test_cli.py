@@ -32,7 +32,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
             raise error
 
         module = ModuleType("ivyhub.registry.api")
-        vars(module).update(list_models=fail, pull_package=fail, show=fail, verify=fail, check=fail, frameworks=fail)
+        vars(module).update(pull_package=fail, show=fail, verify=fail, check=fail, frameworks=fail)
         monkeypatch.setitem(sys.modules, "ivyhub.registry.api", module)
         import ivyhub.registry
 
@@ -53,12 +53,12 @@ def test_every_error_is_a_line_a_hint_and_its_exit_code(
         else kind("expected a, got b", hint="do this")
     )
     raising(made)
-    assert run(["list"]) == kind.exit_code
+    assert run(["frameworks"]) == kind.exit_code
     text = capsys.readouterr()
     assert text.out == ""
     assert text.err == f"error: {made.message}\nhint: do this\n"
 
-    assert run(["list", "--json"]) == kind.exit_code
+    assert run(["frameworks", "--json"]) == kind.exit_code
     text = capsys.readouterr()
     assert text.out == ""
     assert json.loads(text.err) == {"code": kind.code, "message": made.message, "hint": "do this"}
@@ -76,7 +76,7 @@ def test_an_unexpected_error_is_one_line(
     raising: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     raising(ZeroDivisionError("a\nb"))
-    assert run(["list"]) == 1
+    assert run(["frameworks"]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first == "error: ZeroDivisionError: a b"
     assert "--debug" in second
@@ -86,7 +86,7 @@ def test_debug_shows_the_traceback_and_keeps_the_exit_code(
     raising: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     raising(errors.UnsafeError("a pickle"))
-    assert run(["--debug", "list"]) == 5
+    assert run(["--debug", "frameworks"]) == 5
     told = capsys.readouterr().err
     assert "Traceback (most recent call last)" in told
     assert told.endswith("error: a pickle\n")
@@ -94,7 +94,7 @@ def test_debug_shows_the_traceback_and_keeps_the_exit_code(
 
 def test_interruption_exits_130(raising: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]) -> None:
     raising(KeyboardInterrupt())
-    assert run(["list"]) == 130
+    assert run(["frameworks"]) == 130
     # click ends the line that the terminal left at ^C first
     assert capsys.readouterr().err == "\nerror: interrupted\n"
 
@@ -132,7 +132,7 @@ def test_no_colour_where_none_is_asked_for(
     raising: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     raising(errors.UnsafeError("a pickle", hint="convert it"))
-    for args in (["list"], ["--no-color", "list"]):
+    for args in (["frameworks"], ["--no-color", "frameworks"]):
         run(args)
         assert "\x1b" not in capsys.readouterr().err
 
