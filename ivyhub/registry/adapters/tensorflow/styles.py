@@ -116,6 +116,8 @@ class KerasStyle(Style):
 
     def _weight(self, word: str, spec: Spec, trainable: bool) -> ast.stmt:
         dtype = "" if spec.dtype == "float32" else f', dtype="{spec.dtype}"'  # else that of the layer's policy
+        if spec.dtype == "float32" != self.main:
+            dtype = ', dtype="float32", autocast=False'  # the policy is of fewer bits, and this is not
         kind = "" if trainable else ", trainable=False"
         stmt = statement(f'self.{word} = self.add_weight(name="{word}", shape=0{dtype}{kind})')
         stmt.value.keywords[1].value = literal(spec.shape, "size") or ast.Constant(None)  # type: ignore[attr-defined]

@@ -353,3 +353,20 @@ def test_reserved_words_hold_the_installed_version() -> None:
 
     model, layer = keras.Model(), keras.layers.Layer()
     assert {word for word in (*dir(model), *dir(layer)) if not word.startswith("_")} <= KerasStyle.reserved
+
+
+def test_what_is_wider_than_the_policy_stays_so(rng: np.random.Generator) -> None:
+    """A model of half precision with a table of float32: the policy is float16, and casts what it reads to that."""
+
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("table", torch.linspace(-3, 3, 4097), persistent=False)
+
+        def forward(self, x: Any) -> Any:
+            return self.table[torch.searchsorted(self.table, x.float())] * 2
+
+    x = rng.uniform(-2.9, 2.9, 50).astype(np.float16)
+    found = ivyhub.transpile(Table(), to="tensorflow", args=(torch.from_numpy(x),))(x)
+    # 4097 steps are finer than float16, so that a table of it would miss by more than the rounding of a product
+    assert_close(np.asarray(found), Table()(torch.from_numpy(x)), 1e-6)
