@@ -273,6 +273,12 @@ def test_a_call_that_writes_to_a_parameter_is_refused():
         ivyhub.transpile(nn.Embedding(5, 3, max_norm=1.0), to="jax", args=(torch.tensor([0, 3, 1]),))
 
 
+@pytest.mark.parametrize("layer", [nn.Embedding, nn.EmbeddingBag])
+def test_gradients_that_are_scaled_by_frequency_are_refused(layer):
+    with pytest.raises(CaptureError, match="scale_grad_by_freq"):
+        ivyhub.transpile(layer(5, 3, scale_grad_by_freq=True), to="jax", args=(torch.tensor([[0, 3, 1]]),))
+
+
 def test_memory_beside_a_view_is_refused():
     class Beside(nn.Module):
         def forward(self, x):

@@ -10,7 +10,7 @@ from .....engine.dims import Dim, Size
 from .....engine.ops.creation import created
 from .....engine.ops.resizing import cubic
 from .....engine.stateful.dropout import alpha_dropped, dropped
-from .....errors import ShapeError
+from .....errors import CaptureError, ShapeError
 from .common import RULES, Array, cast, dtype_of, shape_of, spread
 from .shape import repeat_interleave, with_batch, without_batch
 
@@ -47,7 +47,16 @@ def _of_channels(x: Array) -> tuple[Size, ...]:
 def embedding(
     weight: Array, indices: Array, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Array:
+    _refuse_scaled(scale_grad_by_freq, "embedding")
     return ops.embedding(indices, weight, padding_idx=None if padding_idx == -1 else padding_idx)
+
+
+def _refuse_scaled(scaled: bool, name: str) -> None:
+    """Gradients that are divided by how often a row is looked up are those of no operation."""
+    if scaled:
+        raise CaptureError(
+            f"{name} with scale_grad_by_freq=True", hint="leave it out: divide the gradients of the weight yourself"
+        )
 
 
 @RULES("aten.embedding_renorm.default")
@@ -88,8 +97,7 @@ def embedding_bag(
     padding_idx: int | None = None,
 ) -> tuple[Array | None, ...]:
     """The bags alone, of the four results."""
-    if scale_grad_by_freq:
-        raise ShapeError("embedding_bag expected gradients that are not scaled by frequency")
+    _refuse_scaled(scale_grad_by_freq, "embedding_bag")
     if include_last_offset:
         offsets = ops.getitem(offsets, key=((None, -1, None),))
     word = ("sum", "mean", "max")[mode]
