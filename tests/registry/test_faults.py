@@ -161,7 +161,7 @@ print(json.dumps({"calls": number, "refused": refused, "wrong": wrong}))
     "mode",
     [
         pytest.param("kill", marks=pytest.mark.slow),
-        pytest.param("full", marks=pytest.mark.slow),
+        pytest.param("full", marks=pytest.mark.sweep),
         pytest.param("broken", marks=pytest.mark.sweep),
     ],
 )

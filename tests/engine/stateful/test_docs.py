@@ -13,7 +13,7 @@ PAGE = DOCS / "engine.md"
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # PyTorch's compiler imports its old one
-@pytest.mark.parametrize("owner", ["jax", "tensorflow", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("owner", ["jax", "tensorflow", pytest.param("torch", marks=pytest.mark.sweep)])
 def test_the_page_runs(owner: str) -> None:
     text = PAGE.read_text(encoding="utf-8").replace('framework = "jax"', f'framework = "{owner}"')
     test = doctest.DocTestParser().get_doctest(text, {}, f"engine.md in {owner}", str(PAGE), 0)

@@ -69,8 +69,13 @@ def test_an_nnx_module_becomes_a_module_of_torch(rng: np.random.Generator) -> No
     assert not hasattr(Block.__call__, "__wrapped__")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("to", ["torch", "tensorflow", "jax"])
+@pytest.mark.parametrize(
+    "to",
+    [
+        pytest.param("torch", marks=pytest.mark.sweep),
+        *(pytest.param(to, marks=pytest.mark.slow) for to in ("tensorflow", "jax")),
+    ],
+)
 def test_an_nnx_module_is_certified(to: str, rng: np.random.Generator) -> None:
     model = Network(nnx.Rngs(int(rng.integers(2**31))))
     ivyhub.transpile(model, to=to, args=(_image(rng),), dynamic={"x": {0: "batch"}}, verify=True)

@@ -101,8 +101,13 @@ def test_models_with_known_inputs(build: Any, to: str) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize(
+    "to",
+    [
+        *(pytest.param(to, marks=pytest.mark.slow) for to in ("torch", "tensorflow")),
+        pytest.param("jax", marks=pytest.mark.sweep),
+    ],
+)
 def test_subclassed_model(to: str, rng: np.random.Generator) -> None:
     model, ids = Tagger(), rng.integers(0, 30, (3, 7)).astype(np.int32)
     model(ids)
