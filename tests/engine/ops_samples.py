@@ -314,7 +314,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(
         ("tril", "triu"),
         lambda d: (
-            [((d.f(BATCH, 3, 4),), {"k": k}) for k in (0, 1, -1)] + [((d.b(BATCH, 4),), {}), ((d.i(BATCH, 4),), {})]
+            [((d.f(BATCH, 3, 4),), {"k": k}) for k in (0, 1, -1, 4, 9, -9)]
+            + [((d.b(BATCH, 4),), {}), ((d.i(BATCH, 4),), {})]
         ),
     ),
     **dict.fromkeys(

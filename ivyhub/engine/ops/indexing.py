@@ -274,9 +274,19 @@ def _chosen(condition: Array, x: Array) -> Array:
 for _op in (tril, triu):
     _op.lower("torch", f"{{x}}.{_op.name}({{k:0}})")
     _op.lower("jax", f"jnp.{_op.name}({{x}}, {{k:0}})").lower("numpy", f"np.{_op.name}({{x}}, {{k:0}})")
-tril.lower("tensorflow", "tf.linalg.band_part({x}, -1, {k})", when=lambda n: n.k >= 0)
+
+
+def _in_band(k: int, size: Size) -> bool:
+    """Whether TensorFlow takes so many diagonals: not below 0, and not beyond an axis."""
+    return k == 0 or (isinstance(size, int) and 0 < k <= size)
+
+
+tril.lower("tensorflow", "tf.linalg.band_part({x}, -1, {k})", when=lambda n: _in_band(n.k, n.x.shape[-1]))
 triu.lower(
-    "tensorflow", "tf.linalg.band_part({x}, {above}, -1)", when=lambda n: n.k <= 0, derive=lambda n: {"above": -n.k}
+    "tensorflow",
+    "tf.linalg.band_part({x}, {above}, -1)",
+    when=lambda n: _in_band(-n.k, n.x.shape[-2]),
+    derive=lambda n: {"above": -n.k},
 )
 
 
