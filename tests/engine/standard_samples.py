@@ -98,8 +98,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     **dict.fromkeys(
         ("gcd", "lcm"),
         lambda d: [
-            ((d.i(BATCH, 5, low=-60, high=60), d.i(5, low=-60, high=60)), {}),
-            ((np.array([0, 0, 7, 12, -8]), np.array([0, 5, 0, 18, 12])), {}),
+            ((d.i(BATCH, 4, low=-60, high=60), d.i(4, low=-60, high=60)), {}),
+            ((np.array([0, 0, 7, 12, -8, 9]), np.array([0, 5, 0, 18, 12, 3])), {}),
         ],
     ),
     "signbit": lambda d: [((d.apart(BATCH, 4),), {}), ((np.array([0.0, -0.0, np.inf, -np.inf]),), {})],
