@@ -78,4 +78,4 @@ def lcm(x1: Array, x2: Array, /) -> Array:
     return abs(x2 * floor_divide(x1, where(equal(divisor, 0), 1, divisor)))
 
 
-lower_alike(lcm, tensorflow=None)
+lower_alike(lcm, tensorflow="support.lcm({x1}, {x2})")

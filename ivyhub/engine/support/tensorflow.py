@@ -537,6 +537,12 @@ def gcd(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return tf.while_loop(lambda x, y: tf.reduce_any(tf.not_equal(y, 0)), step, (x, y))[0]
 
 
+def lcm(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """The least common multiple of integers; of 0 and x it is 0."""
+    divisor = gcd(x, y)
+    return tf.abs(y * (x // tf.where(tf.equal(divisor, 0), tf.ones_like(divisor), divisor)))
+
+
 def vmap(
     body: Callable[..., tuple[tf.Tensor, ...]], arrays: tuple[tf.Tensor, ...], captured: tuple[tf.Tensor, ...] = ()
 ) -> tuple[tf.Tensor, ...]:
