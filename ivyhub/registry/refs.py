@@ -164,7 +164,8 @@ class Refs:
         """
 
         def label(old: Label | None) -> Label:
-            if old is not None and old.kind == "tag":
+            # The first registries had `latest` among the tags: it becomes the alias that it is.
+            if old is not None and old.kind == "tag" and alias != DEFAULT_ALIAS:
                 raise UsageError(f"{name}:{alias} is a tag, which does not move", hint="choose another alias")
             if old is not None and old.protected and old.digest != digest and not force:
                 raise UsageError(
@@ -182,6 +183,9 @@ class Refs:
             UsageError: the tag stands for another version, or is an alias; else as `set`.
             UnsafeError, UnknownNameError: as `set`.
         """
+
+        if tag == DEFAULT_ALIAS:
+            raise UsageError(f"{DEFAULT_ALIAS!r} is the alias that pulls and pushes move", hint="choose another tag")
 
         def label(old: Label | None) -> Label:
             if old is not None and (old.kind, old.digest) != ("tag", digest):

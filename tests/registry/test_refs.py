@@ -65,6 +65,17 @@ def test_a_tag_is_never_moved(store: Store, versions: list[str]) -> None:
     assert {label.digest for label in store.refs.labels("model").values()} == {versions[0]}
 
 
+def test_latest_moves_even_where_an_old_registry_has_it_among_the_tags(store: Store, versions: list[str]) -> None:
+    first, second, _ = versions
+    store.refs.set("net", first)
+    with pytest.raises(UsageError, match="pulls and pushes move"):
+        store.refs.tag("net", first, "latest")
+    folder = store.home / "refs" / "_" / "net"
+    (folder / "aliases").rename(folder / "tags")
+    store.refs.set("net", second)
+    assert store.refs.labels("net") == {"latest": Label(second, "alias")}
+
+
 def test_a_protected_alias_moves_by_force_alone(store: Store, versions: list[str]) -> None:
     store.refs.set("model", versions[0], alias="champion", protect=True)
     with pytest.raises(UsageError, match="protected") as error:
