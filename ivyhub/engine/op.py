@@ -49,19 +49,17 @@ from ..errors import EngineError, NoLoweringError
 from .backends import FRAMEWORKS, dtype_name, framework, framework_of, namespace
 from .promotion import MODULAR, result_dtype
 from .recording import RECORDER, TRACED
-from .refusals import checked, large, naming, refused
+from .refusals import checked, explained, large, naming
 from .refusals import operand as operand_of
 from .signature import (
     Look,
     Sized,
     first_dtype,
     freeze,
-    has_unknown,
     key_of,
     leaves_of,
     named_sizes,
     retyped,
-    unsized,
     watched,
 )
 from .spec import ONE_DTYPE, Spec
@@ -232,7 +230,7 @@ class Op:
             for way in (Op._widened, *WAYS):
                 if (result := way(self, args, attributes)) is not None:
                     return result
-            raise self._explained(error, args, attributes) from error
+            raise explained(self, error, args, attributes) from error
 
     def _found(self, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Callable[..., Any]:
         """The kernel of a call, compiled where its signature is new."""
@@ -265,7 +263,7 @@ class Op:
         try:
             return kernel(*args)
         except Exception as error:
-            raise self._explained(error, args, attributes) from error
+            raise explained(self, error, args, attributes) from error
 
     def _key(self, args: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         """What a kernel depends on that is not that of every array of its operands' types."""
@@ -543,27 +541,6 @@ class Op:
         except Exception:  # the caller raises the one of the narrow dtype
             return None
         return result
-
-    def _explained(self, error: Exception, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Exception:
-        """The engine's error for what a framework refused, in the words of the rule where it refuses it too."""
-        owner = next((found for arg in leaves_of(args) if (found := framework_of(arg))), "")
-        given = [*args, *self.defaults[len(args) :]]
-        own = isinstance(error, EngineError) and error.message.startswith(self.name)
-        if own and not has_unknown(owner, args):
-            return error
-        try:
-            specs = [operand_of(arg, owner, self.name) for arg in given]
-            operands, sizes = named_sizes(self.operands, specs, shared=True)
-            self.infer(operands, self.bind(attributes))
-            if sizes:
-                return unsized(self.name, args)
-        except EngineError as found:
-            return naming(self.name, found)
-        except Exception:  # what no rule foresees, the framework tells
-            pass
-        if isinstance(error, EngineError):  # of an operation that this one is written in
-            return naming(self.name, error)
-        return refused(self.name, owner or "the framework", args, attributes, error)
 
 
 def op(

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 from ..errors import AxisError, DTypeError, EngineError, IvyhubError, MixedFrameworksError, ShapeError
 from .backends import framework_of
+from .signature import has_unknown, leaves_of, named_sizes, unsized
 from .spec import Spec, spec_of
 
 LIMIT = 2**63 - 1
@@ -110,6 +111,35 @@ def _integers(values: Any) -> Iterator[int]:
             yield from _integers(value)
         elif isinstance(value, int):
             yield value
+
+
+def explained(operation: Any, error: Exception, args: Sequence[Any], attributes: Mapping[str, Any]) -> Exception:
+    """The engine's error for what a framework refused, in the words of the operation's rule where it refuses it too.
+
+    Args:
+        operation: the `Op` that was called.
+        error: what its kernel raised.
+        args: its operands, as many as were given.
+        attributes: those that were given.
+    """
+    name = operation.name
+    owner = next((found for arg in leaves_of(args) if (found := framework_of(arg))), "")
+    own = isinstance(error, EngineError) and error.message.startswith(name)
+    if own and not has_unknown(owner, args):
+        return error
+    try:
+        specs = [operand(arg, owner, name) for arg in (*args, *operation.defaults[len(args) :])]
+        operands, sizes = named_sizes(operation.operands, specs, shared=True)
+        operation.infer(operands, operation.bind(attributes))
+        if sizes:
+            return unsized(name, args)
+    except EngineError as found:
+        return naming(name, found)
+    except Exception:  # what no rule foresees, the framework tells
+        pass
+    if isinstance(error, EngineError):  # of an operation that this one is written in
+        return naming(name, error)
+    return refused(name, owner or "the framework", args, attributes, error)
 
 
 def refused(

@@ -9,22 +9,15 @@ import numpy as np
 
 from .....engine import ops
 from .....engine.dims import Size
+from .....engine.ops.resizing import cubic
 from .....errors import ShapeError
 from .common import RULES, Array, constant, dtype_of, shape_of
 
-
-def _linear(distance: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - np.abs(distance), 0)
-
-
-def _cubic(distance: np.ndarray, a: float = -0.5) -> np.ndarray:
-    """Keys' kernel."""
-    d = np.abs(distance)
-    near, far = ((a + 2) * d - (a + 3)) * d * d + 1, ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d <= 1, near, np.where(d < 2, far, 0))
-
-
-_KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {"linear": (_linear, 1), "cubic": (_cubic, 2)}
+#: By mode, the kernel at a distance, and how far it reaches.
+_KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
+    "linear": (lambda distance: np.maximum(1 - np.abs(distance), 0), 1),
+    "cubic": (lambda distance: cubic(distance, -0.5), 2),
+}
 
 
 def _weights(old: int, new: int, scale: float, mode: str) -> np.ndarray:
