@@ -11,11 +11,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 TOKEN = "hf_" + "a" * 34
@@ -61,6 +63,13 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     large: dict[str, bytes] = field(default_factory=dict)
     damages: bool = False  # what it is sent
+
+    def environment(self, folder: Path, **more: str) -> dict[str, str]:
+        """The environment of a process whose hub this is; the Hub client keeps its own things in a folder."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "IVYHUB_"))}
+        own = {"HF_ENDPOINT": self.url, "HF_HOME": str(folder / "hf"), "IVYHUB_HOME": os.environ["IVYHUB_HOME"]}
+        own |= {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
+        return {**inherited, **own, **more}
 
     def bodies_of(self, name: str) -> int:
         """How often the body of a file was asked for."""

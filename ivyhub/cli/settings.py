@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +40,13 @@ def write_settings(path: Path, settings: Settings) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    from ivyhub.registry.files import make_folder, publish, storage_errors
+    from ivyhub.registry.files import replacing, storage_errors
+    from ivyhub.registry.home import make_home
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with storage_errors("writing the settings"):
-        make_folder(path.parent)
+    with storage_errors("making the registry's folder"):
+        make_home(path.parent)
+    with replacing(path, "writing the settings") as temporary:
         temporary.write_text(json.dumps({name: each for name, each in settings.items() if each}, indent=2) + "\n")
-        publish(temporary, path)
 
 
 def checked(group: click.Group, context: click.Context, key: str, value: str) -> tuple[str, str, Any]:

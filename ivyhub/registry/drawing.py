@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 from ivyhub.engine.drawing import draw
 from ivyhub.errors import UsageError
 from ivyhub.registry import conversion
-from ivyhub.registry.files import publish, storage_errors
+from ivyhub.registry.files import replacing
 from ivyhub.registry.store import Store
 
 
@@ -31,11 +30,6 @@ def draw_to(name: str, path: Path, *, depth: int = 2, store: Store | None = None
     if path.is_dir():
         raise UsageError(f"expected a file to draw into, received the folder {path}")
     text = draw(conversion.model_as_kept(store, store.version(store.refs.resolve(name))).graph, depth=depth)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with storage_errors("writing a picture"):
-            temporary.write_text(text, "utf-8")
-            publish(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, "writing a picture") as temporary:
+        temporary.write_text(text, "utf-8")
     return path

@@ -7,8 +7,9 @@ import hashlib
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO, TypeAlias
 
@@ -175,3 +176,34 @@ def publish(temporary: Path, destination: Path) -> None:
     fsync(temporary)
     os.replace(temporary, destination)
     fsync(destination.parent)
+
+
+@contextmanager
+def replacing(path: Path, doing: str) -> Generator[Path]:
+    """A temporary name beside a file, which gets the file's name when the block ends; on an error nothing stays of it.
+
+    Args:
+        path: the file; what has its name goes.
+        doing: what is done, for the message of an error.
+
+    Raises:
+        StorageError: the file cannot be written, or the block raised an ``OSError``.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replacing(Path(folder) / "note", "writing a note") as temporary:
+        ...         _ = temporary.write_text("whole")
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['note']
+    """
+    path = path.absolute()
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with storage_errors(doing):
+            make_folder(path.parent)
+            yield temporary
+            publish(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -14,3 +14,12 @@ def home_folder() -> Path:
 
         place = platformdirs.user_data_dir("ivyhub", appauthor=False)
     return Path(place).expanduser()
+
+
+def make_home(home: Path) -> None:
+    """Make the registry's folder, for its owner only."""
+    from ivyhub.registry.files import make_folder
+
+    if not home.is_dir():
+        make_folder(home.parent)
+        home.mkdir(mode=0o700, exist_ok=True)

@@ -7,7 +7,6 @@ same model again.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ import msgspec
 
 from ivyhub.errors import CorruptFileError, UnknownNameError, VerificationError
 from ivyhub.registry import conversion, memory
-from ivyhub.registry.files import Digest, publish, storage_errors
+from ivyhub.registry.files import Digest, replacing, storage_errors
 from ivyhub.registry.manifest import Origin
 from ivyhub.registry.model_files import find_model_file, origin_of
 from ivyhub.registry.names import resolve_source
@@ -77,13 +76,8 @@ def write_lock(store: Store, names: Sequence[str], path: Path) -> Lock:
         digest = store.refs.resolve(reference)
         found[reference] = Locked(digest, store.version(digest).origin)
     lock = Lock(models=dict(sorted(found.items())))
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with storage_errors("writing a lock file"):
-            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(lock), indent=2) + b"\n")
-            publish(temporary, path.absolute())
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, "writing a lock file") as temporary:
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(lock), indent=2) + b"\n")
     return lock
 
 

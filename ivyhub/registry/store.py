@@ -44,7 +44,7 @@ from ivyhub.registry.files import (
     publish,
     storage_errors,
 )
-from ivyhub.registry.home import home_folder
+from ivyhub.registry.home import home_folder, make_home
 from ivyhub.registry.index import Index
 from ivyhub.registry.manifest import ExportRecord, FileRecord, Version, decode, encode, export_key
 from ivyhub.registry.refs import Label, Refs
@@ -329,7 +329,7 @@ class Store:
     def digest_of(self, path: Path) -> Digest:
         """The digest of any file, remembered while its inode, size and times of change stay the same."""
         with suppress(OSError):  # where the store cannot be written it does not remember
-            self._make_home()
+            make_home(self.home)
         return self._index.digest_of(path)
 
     # Everything that is there, for what keeps house
@@ -479,15 +479,9 @@ class Store:
             path.unlink(missing_ok=True)
             lock.release()
 
-    def _make_home(self) -> None:
-        """Make the store's own folder, for its owner only."""
-        if not self.home.is_dir():
-            make_folder(self.home.parent)
-            self.home.mkdir(mode=0o700, exist_ok=True)
-
     def _folder(self, name: str) -> Path:
         """A folder of the store, made if it is not there."""
-        self._make_home()
+        make_home(self.home)
         folder = self.home / name
         folder.mkdir(exist_ok=True)
         return folder

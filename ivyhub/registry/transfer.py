@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import struct
-import uuid
 import zipfile
 import zlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ import msgspec
 
 from ivyhub import __version__
 from ivyhub.errors import CorruptFileError, OutputExistsError, StorageError, UnknownNameError, UsageError
-from ivyhub.registry.files import CHUNK, Digest, digest_bytes, digest_hex, publish, storage_errors
+from ivyhub.registry.files import CHUNK, Digest, digest_bytes, digest_hex, replacing, storage_errors
 from ivyhub.registry.manifest import ExportRecord, Version, decode, encode
 from ivyhub.registry.progress import SILENT, Progress
 from ivyhub.registry.refs import DEFAULT_ALIAS, Change, Label, check_name, split_reference
@@ -326,23 +325,20 @@ def pack(
         names=named,
         exports={digest: sorted(digest_hex(each.key) for each in found) for digest, found in exports.items() if found},
     )
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with storage_errors("writing an archive"), progress.stage("write"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
-                _write(archive, CATALOGUE, [encode(catalogue)])
-                for digest, version in sorted(versions.items()):
-                    _write(archive, f"manifests/{digest_hex(digest)}", [encode(version)])
-                for digest, found in sorted(exports.items()):
-                    for export in sorted(found, key=lambda export: export.key):
-                        _write(archive, f"exports/{digest_hex(digest)}/{digest_hex(export.key)}", [encode(export)])
-                for digest, size in sorted(files.items()):
-                    _write(archive, _blob(digest), _checked(store, digest), size=size or 0)
-                    progress.advance(size or 0, total)
-            publish(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        progress.stage("write"),
+        replacing(path, "writing an archive") as temporary,
+        zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive,
+    ):
+        _write(archive, CATALOGUE, [encode(catalogue)])
+        for digest, version in sorted(versions.items()):
+            _write(archive, f"manifests/{digest_hex(digest)}", [encode(version)])
+        for digest, found in sorted(exports.items()):
+            for export in sorted(found, key=lambda export: export.key):
+                _write(archive, f"exports/{digest_hex(digest)}/{digest_hex(export.key)}", [encode(export)])
+        for digest, size in sorted(files.items()):
+            _write(archive, _blob(digest), _checked(store, digest), size=size or 0)
+            progress.advance(size or 0, total)
     changes = {name: Change("", "export", ()) for name in named}
     return Transfer(changes, digests, len(files), path.stat().st_size)
 

@@ -139,19 +139,16 @@ def test_commands_and_names_are_completed(net: str, home: Path) -> None:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+def hub() -> Iterator[Hub]:
     with serve() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.url)
         yield running
 
 
 def test_a_token_is_kept_once_the_server_accepts_it(hub: Hub, home: Path, tmp_path: Path) -> None:
     def ran(*args: str, token: str = "", fails: int = 0) -> str:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "IVYHUB_"))}
-        own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "127.0.0.1"}
         finished = subprocess.run(
             [sys.executable, "-m", "ivyhub", *args],
-            env={**inherited, **own},
+            env=hub.environment(tmp_path),
             input=token,
             capture_output=True,
             text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,13 +31,10 @@ def ran(hub: Hub, home: Path, tmp_path: Path) -> Ran:
     """Runs `ivyhub` in a process of its own, whose hub is the one on the loopback."""
 
     def call(*args: str, token: str | None = TOKEN, fails: int = 0, **environment: str) -> Any:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "IVYHUB_"))}
-        own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "IVYHUB_HOME": str(home)}
-        own |= {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
-        own |= {} if token is None else {"HF_TOKEN": token}
+        environment |= {} if token is None else {"HF_TOKEN": token}
         finished = subprocess.run(
             [sys.executable, "-m", "ivyhub", *args],
-            env={**inherited, **own, **environment},
+            env=hub.environment(tmp_path, **environment),
             capture_output=True,
             text=True,
             timeout=120,

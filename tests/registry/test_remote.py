@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,11 +43,9 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def pull(hub: Hub, home: Path, tmp_path: Path) -> Any:
     def run(name: str, *, environment: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "IVYHUB_"))}
-        own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "IVYHUB_HOME": str(home)}
         finished = subprocess.run(
             [sys.executable, "-c", PULL, json.dumps([name, options])],
-            env={**inherited, **own, "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1", **(environment or {})},
+            env=hub.environment(tmp_path, **(environment or {})),
             capture_output=True,
             text=True,
             timeout=60,
