@@ -11,7 +11,10 @@ from ivyhub.cli.output import Output, common_options, pass_output, size
 from ivyhub.cli.pull import package_options, write_package
 from ivyhub.errors import UsageError
 
-_FORMATS = ("safetensors", "pt", "npz", "msgpack", "h5", "orbax")  # ivyhub.registry.checkpoints.TARGETS, which is heavy
+# The keys of ivyhub.registry.checkpoints.TARGETS, which is heavy; and those of them that targets for models are called.
+_FORMATS = ("safetensors", "pt", "npz", "msgpack", "h5", "keras", "orbax", "onnx")
+_FOR_MODELS = ("keras", "onnx")
+_FORMAT_OF = {"torch": "pt", "keras": "h5", "tensorflow": "h5", "onnx": ".onnx", "numpy": "npz"}
 
 
 @click.command(name="convert", short_help="Write a model as native source, or a checkpoint in another format.")
@@ -34,11 +37,11 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
     SavedModel, or whatever `ivyhub pull` takes. Sizes that it leaves open stay open. To onnx, the
     folder has the model as model.onnx, for evaluation, compared through onnxruntime.
 
-    A format (safetensors, pt, npz, msgpack, h5, orbax) takes the tensors alone, by their names, as
-    they are or with --dtype: SOURCE is whatever `ivyhub inspect` reads. pt is what torch.load reads,
-    msgpack what Flax reads, h5 what h5py reads; groups are the parts of a name between its dots, or
-    between its slashes where it comes from HDF5 or TensorFlow. .keras and .onnx files hold models,
-    not tensors alone, and are no formats here.
+    A format (safetensors, pt, npz, msgpack, h5, orbax, .keras, .onnx) takes the tensors alone, by
+    their names, as they are or with --dtype: SOURCE is whatever `ivyhub inspect` reads. pt is what
+    torch.load reads, msgpack what Flax reads, h5 what h5py reads; groups are the parts of a name
+    between its dots, or between its slashes where it comes from HDF5 or TensorFlow. .onnx, with its
+    dot, is a file of initialisers without a graph; .keras takes a .keras file, whose model it keeps.
 
     Nothing in a file is executed before it is known to be harmless, and nothing in a checkpoint ever.
 
@@ -50,10 +53,12 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
       ivyhub convert ./bert-torch --to onnx
       ivyhub convert pytorch_model.bin --to safetensors
       ivyhub convert ./saved-model --to npz --out weights.npz
+      ivyhub convert model.safetensors --to .onnx
       ivyhub check net.onnx --to jax
     """
-    if target in _FORMATS:
-        _write_tensors(output, Path(source), target, out, **options)
+    format = target.removeprefix(".")
+    if format in _FORMATS and target not in _FOR_MODELS:
+        _write_tensors(output, Path(source), format, out, **options)
         return
     from ivyhub.registry.checkpoints import FORMATS
     from ivyhub.registry.model_files import find_model_file
@@ -63,8 +68,8 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
     if file.suffix in suffixes and find_model_file(source) is None and file.is_file():
         raise UsageError(
             f"expected a model for --to {target}, received the file {file.name}, which can hold tensors alone",
-            hint=f"--to {'pt' if target == 'torch' else 'safetensors'} writes them in another format; for a model, "
-            "give the folder with its config.json",
+            hint=f"--to {_FORMAT_OF.get(target, 'safetensors')} writes them in another format; for a model, give the "
+            "folder with its config.json",
         )
     write_package(output, source, target, out, **options)
 

@@ -1,22 +1,29 @@
-"""Writes zip archives of tensors as streams: files that `torch.load` reads, and ``.npz``."""
+"""Writes zip archives of tensors as streams: files that `torch.load` reads, ``.npz``, and ``.keras``."""
 
 from __future__ import annotations
 
 import io
+import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ivyhub.errors import CheckpointError
+from ivyhub.registry.checkpoints import hdf5, trees, zips
+from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Pages
 from ivyhub.registry.checkpoints.objects import STORAGES
 from ivyhub.registry.weights.dtypes import numpy_dtype
 from ivyhub.registry.weights.lazy import PlannedTensor
+from ivyhub.registry.weights.writer import Staging
 
 _ALIGNMENT = 64  # of torch.save, so that a mapped file has aligned tensors
 _WIDE = ((1 << 31) - 1) * 20 // 21  # `zipfile` keeps a twentieth for what compression adds
+_STEP = 1 << 20
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same tensors make the same bytes
 
 
@@ -59,6 +66,39 @@ def write_npz(file: BinaryIO, tensors: Sequence[PlannedTensor]) -> Iterator[int]
             said = {"descr": dtype.str, "fortran_order": False, "shape": tensor.info.shape}
             np.lib.format.write_array_header_2_0(header, said)
             yield from _large(archive, f"{tensor.info.name}.npy", header.getvalue(), tensor)
+
+
+def write_keras(
+    staging: Staging, path: Path, tensors: Sequence[PlannedTensor], ckpt: FormatCheckpoint
+) -> Iterator[int]:
+    """Write a ``.keras`` file: the weights, and everything else of the one that they come from as it is.
+
+    Its configuration is carried as bytes, and nobody reads it here.
+
+    Raises:
+        CheckpointError: the source is no ``.keras`` file, which alone says what the model is in the words of Keras 3.
+    """
+    if ckpt.format != "keras":
+        raise CheckpointError(
+            "expected a .keras file, which has the model's configuration, to write one, received "
+            f"{ckpt.files[0].name}, which has none that Keras 3 reads",
+            hint="--to h5 writes weights alone, for model.load_weights",
+        )
+    source = Pages(ckpt.files[0])
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        weights = Path(folder) / hdf5.WEIGHTS
+        yield from trees.write_hdf5(weights, tensors)
+        with staging.create(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for member in zips.members(source).values():
+                if member.name != hdf5.WEIGHTS:
+                    info = _member(archive, member.name, member.size)
+                    with archive.open(info, "w", force_zip64=member.size > _WIDE) as target:
+                        for piece in zips.expand(source, member):
+                            target.write(piece)
+            size = weights.stat().st_size
+            info = _member(archive, hdf5.WEIGHTS, size)
+            with weights.open("rb") as made, archive.open(info, "w", force_zip64=size > _WIDE) as target:
+                shutil.copyfileobj(made, target, _STEP)
 
 
 def _small(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Initialisers of ONNX models, which stay where they are: in the file, or beside it in its folder.
+"""Initialisers of ONNX models: read where they are, in the file or beside it in its folder; and written as streams.
 
 Messages: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, by the numbers of their fields.
 """
@@ -6,18 +6,21 @@ Messages: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, by the numbers
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ivyhub.errors import IvyhubError
+from ivyhub.errors import CheckpointError, IvyhubError
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Pages, Stored, corrupt, sizes, stored, unsafe
-from ivyhub.registry.checkpoints.protobuf import Field, Message, fixed, varints
+from ivyhub.registry.checkpoints.protobuf import Field, Message, encoded, fixed, opening, varints
 from ivyhub.registry.files import check_relative_name
 from ivyhub.registry.weights.dtypes import numpy_dtype
 from ivyhub.registry.weights.header import TensorInfo
+from ivyhub.registry.weights.lazy import PlannedTensor
+from ivyhub.registry.weights.writer import Staging, write_pieces
 
-_MODEL_GRAPH, _MODEL_PRODUCER, _MODEL_DOMAIN = 7, 2, 4
+_MODEL_VERSION, _MODEL_PRODUCER, _MODEL_GRAPH, _MODEL_OPSET = 1, 2, 7, 8
 _GRAPH_NAME, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 2, 5, 15
 _DIMS, _TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
 _TYPES = {
@@ -25,11 +28,18 @@ _TYPES = {
     11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 16: "bfloat16", 17: "float8_e4m3fn",
     19: "float8_e5m2",
 }  # fmt: skip
+_NUMBERS = {dtype: number for number, dtype in _TYPES.items()}
 _OTHER_TYPES = {
     8: "text", 15: "complex128", 18: "float8_e4m3fnuz", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
     23: "float4_e2m1", 24: "float8_e8m0",
 }  # fmt: skip
 _FLOATS, _DOUBLES, _INTEGERS, _LONGS, _UNSIGNED = 4, 10, 5, 7, 11
+_LARGEST = 2**31 - 256
+"""Bytes of a graph, so that protobuf, which reads 2 GB, reads the model; larger ones keep tensors beside them."""
+_SMALL, _ALIGNMENT = 1024, 4096
+"""Tensors of fewer bytes stay in the model then, as the onnx package does it; the others begin on a page."""
+_VERSIONS = 10, 21
+"""Of the format and of its operators: ONNX 1.16, the first with every type here."""
 _AS_BITS = {"float16": np.uint16, "bfloat16": np.uint16, "float8_e4m3fn": np.uint8, "float8_e5m2": np.uint8}
 
 
@@ -157,3 +167,76 @@ def _typed(pages: Pages, info: TensorInfo, fields: list[Field]) -> Stored:
     if len(fields) > 1 << 20:
         raise corrupt(pages.path, f"expected packed numbers for {info.name!r}, received {len(fields)} single ones")
     return Stored(info, load)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def write_onnx(staging: Staging, path: Path, tensors: Sequence[PlannedTensor]) -> Iterator[int]:
+    """Write a model whose graph has initialisers and nothing else; yields the bytes of numbers as it goes.
+
+    Args:
+        staging: makes the files.
+        path: of the model; where that would be larger than 2 GB, the numbers lie in ``NAME.data`` beside it.
+        tensors: what to write.
+
+    Raises:
+        CheckpointError: a tensor has no name, or values differ from what was announced.
+    """
+    if not all(tensor.info.name for tensor in tensors):
+        raise CheckpointError("expected names, which initialisers of ONNX have, received a tensor without one")
+    beside: Path | None = None
+    graph = _graph(tensors, beside)
+    if (size := _size(graph)) > _LARGEST:
+        beside = path.with_name(f"{path.name}.data")
+        graph = _graph(tensors, beside)
+    if (size := _size(graph)) > _LARGEST:
+        raise CheckpointError(
+            f"expected descriptions that a model of {_LARGEST} bytes can hold, received {size} bytes for "
+            f"{len(tensors)} tensors",
+            hint="choose safetensors",
+        )
+    with staging.create(path) as file:
+        file.write(encoded(_MODEL_VERSION, _VERSIONS[0]) + encoded(_MODEL_PRODUCER, "ivyhub"))
+        file.write(encoded(_MODEL_OPSET, encoded(2, _VERSIONS[1])) + opening(_MODEL_GRAPH, size))
+        for start, _, tensor in graph:
+            file.write(start)
+            if tensor is not None:
+                yield from write_pieces(file, tensor.passthrough or [tensor])
+    if beside is not None:
+        with staging.create(beside) as file:
+            for tensor, offset in _outsiders(tensors):
+                file.seek(offset)
+                yield from write_pieces(file, tensor.passthrough or [tensor])
+
+
+def _graph(tensors: Sequence[PlannedTensor], beside: Path | None) -> list[tuple[bytes, int, PlannedTensor | None]]:
+    """A graph in parts: bytes, and how many numbers of which tensor follow them."""
+    outside = {} if beside is None else {tensor.info.name: offset for tensor, offset in _outsiders(tensors)}
+    parts: list[tuple[bytes, int, PlannedTensor | None]] = [(encoded(_GRAPH_NAME, "weights"), 0, None)]
+    for tensor in tensors:
+        info = tensor.info
+        head = b"".join(encoded(_DIMS, size) for size in info.shape)
+        head += encoded(_TYPE, _NUMBERS[info.dtype]) + encoded(_NAME, info.name)
+        if beside is not None and info.name in outside:
+            said = {"location": beside.name, "offset": outside[info.name], "length": info.nbytes}
+            for key, value in said.items():
+                head += encoded(_EXTERNAL, encoded(1, key) + encoded(2, str(value)))
+            parts.append((encoded(_GRAPH_INITIALIZER, head + encoded(_LOCATION, 1)), 0, None))
+        else:
+            head += opening(_RAW, info.nbytes)
+            parts.append((opening(_GRAPH_INITIALIZER, len(head) + info.nbytes) + head, info.nbytes, tensor))
+    return parts
+
+
+def _size(graph: list[tuple[bytes, int, PlannedTensor | None]]) -> int:
+    return sum(len(start) + size for start, size, _ in graph)
+
+
+def _outsiders(tensors: Sequence[PlannedTensor]) -> Iterator[tuple[PlannedTensor, int]]:
+    """The tensors that do not stay in a large model, and where each begins in the file beside it."""
+    position = 0
+    for tensor in tensors:
+        if tensor.info.nbytes >= _SMALL:
+            yield tensor, position
+            position += -(-tensor.info.nbytes // _ALIGNMENT) * _ALIGNMENT

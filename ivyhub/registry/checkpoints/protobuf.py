@@ -143,3 +143,30 @@ def fixed(pages: Pages, field: Field) -> float:
     if kind is None:
         raise corrupt(pages.path, f"expected field {field.number} as a number, received another kind")
     return struct.unpack(kind, field.value.to_bytes(field.size, "little"))[0]
+
+
+def encoded(number: int, value: int | bytes | str) -> bytes:
+    """A field as it is written: an integer of at least 0, or bytes with their length.
+
+    Example:
+        >>> encoded(1, 300), encoded(2, "w")
+        (b'\\x08\\xac\\x02', b'\\x12\\x01w')
+    """
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return opening(number, len(data)) + data
+
+
+def opening(number: int, size: int) -> bytes:
+    """What stands before the bytes of a field that are written afterwards."""
+    return _varint(number << 3 | 2) + _varint(size)
+
+
+def _varint(value: int) -> bytes:
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    data.append(value)
+    return bytes(data)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from ivyhub.errors import CheckpointError, OutputExistsError, UsageError
-from ivyhub.registry.checkpoints import archives, orbax, trees
+from ivyhub.registry.checkpoints import archives, onnx_files, orbax, trees
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint
 from ivyhub.registry.weights.header import TensorInfo, check_names
 from ivyhub.registry.weights.lazy import PlannedTensor, Reader
 from ivyhub.registry.weights.writer import Staging, storage_errors, write_safetensors
 
 _FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
+_Tensors = Sequence[PlannedTensor]
+_Write = Callable[[Staging, Path, _Tensors, FormatCheckpoint], Iterator[int]]
 
 
 class _Target(NamedTuple):
@@ -23,22 +25,42 @@ class _Target(NamedTuple):
 
     Args:
         suffix: of its file; of its folder where it begins with a dash.
+        write: writes the tensors of a checkpoint and yields bytes as it goes; None for safetensors, which has shards.
         refused: the dtypes that it cannot hold.
     """
 
     suffix: str
+    write: _Write | None = None
     refused: tuple[str, ...] = ()
+
+
+def _in_one_file(write: Callable[[BinaryIO, _Tensors, str], Iterator[int]]) -> _Write:
+    def run(staging: Staging, path: Path, tensors: _Tensors, ckpt: FormatCheckpoint) -> Iterator[int]:
+        with staging.create(path) as file:
+            yield from write(file, tensors, ckpt.separator)
+
+    return run
 
 
 TARGETS = {
     "safetensors": _Target(".safetensors"),
-    "pt": _Target(".pt"),
-    "npz": _Target(".npz", ("bfloat16", *_FLOAT8)),
-    "msgpack": _Target(".msgpack"),
-    "h5": _Target(".weights.h5", _FLOAT8),
-    "orbax": _Target("-orbax", _FLOAT8),
+    "pt": _Target(".pt", _in_one_file(lambda file, tensors, _: archives.write_torch(file, tensors))),
+    "npz": _Target(
+        ".npz", _in_one_file(lambda file, tensors, _: archives.write_npz(file, tensors)), ("bfloat16", *_FLOAT8)
+    ),
+    "msgpack": _Target(".msgpack", _in_one_file(trees.write_msgpack)),
+    "h5": _Target(
+        ".weights.h5", lambda staging, path, tensors, _: trees.write_hdf5(staging.reserve(path), tensors), _FLOAT8
+    ),
+    "keras": _Target(".keras", archives.write_keras, _FLOAT8),
+    "orbax": _Target(
+        "-orbax",
+        lambda staging, path, tensors, ckpt: trees.write_orbax(staging.reserve(path), tensors, ckpt.separator),
+        _FLOAT8,
+    ),
+    "onnx": _Target(".onnx", lambda staging, path, tensors, _: onnx_files.write_onnx(staging, path, tensors)),
 }
-"""The formats that tensors alone are written in; none has the name of a framework."""
+"""The formats that tensors alone are written in."""
 
 _ECOSYSTEMS = {
     "msgpack": "flax",
@@ -101,14 +123,16 @@ def convert(
     Args:
         ckpt: from `open_file`.
         target: one of `TARGETS`.
-        path: the file, or the folder of orbax. Large safetensors become shards beside it, with an index.
+        path: the file, or the folder of orbax. Large safetensors become shards beside it, with an index; the
+            numbers of a large ONNX model a file beside it.
         dtype: what floating-point tensors are cast to; as they are if not given.
         force: replace what is at the path.
         shard_bytes: most bytes of data in a file of safetensors.
         progress: called with the bytes just written and those of the whole.
 
     Raises:
-        CheckpointError: a tensor is of no dtype that ivyhub or the format has.
+        CheckpointError: a tensor is of no dtype that ivyhub or the format has, or has no name that the format has; or
+            the format holds models, and the source has none.
         OutputExistsError: something is at the path.
         StorageError: the disk is full or refuses; nothing is left behind.
         UsageError: there is no such format.
@@ -141,25 +165,17 @@ def convert(
             if progress is not None:
                 progress(step, total)
 
-    if target == "safetensors":
+    write = TARGETS[target].write
+    if write is None:
         metadata = ckpt.metadata if ckpt.format == target else {"format": _ECOSYSTEMS.get(ckpt.format, "pt")}
-        files = write_safetensors(path, tensors, metadata=metadata, shard_bytes=shard_bytes, progress=progress)
+        files = write_safetensors(
+            path, tensors, metadata=metadata, shard_bytes=shard_bytes, progress=progress, replace=force
+        )
     else:
-        files = [path]
-        with storage_errors(path), Staging() as staging:
-            if target == "h5":
-                told(trees.write_hdf5(staging.reserve(path), tensors))
-            elif target == "orbax":
-                told(trees.write_orbax(staging.reserve(path), tensors, ckpt.separator))
-            else:
-                with staging.create(path) as file:
-                    if target == "pt":
-                        told(archives.write_torch(file, tensors))
-                    elif target == "npz":
-                        told(archives.write_npz(file, tensors))
-                    else:
-                        told(trees.write_msgpack(file, tensors, ckpt.separator))
+        with storage_errors(path), Staging(replace=force) as staging:
+            told(write(staging, path, tensors, ckpt))
             staging.commit()
+        files = staging.files
     names = tuple(map(str, files))
     return Converted(str(ckpt.files[0]), ckpt.format, target, names, len(tensors), total, tuple(ckpt.values_beside))
 

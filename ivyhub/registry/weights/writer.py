@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 import numpy as np
 
-from ivyhub.errors import CheckpointError, CorruptFileError, StorageError, UnsafeError
+from ivyhub.errors import CheckpointError, CorruptFileError, OutputExistsError, StorageError, UnsafeError
 from ivyhub.registry.weights.checkpoint import INDEX_SUFFIX, Location
 from ivyhub.registry.weights.dtypes import CODE_OF_NAME, ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, read_header
@@ -51,6 +51,7 @@ def write_safetensors(
     metadata: Mapping[str, str] | None = None,
     shard_bytes: int = 5 * 10**9,
     progress: Callable[[int, int], None] | None = None,
+    replace: bool = True,
 ) -> list[Path]:
     """Write tensors as one safetensors file, or as shards with an index in Hugging Face's layout.
 
@@ -64,6 +65,7 @@ def write_safetensors(
         metadata: strings for the header; ``{"format": "pt"}`` is what transformers asks for.
         shard_bytes: most bytes of data in a file; a larger tensor has a file of its own.
         progress: called with the bytes just written and those of the whole.
+        replace: take the place of files that have the names already.
 
     Returns:
         The files, in order; the index last.
@@ -71,6 +73,7 @@ def write_safetensors(
     Raises:
         CheckpointError: a name occurs twice, or values differ from what was announced.
         CorruptFileError: a source file ended early.
+        OutputExistsError: a file has one of the names, and is not to be replaced.
         StorageError: the disk is full or refuses; nothing is left behind.
         UnsafeError: a name with control characters.
 
@@ -94,7 +97,7 @@ def write_safetensors(
     with storage_errors(path):
         shards = [_lay_out(*pair, dict(metadata or {})) for pair in zip(files, groups, strict=True)]
         total = sum(tensor.info.nbytes for tensor in tensors)
-        with Staging() as staging:
+        with Staging(replace=replace) as staging:
             for shard in shards:
                 with staging.create(shard.path) as file:
                     for written in _write(file, shard):
@@ -277,9 +280,14 @@ def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:
 
 
 class Staging:
-    """Files under temporary names, which become final together; on an error none of them stays."""
+    """Files under temporary names, which become final together; on an error none of them stays.
 
-    def __init__(self) -> None:
+    Args:
+        replace: take the place of what has a final name already.
+    """
+
+    def __init__(self, *, replace: bool = True) -> None:
+        self._replace = replace
         self._files: list[tuple[Path, Path]] = []
         self._placed: list[Path] = []
 
@@ -288,10 +296,23 @@ class Staging:
         return self.reserve(final).open("xb")
 
     def reserve(self, final: Path) -> Path:
-        """The temporary name of a file or folder that is to be called `final`."""
+        """The temporary name of a file or folder that is to be called `final`.
+
+        Raises:
+            OutputExistsError: something is called that, and is not to be replaced.
+        """
+        if not self._replace and os.path.lexists(final):
+            raise OutputExistsError(
+                f"expected a new file, {final} exists", hint="choose another one with --out, or --force"
+            )
         temporary = final.with_name(f".{final.name}.tmp-{secrets.token_hex(8)}")
         self._files.append((temporary, final))
         return temporary
+
+    @property
+    def files(self) -> list[Path]:
+        """The final names, in order."""
+        return [final for _, final in self._files]
 
     def commit(self) -> None:
         """Give everything its final name; a folder that has it already goes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from ivyhub.cli import run
-from ivyhub.errors import CheckpointError, OutputExistsError, StorageError
-from ivyhub.registry.checkpoints import TARGETS, FormatCheckpoint, convert, default_path, open_file, trees
+from ivyhub.errors import CheckpointError, OutputExistsError, StorageError, UnknownFrameworkError
+from ivyhub.registry.checkpoints import TARGETS, FormatCheckpoint, convert, default_path, onnx_files, open_file, trees
 from ivyhub.registry.checkpoints.mapped import Stored
 from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import TensorInfo
@@ -92,6 +93,17 @@ def load_orbax(path: Path) -> Arrays:
     return flat(pytest.importorskip("orbax.checkpoint").PyTreeCheckpointer().restore(path.resolve()))
 
 
+def load_onnx(path: Path) -> Arrays:
+    onnx = pytest.importorskip("onnx")
+    onnx.checker.check_model(str(path), full_check=True)
+    model = onnx.load(path)
+    return {
+        tensor.name: array.view(numpy_dtype(array.dtype.name))
+        for tensor in model.graph.initializer
+        for array in [onnx.numpy_helper.to_array(tensor)]
+    }
+
+
 LOADERS: dict[str, Callable[[Path], Arrays]] = {
     "safetensors": load_safetensors,
     "pt": load_pt,
@@ -99,10 +111,12 @@ LOADERS: dict[str, Callable[[Path], Arrays]] = {
     "msgpack": load_msgpack,
     "h5": load_h5,
     "orbax": load_orbax,
+    "onnx": load_onnx,
 }
+TENSORS = [target for target in TARGETS if target != "keras"]  # which holds a model
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", TENSORS)
 def test_the_library_reads_it_and_so_does_ivyhub(target: str, tmp_path: Path, rng: np.random.Generator) -> None:
     made = arrays(rng, target)
     if target == "orbax":
@@ -122,7 +136,7 @@ def test_the_library_reads_it_and_so_does_ivyhub(target: str, tmp_path: Path, rn
     assert not [file for file in tmp_path.iterdir() if file != path]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", TENSORS)
 def test_from_a_file_to_each_format_and_back(target: str, tmp_path: Path, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")
     base = torch.from_numpy(rng.standard_normal((4, 6)).astype(np.float32))
@@ -155,6 +169,53 @@ def test_flax_reads_arrays_in_pieces(tmp_path: Path, rng: np.random.Generator, m
     again = open_file(tmp_path / "x.msgpack")
     for found in (load_msgpack(tmp_path / "x.msgpack"), {name: again.read(name) for name in again}):
         assert all(np.array_equal(found[name], array) for name, array in made.items())
+
+
+def test_a_large_onnx_model_has_its_numbers_beside_it(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_files, "_LARGEST", 4000)
+    made = {"w": rng.standard_normal((30, 40)), "small": np.arange(3), "empty": np.zeros((0, 2)), "v": np.ones(2000)}
+    done = convert(memory(made), "onnx", tmp_path / "x.onnx")
+    assert [Path(file).name for file in done.files] == ["x.onnx", "x.onnx.data"]
+    assert (tmp_path / "x.onnx").stat().st_size < 1000
+    again = open_file(tmp_path / "x.onnx")
+    for found in (load_onnx(tmp_path / "x.onnx"), {name: again.read(name) for name in again}):
+        assert all(found[name].tobytes() == array.tobytes() for name, array in made.items())
+    (tmp_path / "x.onnx").unlink()
+    with pytest.raises(OutputExistsError, match=r"x\.onnx\.data"):
+        convert(memory(made), "onnx", tmp_path / "x.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["x.onnx.data"]
+    with pytest.raises(CheckpointError, match="descriptions"):
+        convert(memory({f"w{place}": np.ones(2) for place in range(999)}), "onnx", tmp_path / "y.onnx")
+    with pytest.raises(CheckpointError, match="without one"):
+        convert(memory({"": np.ones(2)}), "onnx", tmp_path / "y.onnx")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_keras_file_keeps_its_model(method: int, tmp_path: Path, rng: np.random.Generator) -> None:
+    keras = pytest.importorskip("keras")
+    layers = [keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dropout(0.1), keras.layers.BatchNormalization()]
+    model = keras.Sequential(layers)
+    model.set_weights([rng.uniform(0.5, 1, weight.shape) for weight in model.get_weights()])
+    model.save(tmp_path / "saved.keras")
+    with zipfile.ZipFile(tmp_path / "saved.keras") as old, zipfile.ZipFile(tmp_path / "x.keras", "w", method) as new:
+        parts = {name: old.read(name) for name in old.namelist()}
+        for name, data in {**parts, "assets/words.txt": b"a\nb"}.items():
+            new.writestr(name, data)
+    convert(open_file(tmp_path / "x.keras"), "keras", tmp_path / "y.keras", dtype="float16")
+    with zipfile.ZipFile(tmp_path / "y.keras") as archive:
+        assert archive.testzip() is None
+        assert archive.read("config.json") == parts["config.json"]
+        assert archive.read("assets/words.txt") == b"a\nb"
+    again = keras.saving.load_model(tmp_path / "y.keras")
+    for weight, known in zip(again.get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(weight, known.astype(np.float16))
+    assert again(np.ones((2, 4))).shape == (2, 3)
+    with pytest.raises(CheckpointError, match="configuration"):
+        convert(memory({"x": np.ones(2)}), "keras", tmp_path / "z.keras")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["saved.keras", "x.keras", "y.keras"]
 
 
 def test_tied_tensors_stay_tied_in_files_of_torch(tmp_path: Path) -> None:
@@ -196,7 +257,7 @@ def test_dtypes_that_a_format_has_not(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", TENSORS)
 def test_nothing_stays_of_what_failed_half_way(target: str, tmp_path: Path) -> None:
     def fail() -> np.ndarray:
         raise OSError(28, "No space left on device")
@@ -231,10 +292,16 @@ def test_no_folder_is_replaced_that_is_none_of_orbax(tmp_path: Path) -> None:
 
 def test_the_formats_of_the_command_line_are_those_that_are_written() -> None:
     from ivyhub.cli import convert as command
-    from ivyhub.engine.backends import FRAMEWORKS
+    from ivyhub.registry.adapters.target import Target
 
-    assert set(command._FORMATS) == set(TARGETS)
-    assert set(TARGETS).isdisjoint(FRAMEWORKS)
+    def is_target(name: str) -> bool:
+        try:
+            return bool(Target.parse(name))
+        except UnknownFrameworkError:
+            return False
+
+    assert tuple(TARGETS) == command._FORMATS
+    assert {name for name in TARGETS if is_target(name)} == set(command._FOR_MODELS)
 
 
 def test_inspect_and_convert(
@@ -259,8 +326,13 @@ def test_inspect_and_convert(
     assert load_npz(tmp_path / "model.npz")["w"].tolist() == [[1, 1, 1]] * 2
     assert run(["convert", "model.safetensors", "--to", "npz"]) == 2  # it exists
     assert run(["convert", "model.npz", "--to", "h5", "--name", "x"]) == 2
-    assert run(["convert", "model.npz", "--to", "torch"]) == 2
-    assert "--to pt" in capsys.readouterr().err
+    for target, format in (("torch", "pt"), ("keras", "h5"), ("onnx", ".onnx"), ("jax", "safetensors")):
+        assert run(["convert", "model.npz", "--to", target]) == 2
+        assert f"--to {format}" in capsys.readouterr().err
+    assert run(["convert", "model.npz", "--to", ".onnx"]) == 0
+    assert run(["convert", "model.onnx", "--to", ".npz", "--out", "again.npz"]) == 0
+    assert load_npz(tmp_path / "again.npz")["w"].tolist() == [[1, 1, 1]] * 2
+    assert run(["convert", "model.npz", "--to", ".keras"]) == 1
     assert run(["convert", "model.npz", "--to", "h5", "--force", "--out", "m.h5"]) == 0
     assert run(["inspect", "nothing.bin"]) == 1
 
