@@ -102,12 +102,14 @@ class Framework:
     def dtype_source(self, dtype: str, *, eager: bool = False) -> str:
         """How a row expression spells a dtype: ``torch.float32``.
 
-        JAX has no 64-bit types unless its x64 mode is on: there the 32-bit type of the same kind is written, and an
-        ``eager`` expression asks for the mode when it runs.
+        JAX has no 64-bit types unless its x64 mode is on: there Python's type is written where it stands for the one
+        of the mode, the 32-bit type for integers, and an ``eager`` expression asks for the mode when it runs.
         """
         if self.name == "jax" and dtype in _JAX_X32:
             if eager:
                 return f"jax.dtypes.canonicalize_dtype({dtype!r})"
+            if dtype in _JAX_MODAL:
+                return _JAX_MODAL[dtype]
             dtype = _JAX_X32[dtype]
         if dtype in self.dtypes:
             return self.dtypes[dtype]
@@ -117,6 +119,7 @@ class Framework:
 
 
 _FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
+_JAX_MODAL = {"float64": "float", "complex128": "complex"}
 _JAX_X32 = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -53,3 +55,22 @@ def test_a_pull_in_another_dtype_is_the_model_cast_to_it(name, dtype, framework,
     tolerance = 0.0 if framework == "torch" else TOLERANCES[dtype]  # the same kernels in the same order
     counted = inputs["attention_mask"].astype(bool)
     assert_close(found.astype(np.float32)[counted], wanted.float().numpy()[counted], tolerance)
+
+
+class Shifted(torch.nn.Module):
+    """Constants, numbers, ranges and casts of 64 bits, some too long to be written as numbers beside an array."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shift = torch.tensor([0.1, 0.2, 1 / 3], dtype=x.dtype)
+        return (x - shift) / 0.3 + torch.arange(3, dtype=x.dtype) / 7 + x.to(torch.float64).sin() * 0.1
+
+
+@pytest.mark.parametrize("to", ["jax", "flax.linen"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_what_is_wide_in_the_source_is_as_wide_as_jax_lets_it_be(wide: bool, to: str, rng: np.random.Generator) -> None:
+    x = torch.from_numpy(rng.normal(size=(2, 3)))
+    with jax.enable_x64(wide):
+        found = ivyhub.transpile(Shifted(), to=to, args=(x,))
+        y = found[0].apply(found[1], jnp.asarray(x.numpy())) if to == "flax.linen" else found(jnp.asarray(x.numpy()))
+    assert y.dtype == (np.float64 if wide else np.float32)
+    np.testing.assert_allclose(y, Shifted()(x), atol=1e-14 if wide else 1e-6)  # some roundings of numbers below 10

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from packaging.version import Version
 
+from ....engine.backends import FRAMEWORKS
 from ....engine.spec import Spec
 from ....engine.template import literal
 from ..writing.layers import Leaves
@@ -26,9 +27,8 @@ def initial(spec: Spec) -> ast.expr:
 
 
 def jax_dtype(dtype: str) -> str:
-    """How source names a dtype: the 32-bit one of its kind, as JAX has no others by default."""
-    narrow = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
-    return "bool" if dtype == "bool" else f"jnp.{narrow.get(dtype, dtype)}"
+    """How source names a dtype; JAX has none of 64 bits by default."""
+    return "bool" if dtype == "bool" else FRAMEWORKS["jax"].dtype_source(dtype)
 
 
 LISTS = Version("0.7.1")  # the JAX of Flax 0.12, where lists of modules are `nnx.List` and values are read by [...]
