@@ -60,6 +60,8 @@ def transposed_convolution(d: Draw) -> list[Sample]:
         sample((BATCH, 4, 6), (4, 3, 3), 3, True, ((0, 1),), strides=(2,)),
         sample((BATCH, 4, 6, 4), (4, 3, 3, 2), 3, False, ((0, 2), (-1, 1)), strides=(2, 1)),
         sample((2, 2, 3, 3, 4), (2, 3, 2, 2, 2), 3, True, ((0, 1), (0, 0), (1, 0)), strides=(2, 1, 1)),
+        sample((BATCH, 6, 4), (4, 3, 2), 3, True, ((0, -1),), strides=(2,), channel_axis=-1),
+        sample((2, 3, 3, 3, 2), (2, 3, 2, 3, 2), 3, False, ((0, 1),) * 3, strides=(2, 1, 3), channel_axis=-1),
         ((d.f(BATCH, 4, 6), d.f(4, 3, 3)), {}),
     ]
 

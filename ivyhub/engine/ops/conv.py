@@ -424,3 +424,23 @@ conv_transpose.lower(
 conv_transpose.lower(
     "jax", f"{_JAX_TRANSPOSED} + {{bias}}.reshape({{channels}})", when=_one_group, derive=_jax_transposed
 )
+
+
+def _tf_transposed(n: SimpleNamespace) -> Mapping[str, Any]:
+    n = _transposed(n)
+    return {"order": (*range(2, n.weight.ndim), 1, 0), "strides": n.strides, "padding": n.padding}
+
+
+def _tf_fits(n: SimpleNamespace) -> bool:
+    """What tf.nn.conv_transpose has, and its gradient on a CPU; it adds no more than a stride behind the image."""
+    n = _transposed(n)
+    sides = zip(n.padding, n.strides, strict=True)
+    plain = _one_group(n) and set(n.dilation) == {1} and is_floating(n.x.dtype)
+    return channels_last(n) and plain and all(before >= 0 and after > -step for (before, after), step in sides)
+
+
+_TF_TRANSPOSED = "support.conv_transpose({x}, tf.transpose({weight}, {order}), strides={strides}, padding={padding})"
+conv_transpose.lower(
+    "tensorflow", _TF_TRANSPOSED, when=lambda n: _tf_fits(n) and _without_bias(n), derive=_tf_transposed
+)
+conv_transpose.lower("tensorflow", f"{_TF_TRANSPOSED} + {{bias}}", when=_tf_fits, derive=_tf_transposed)

@@ -51,6 +51,22 @@ def attention(
     return tf.transpose(result, (0, 2, 1, 3))
 
 
+def conv_transpose(
+    x: tf.Tensor, kernel: tf.Tensor, *, strides: Sequence[int], padding: Sequence[Sequence[int]]
+) -> tf.Tensor:
+    """`tf.nn.conv_transpose` over (batch, ..., channels) with a kernel of (..., out, in) channels.
+
+    ``padding`` is what is cut off before and after each axis of the image; less than nothing adds zeros behind it.
+    """
+    found, cut, rows = [tf.shape(x)[0]], [slice(None)], enumerate(zip(strides, padding, strict=True))
+    for axis, (step, (before, after)) in rows:
+        size = (tf.shape(x)[axis + 1] if x.shape[axis + 1] is None else x.shape[axis + 1]) - 1
+        found.append(size * step + kernel.shape[axis] - min(after, 0))
+        cut.append(slice(before or None, -after if after > 0 else None))
+    y = tf.nn.conv_transpose(x, kernel, tf.stack([*found, kernel.shape[-2]]), strides, padding="VALID")
+    return y[tuple(cut)] if any(map(any, padding)) else y
+
+
 def gelu(x: tf.Tensor) -> tf.Tensor:
     """x times the normal distribution's cumulative density at x, by erf: `tf.nn.gelu` calls erfc, which is slower."""
     return x * (0.5 * (1 + tf.math.erf(x * 0.5**0.5)))
