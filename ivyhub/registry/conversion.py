@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -360,10 +359,14 @@ def view(store: Store, record: ExportRecord) -> Path:
         for name, file in record.package.items():
             path = folder / "package" / name
             path.parent.mkdir(parents=True, exist_ok=True)
+            places = store.places(file.digest)
             try:
-                os.symlink(store.path(file.digest), path)
+                if len(places) > 1:
+                    store.copy_out(file, path)
+                else:
+                    os.symlink(places[0].path, path)
             except OSError:  # a file system, or a user of Windows, that may not link
-                shutil.copyfile(store.path(file.digest), path)
+                store.copy_out(file, path)
         if not final.is_dir():
             publish_folder(folder / "package", final)
     return final

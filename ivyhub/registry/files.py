@@ -1,4 +1,4 @@
-"""Files: digests, names that cannot escape, copies, atomic writes, and what the system says when it refuses."""
+"""Files: digests, names that cannot escape, atomic writes, and what the system says when it refuses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Annotated, BinaryIO, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -119,38 +118,6 @@ def check_relative_name(name: str) -> PurePosixPath:
             hint="the checkpoint may be hostile; do not use it",
         )
     return PurePosixPath(name)
-
-
-def copy_file(source: Path, destination: Path) -> int:
-    """Copy a file's bytes to a new file and return their number; blocks are shared where the file system can.
-
-    ``copy_file_range`` clones extents on Btrfs, XFS and others, and copies inside the kernel elsewhere. The copy is a
-    file of its own: writing to it never reaches the source, which a hard link would.
-
-    Raises:
-        FileExistsError: the destination exists.
-    """
-    with source.open("rb") as reader, destination.open("xb") as writer:
-        size = os.fstat(reader.fileno()).st_size
-        if not (hasattr(os, "copy_file_range") and _copy_in_kernel(reader, writer, size)):
-            shutil.copyfileobj(reader, writer, CHUNK)
-        return writer.seek(0, os.SEEK_END)
-
-
-def _copy_in_kernel(reader: BinaryIO, writer: BinaryIO, size: int) -> bool:
-    """Copy with ``copy_file_range``; False, with nothing written, where the kernel or file system has none."""
-    copied = 0
-    while copied < size:
-        try:
-            step = os.copy_file_range(reader.fileno(), writer.fileno(), size - copied, copied, copied)
-        except OSError as error:
-            if copied == 0 and error.errno in (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-                return False
-            raise
-        if step == 0:
-            break
-        copied += step
-    return True
 
 
 def fsync(path: Path) -> None:

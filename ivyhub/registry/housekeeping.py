@@ -21,6 +21,7 @@ import msgspec
 from ivyhub.errors import CorruptFileError, UnsafeError
 from ivyhub.registry.files import Digest, digest_file
 from ivyhub.registry.manifest import now
+from ivyhub.registry.places import digest_places
 from ivyhub.registry.progress import SILENT, Progress
 from ivyhub.registry.store import GRACE, Store
 
@@ -92,20 +93,23 @@ class Report(msgspec.Struct, frozen=True):
     problems: list[Problem]
 
 
-def parts(store: Store, digest: Digest) -> dict[Digest, int]:
-    """The blobs of a version and of its exports, with their sizes; an export whose record is damaged has none.
+def contents(store: Store, digest: Digest) -> set[Digest]:
+    """What a version and its exports consist of; an export whose record is damaged has nothing.
 
     Raises:
         UnknownNameError, CorruptFileError: the registry has no such version, or its manifest is damaged.
     """
-    found = {record.digest: record.size for record in store.version(digest).records}
+    found = {record.digest for record in store.version(digest).records}
     for path in store.export_paths(digest):
         with suppress(CorruptFileError, UnsafeError):
             export = store.read_export(path)
-            found |= {record.digest: record.size for record in export.package.values()}
-            if export.certificate is not None:
-                found[export.certificate] = store.record(export.certificate).size
+            found |= {record.digest for record in export.package.values()} | {*filter(None, [export.certificate])}
     return found
+
+
+def parts(store: Store, digest: Digest) -> dict[Digest, int]:
+    """The blobs that hold a version and its exports, with their sizes. Raises what `contents` raises."""
+    return {blob: size for each in contents(store, digest) for blob, size in store.blobs_of(each).items()}
 
 
 def disk_usage(store: Store) -> Sizes:
@@ -162,9 +166,11 @@ def collect(store: Store, *, days: float = KEPT_DAYS, dry_run: bool = False) -> 
         since = time.time() - GRACE
         wanted = _wanted(store, days)
         kept = [digest for digest, path in store.manifests() if digest in wanted or path.stat().st_mtime > since]
-        needed = {blob for digest in kept for blob in parts(store, digest)}
+        held = {each for digest in kept for each in contents(store, digest)}
+        needed = {blob for each in held for blob in store.blobs_of(each)}
         gone = {digest: path for digest, path in store.manifests() if digest not in kept}
         loose = [path for digest, path in store.blobs() if digest not in needed and path.stat().st_mtime <= since]
+        loose += [path for digest, path in store.pieces() if digest not in held and path.stat().st_mtime <= since]
         loose += [*gone.values(), *(path for digest in gone for path in store.export_paths(digest))]
         old = [path for path in _files(store.trash) if path.stat().st_mtime <= since]
         size, deleted = (sum(path.stat().st_size for path in paths) for paths in (loose, old))
@@ -217,9 +223,14 @@ def check(store: Store, *, progress: Progress = SILENT) -> Report:
                 store.put_aside(path)
                 problems.append(Problem("blob", digest, "its bytes are others", sorted(users.get(digest, ())), True))
             progress.advance(size, total)
-    present = {digest for digest, _, _ in blobs}
-    for digest in users.keys() - present:
-        problems.append(Problem("blob", digest, "it is not there", sorted(users[digest])))
+    for digest, path in store.pieces():
+        if store.has(digest) and digest_places(store.places(digest)) != digest:
+            store.put_aside(path)
+            problems.append(Problem("blob", digest, "its pieces are others", sorted(users.get(digest, ())), True))
+    told = {problem.what for problem in problems}
+    for digest in users.keys() - told:
+        if not store.has(digest):
+            problems.append(Problem("blob", digest, "it is not there", sorted(users[digest])))
     return Report(len(blobs), total, len([*store.manifests()]), len(store.refs.names()), problems)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from ivyhub.errors import CorruptFileError, UnsafeError
 from ivyhub.registry.files import Digest, digest_file, storage_errors
@@ -21,7 +21,10 @@ from ivyhub.registry.manifest import Version
 
 T = TypeVar("T")
 
-_SCHEMA_VERSION = 2
+#: Where a tensor lies: its mark, the blob, the offset in it, and the number of bytes.
+Place: TypeAlias = tuple[bytes, Digest, int, int]
+
+_SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (
     digest TEXT PRIMARY KEY, origin TEXT, origin_digest TEXT, framework TEXT, ivyhub TEXT, created TEXT, size INTEGER,
@@ -30,8 +33,13 @@ CREATE TABLE IF NOT EXISTS versions (
 CREATE INDEX IF NOT EXISTS versions_of_origin ON versions (origin_digest);
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS labels (name TEXT PRIMARY KEY, stamp TEXT, data BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS weights (version TEXT, file TEXT, PRIMARY KEY (version, file)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marked (file TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tensors (
+    mark BLOB, blob TEXT, offset INTEGER, size INTEGER, PRIMARY KEY (mark, blob, offset)
+) WITHOUT ROWID;
 """
-_TABLES = ("versions", "files", "labels")
+_TABLES = ("versions", "files", "labels", "weights", "marked", "tensors")
 
 # A file that changed this shortly before it was hashed could change again within the clock tick of its time stamp.
 # Git calls such an entry racily clean (Documentation/technical/racy-git.txt); two seconds is the tick of FAT.
@@ -92,6 +100,25 @@ class Index:
 
         return self._run(work)
 
+    def tensors(self, marks: Collection[bytes], read: Callable[[Digest], Sequence[Place] | None]) -> list[Place]:
+        """Where tensors lie that have one of the marks, in the weights of any version.
+
+        Args:
+            marks: see `sharing.Tensor`.
+            read: the tensors of a file of weights, or None if it is not there; it is asked once for each that is.
+        """
+
+        def work(db: sqlite3.Connection) -> list[Place]:
+            query = "SELECT DISTINCT file FROM weights WHERE file NOT IN (SELECT file FROM marked)"
+            for (file,) in self._synchronised(db).execute(query).fetchall():
+                if (found := read(file)) is not None:
+                    db.executemany("INSERT OR IGNORE INTO tensors VALUES (?, ?, ?, ?)", found)
+                    db.execute("INSERT INTO marked VALUES (?)", (file,))
+            query = "SELECT * FROM tensors WHERE mark = ?"
+            return [row for mark in marks for row in db.execute(query, (mark,))]
+
+        return self._run(work)
+
     def digest_of(self, path: Path) -> Digest:
         """The digest of a file; it is not read again while its inode, size and times of change stay the same.
 
@@ -125,7 +152,8 @@ class Index:
             names = os.listdir(self._manifests) if self._manifests.is_dir() else []
         present = {f"sha256:{name}" for name in names}
         known = {row[0] for row in db.execute("SELECT digest FROM versions")}
-        db.executemany("DELETE FROM versions WHERE digest = ?", [(digest,) for digest in known - present])
+        for table, column in (("versions", "digest"), ("weights", "version")):
+            db.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(digest,) for digest in known - present])
         for digest in present - known:
             try:
                 version = self._read(digest)
@@ -134,6 +162,8 @@ class Index:
             row = (version.origin.id, version.origin.digest, version.framework, version.ivyhub)
             figures = version.created.isoformat(), version.size, version.parameters
             db.execute("INSERT OR REPLACE INTO versions VALUES (?,?,?,?,?,?,?,?)", (digest, *row, *figures))
+            files = [(digest, file.digest) for file in version.weights.values()]
+            db.executemany("INSERT OR REPLACE INTO weights VALUES (?, ?)", files)
         return db
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:

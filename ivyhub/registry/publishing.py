@@ -9,7 +9,7 @@ from ivyhub.errors import OfflineError, UsageError
 from ivyhub.registry import conversion, remote, versions
 from ivyhub.registry.adapters.target import Target
 from ivyhub.registry.files import Digest
-from ivyhub.registry.manifest import Version
+from ivyhub.registry.manifest import FileRecord, Version
 from ivyhub.registry.names import is_offline, repository_of
 from ivyhub.registry.progress import SILENT, Progress
 from ivyhub.registry.remote import Upload
@@ -67,7 +67,7 @@ def publish(
     if is_offline(offline):
         raise OfflineError(f"{repository!r} was not pushed: offline was asked for", hint="unset IVYHUB_OFFLINE")
     if framework is None:
-        files = _checkpoint(store, version, reference)
+        records = _checkpoint(version, reference)
         library = None
     else:
         target = Target.parse(framework)
@@ -82,11 +82,12 @@ def publish(
             device=None,
             progress=progress,
         )
-        files = {name: store.path(file.digest) for name, file in export.package.items()}
+        records = export.package
         library = _LIBRARIES.get(target.framework)
-    sent: dict[str, Path | bytes] = {**files}
-    sent[CARD] = card(version, digest, files.get(CARD), repository=repository, library=library).encode()
-    with progress.stage("upload"):
+    with progress.stage("upload"), store.scratch() as folder:
+        files = {name: store.gathered(file.digest, folder) for name, file in records.items()}
+        sent: dict[str, Path | bytes] = {**files}
+        sent[CARD] = card(version, digest, files.get(CARD), repository=repository, library=library).encode()
         return remote.upload(
             repository,
             sent,
@@ -97,15 +98,14 @@ def publish(
         )
 
 
-def _checkpoint(store: Store, version: Version, reference: str) -> dict[str, Path]:
+def _checkpoint(version: Version, reference: str) -> dict[str, FileRecord]:
     """The files of a version in the layout of Hugging Face."""
     if version.config is None:
         raise UsageError(
             f"{reference!r} has no configuration that a library would load it by",
             hint="give --framework: the export for it goes then",
         )
-    records = {CONFIG: version.config, **versions.side_files(version), **version.weights}
-    return {name: store.path(record.digest) for name, record in records.items()}
+    return {CONFIG: version.config, **versions.side_files(version), **version.weights}
 
 
 def card(version: Version, digest: Digest, written: Path | None, *, repository: str, library: str | None) -> str:

@@ -4,6 +4,7 @@
 
     $IVYHUB_HOME/                     mode 0700; the user data folder of the system where the variable is not set
       blobs/sha256/ab/<64 digits>     immutable bytes, read-only, each named by its digest
+      pieces/<64 digits>              of which ranges of blobs a file consists whose tensors others have (sharing.py)
       manifests/<64 digits>           canonical JSON of a version; the digest of its bytes is the version's identity
       exports/<version>/<key>         canonical JSON of an export of that version
       refs/<namespace>/<name>/        tags, aliases and the log of their changes (refs.py)
@@ -24,19 +25,17 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import filelock
 import msgspec
 
-from ivyhub.errors import CorruptFileError, StorageError, UnknownNameError
+from ivyhub.errors import CorruptFileError, UnknownNameError
 from ivyhub.registry.files import (
     DIGEST_PATTERN,
     Digest,
-    copy_file,
     digest_bytes,
     digest_file,
     digest_hex,
@@ -45,12 +44,12 @@ from ivyhub.registry.files import (
     storage_errors,
 )
 from ivyhub.registry.home import home_folder, make_home
-from ivyhub.registry.index import Index
+from ivyhub.registry.index import Index, Place
 from ivyhub.registry.manifest import ExportRecord, FileRecord, Version, decode, encode, export_key
+from ivyhub.registry.places import Location, copy_places, digest_places, open_places, whole
 from ivyhub.registry.refs import Label, Refs
-
-#: How long a process waits for another that does the same work. A pull of a large model takes minutes.
-LOCK_TIMEOUT = 600.0
+from ivyhub.registry.sharing import Pieces, share, tensors_of
+from ivyhub.registry.workspace import Workspace
 
 #: How long a file without a name is left alone, and how long it stays in the trash, in seconds.
 GRACE = 86_400.0
@@ -69,7 +68,7 @@ class Entry(msgspec.Struct, frozen=True):
     parameters: int
 
 
-class Store:
+class Store(Workspace):
     """The registry in one folder.
 
     Nothing is created before the first write, so reading works in a folder that is read-only or does not exist.
@@ -86,10 +85,9 @@ class Store:
     """
 
     def __init__(self, home: Path | None = None) -> None:
-        self.home = (home_folder() if home is None else home).expanduser().absolute()
+        super().__init__((home_folder() if home is None else home).expanduser().absolute())
         self.refs = Refs(self)
         self._index = Index(self.home / "index.db", self.home / "manifests", self.version)
-        self._workspace: tuple[int, Path, filelock.BaseFileLock] | None = None
 
     # Blobs
 
@@ -137,14 +135,14 @@ class Store:
             StorageError: the file cannot be read, the disk is full, or the store cannot be written.
         """
         known = self._index.known_digest(path)
-        if known is not None and not move and self._renewed(self._blob(known)):
+        if known is not None and not move and self._renew(known):
             return known
         with self._temporary() as temporary, storage_errors("storing a file"):
             if move and not path.is_symlink() and path.stat().st_nlink == 1:
                 shutil.move(path, temporary)
                 known = None
             else:  # a link, hard or symbolic, would let others write what must not change: they keep their file
-                copy_file(path, temporary)
+                copy_places([whole(path)], temporary)
                 known = known if known == self._index.known_digest(path) else None
             digest = self._adopt(temporary, known or digest_file(temporary))
             if move:
@@ -152,30 +150,58 @@ class Store:
             return digest
 
     def has(self, digest: Digest) -> bool:
-        """Whether the store holds the blob. Its bytes are not read: see :meth:`verify`."""
-        return self._is_there(self._blob(digest))
+        """Whether the store holds the bytes. They are not read: see :meth:`verify`."""
+        return bool(self._find(digest))
 
-    def path(self, digest: Digest) -> Path:
-        """The blob's file, to be read or mapped; it is shared by all that hold these bytes and must not be written.
+    def places(self, digest: Digest) -> Sequence[Location]:
+        """Where the bytes lie, to be read or mapped: one file, or ranges of several, one after another.
+
+        The files are shared by all that hold these bytes and must not be written.
 
         Raises:
-            CorruptFileError: the store does not hold it.
+            CorruptFileError: the store does not hold them.
+        """
+        found = self._find(digest)
+        if not found:
+            raise CorruptFileError(f"the registry does not hold {digest}", hint="pull the model again")
+        return found
+
+    def path(self, digest: Digest) -> Path:
+        """The file of a blob that is kept whole, which must not be written.
+
+        Raises:
+            CorruptFileError: the store holds no such file.
         """
         path = self._blob(digest)
         if not self._is_there(path):
-            raise CorruptFileError(f"the registry does not hold {digest}", hint="pull the model again")
+            raise CorruptFileError(f"the registry has no file {digest}", hint="pull the model again")
+        return path
+
+    def gathered(self, digest: Digest, folder: Path) -> Path:
+        """A file with these bytes, to be read only: the blob's own, or one that is put together in the folder.
+
+        Raises:
+            CorruptFileError: the store does not hold them.
+            StorageError: the folder cannot be written.
+        """
+        places = self.places(digest)
+        if len(places) == 1:
+            return places[0].path
+        path = folder / digest_hex(digest)
+        if not path.exists():
+            self.copy_out(FileRecord(digest, sum(place.nbytes for place in places)), path)
         return path
 
     def open(self, digest: Digest, *, verify: bool = False) -> BinaryIO:
-        """The blob as a binary file; with ``verify`` its digest is checked first.
+        """The bytes as a binary file; with ``verify`` their digest is checked first.
 
         Raises:
-            CorruptFileError: the store does not hold it, or ``verify`` found other bytes.
+            CorruptFileError: the store does not hold them, or ``verify`` found others.
         """
         if verify:
             self.verify(digest)
         with storage_errors("reading the registry"):
-            return self.path(digest).open("rb")
+            return open_places(self.places(digest))
 
     def read(self, digest: Digest) -> bytes:
         """The bytes of a small blob, their digest checked.
@@ -195,26 +221,80 @@ class Store:
         Raises:
             CorruptFileError: the store does not hold it, or holds other bytes under its name.
         """
-        if digest_file(self.path(digest)) != digest:
+        if digest_places(self.places(digest)) != digest:
             raise self._quarantine(digest)
 
     def copy_out(self, file: FileRecord, destination: Path) -> None:
-        """Write a blob to a new file that its owner may change; blocks are shared where the file system can.
+        """Write the bytes to a new file that its owner may change; blocks are shared where the file system can.
 
         Raises:
-            CorruptFileError: the store does not hold the blob, or one of another size.
+            CorruptFileError: the store does not hold them, or another number of them.
             StorageError: the destination exists or cannot be written.
         """
-        source = self.path(file.digest)
+        places = self.places(file.digest)
         with storage_errors("copying out of the registry"):
-            copied = copy_file(source, destination)
+            copied = copy_places(places, destination)
         if copied != file.size:
             destination.unlink()
             raise self._quarantine(file.digest)
 
     def record(self, digest: Digest) -> FileRecord:
-        """The digest of a blob with its size, as manifests hold it."""
-        return FileRecord(digest, self.path(digest).stat().st_size)
+        """The digest of some bytes with their number, as manifests hold it."""
+        return FileRecord(digest, sum(place.nbytes for place in self.places(digest)))
+
+    # Files in pieces (sharing.py)
+
+    def put_pieces(self, digest: Digest, pieces: Pieces) -> None:
+        """Keep a file as ranges of blobs, in place of its own blob. They must be its bytes."""
+        self._write(self.home / "pieces" / digest_hex(digest), encode(pieces))
+        with storage_errors("writing the registry"):
+            self._blob(digest).unlink(missing_ok=True)
+
+    def pieces(self) -> Generator[tuple[Digest, Path]]:
+        """Every file that is kept in pieces, and the list of them, by digest."""
+        yield from self._named(self.home / "pieces", "*")
+
+    def blobs_of(self, digest: Digest) -> dict[Digest, int]:
+        """The blobs that hold the bytes, with their sizes; none where one of them is gone."""
+        with storage_errors("reading the registry"):
+            return {f"sha256:{path.name}": path.stat().st_size for path, _, _ in self._find(digest)}
+
+    def lent(self) -> set[Digest]:
+        """The blobs that files in pieces need."""
+        lists = [decode(path.read_bytes(), Pieces, where=f"the list {path}") for _, path in self.pieces()]
+        return {piece.digest for each in lists for piece in each.pieces}
+
+    def tensors(self, marks: Collection[bytes]) -> dict[bytes, list[Location]]:
+        """Where tensors with these marks lie, in the weights of any version: see `sharing.Tensor`."""
+        found: dict[bytes, list[Location]] = {}
+        for mark, digest, offset, size in self._index.tensors(marks, self._marked):
+            if (path := self._blob(digest)).is_file() and self._renewed(path):
+                found.setdefault(mark, []).append(Location(path, offset, size))
+        return found
+
+    def _marked(self, digest: Digest) -> list[Place] | None:
+        found = self._find(digest)
+        return (
+            [(mark, f"sha256:{path.name}", offset, size) for mark, _, (path, offset, size) in tensors_of(found)]
+            if found
+            else None
+        )
+
+    def _find(self, digest: Digest) -> Sequence[Location]:
+        """Where the bytes lie; nowhere if the store does not hold all of them."""
+        path = self._blob(digest)
+        if self._is_there(path):
+            with storage_errors("reading the registry"):
+                return (whole(path),)
+        path = self.home / "pieces" / digest_hex(digest)
+        if not self._is_there(path):
+            return ()
+        with storage_errors("reading the registry"), suppress(CorruptFileError):
+            pieces = decode(path.read_bytes(), Pieces, where=f"the list {path}").pieces
+            places = tuple(Location(self._blob(each.digest), each.offset, each.size) for each in pieces)
+            if all(self._is_there(path) for path in {path for path, _, _ in places}):
+                return places
+        return ()
 
     # Versions and exports
 
@@ -225,9 +305,11 @@ class Store:
             CorruptFileError: the store does not hold a blob of the version.
         """
         for record in version.records:
-            self.path(record.digest)
+            self.places(record.digest)
         data = encode(version)
         digest = digest_bytes(data)
+        for record in version.weights.values():
+            share(self, record.digest)
         self._write(self.manifest_path(digest), data)
         return digest
 
@@ -279,7 +361,7 @@ class Store:
         """
         certificate = [export.certificate] if export.certificate else []
         for digest in [*(file.digest for file in export.package.values()), *certificate]:
-            self.path(digest)
+            self.places(digest)
         self._write(self._exports(export.version) / digest_hex(export.key), encode(export))
 
     def find_export(self, version: Digest, target: str, options: Mapping[str, Any]) -> ExportRecord | None:
@@ -402,106 +484,30 @@ class Store:
             return path.is_file()  # a store that cannot be written cannot be collected
         return True
 
-    # Locks and temporary files
+    def _renew(self, digest: Digest) -> bool:
+        """Make what holds the bytes young; False where the store does not hold them."""
+        places = self._find(digest)
+        if len(places) > 1:
+            self._renewed(self.home / "pieces" / digest_hex(digest))
+        return bool(places) and all(self._renewed(path) for path in {place.path for place in places})
 
-    @contextmanager
-    def lock(self, key: str, *, timeout: float = LOCK_TIMEOUT) -> Generator[None]:
-        """Hold the lock of a piece of work, among the threads and processes that share the store.
-
-        Who gets it looks first whether the work is done: the one before may have done it.
-
-        Raises:
-            StorageError: another process still holds it after ``timeout`` seconds.
-        """
-        with storage_errors("locking the registry"):
-            path = self._folder("locks") / f"{hashlib.sha256(key.encode()).hexdigest()}.lock"
-            lock = filelock.FileLock(path, thread_local=False)
-            try:
-                lock.acquire(timeout=timeout)
-            except filelock.Timeout as error:
-                raise StorageError(
-                    f"another process has worked on {key!r} for more than {timeout:.0f} seconds",
-                    hint="wait for it, or end it; its lock goes with it",
-                ) from error
-        try:
-            yield
-        finally:
-            with storage_errors("unlocking the registry"):
-                lock.release()
-
-    @contextmanager
-    def scratch(self) -> Generator[Path]:
-        """An empty folder on the store's file system, removed at the end, or by the next writer after a crash.
-
-        What is written there moves into the store by ``put_file(..., move=True)`` without a copy.
-        """
-        with self._temporary() as folder:
-            with storage_errors("making a temporary folder"):
-                folder.mkdir()
-            yield folder
-
-    @contextmanager
-    def _temporary(self) -> Generator[Path]:
-        """A name in this process's own temporary folder; whatever bears it at the end is removed."""
-        with storage_errors("writing the registry"):
-            path = self._own_workspace() / uuid.uuid4().hex
-        try:
-            yield path
-        finally:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(OSError):  # what cannot be removed now goes with the next sweep
-                    path.unlink(missing_ok=True)
-
-    def _own_workspace(self) -> Path:
-        """This store object's folder in ``tmp/``, held by a lock that the system drops when the process dies."""
-        if self._workspace is None or self._workspace[0] != os.getpid() or not self._workspace[1].is_dir():
-            folder = self._folder("tmp")
-            self._sweep(folder)
-            own = folder / uuid.uuid4().hex
-            lock = filelock.FileLock(own.with_suffix(".lock"), thread_local=False)
-            lock.acquire()
-            own.mkdir()
-            self._workspace = (os.getpid(), own, lock)
-        return self._workspace[1]
-
-    @staticmethod
-    def _sweep(folder: Path) -> None:
-        """Remove the temporary folders whose process is gone."""
-        for path in folder.glob("*.lock"):
-            lock = filelock.FileLock(path, thread_local=False)
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
-                continue
-            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-            path.unlink(missing_ok=True)
-            lock.release()
-
-    def _folder(self, name: str) -> Path:
-        """A folder of the store, made if it is not there."""
-        make_home(self.home)
-        folder = self.home / name
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def _write(self, path: Path, data: bytes) -> None:
-        """Write a small file of the store atomically."""
-        with self._temporary() as temporary, storage_errors("writing the registry"):
-            temporary.write_bytes(data)
-            publish(temporary, path)
+    # What is written
 
     def _adopt(self, temporary: Path, digest: Digest) -> Digest:
         """Move a finished temporary file under its digest. Two processes may do so at once: their bytes are equal."""
-        if not self._renewed(self._blob(digest)):
+        if not self._renew(digest):
             temporary.chmod(0o444)
             publish(temporary, self._blob(digest))
         return digest
 
     def _quarantine(self, digest: Digest) -> CorruptFileError:
-        """Move a damaged blob aside and return the error to raise."""
-        self.put_aside(self._blob(digest))
+        """Move aside what is damaged, and return the error to raise."""
+        held = self.blobs_of(digest)
+        if [*held] != [digest]:  # in pieces: the blobs that are not what they should be, and the list
+            held = {each for each in held if digest_file(self._blob(each)) != each}
+            self.put_aside(self.home / "pieces" / digest_hex(digest))
+        for each in held:
+            self.put_aside(self._blob(each))
         return CorruptFileError(
             f"the registry held other bytes under {digest}; they were moved to {self.home / 'quarantine'}",
             hint="pull the model again; if this happens twice, check the disk",

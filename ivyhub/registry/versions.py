@@ -198,7 +198,7 @@ def reference(version: Version) -> str:
 @contextmanager
 def open_weights(store: Store, version: Version) -> Generator[Checkpoint]:
     """The checkpoint of a version, read from the store."""
-    with open_shards([store.path(file.digest) for file in version.weights.values()]) as checkpoint:
+    with open_shards([store.places(file.digest) for file in version.weights.values()]) as checkpoint:
         yield checkpoint
 
 

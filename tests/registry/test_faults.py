@@ -17,6 +17,9 @@ SCRIPT = '''
 import errno, json, os, shutil, sqlite3, sys
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import save
+
 from ivyhub.errors import IvyhubError
 from ivyhub.registry.export_folder import materialise
 from ivyhub.registry.housekeeping import check, collect
@@ -28,7 +31,7 @@ CREATED = now()
 
 
 def publish():
-    """A version with its weights, an export, its names, and the export's folder."""
+    """A version with its weights, half of which another has, an export, its names, and the export's folder."""
     store = Store(HOME)
     weights = HOME.parent / "weights"
     record = store.record(store.put_file(weights))
@@ -50,9 +53,12 @@ def before():
     """What every attempt begins with: an older version under the name, and a folder."""
     store = Store(HOME)
     graph = store.record(store.put_bytes(b"[]"))
+    common, own = (np.frombuffer(os.urandom(1_500_000), np.uint8) for _ in range(2))
+    weights = {"model.safetensors": store.record(store.put_bytes(save({"common": common, "head": own})))}
+    (HOME.parent / "weights").write_bytes(save({"common": common, "head": own[::-1].copy()}))
     version = store.put_version(Version(
         origin=Origin("memory", "net", None, graph.digest), framework="torch", framework_version="2", ivyhub="0",
-        created=CREATED, licence=None, graph=graph, config=None, weights={}, files={}, signature={},
+        created=CREATED, licence=None, graph=graph, config=None, weights=weights, files={}, signature={},
     ))
     store.refs.set("net", version, why="push")
     OUT.mkdir()
@@ -113,7 +119,6 @@ def attempt(number):
 
 wrong, refused, number = [], 0, 0
 root = HOME.parent
-(root / "weights").write_bytes(os.urandom(3_000_000))
 first = before()
 shutil.copytree(root, root.with_name("kept"), symlinks=True)
 while True:
@@ -143,6 +148,8 @@ while True:
             wrong.append((number, "again did not complete it"))
         if sorted(path.name for path in OUT.iterdir()) != ["a", "b"]:
             wrong.append((number, "again did not write the folder"))
+        if len(store.places(store.version(version).weights["model.safetensors"].digest)) == 1:
+            wrong.append((number, "the weights are whole, though another version has half of them"))
         if check(store).problems:
             wrong.append((number, f"the check found {check(store).problems}"))
         remains = [path.name for path in root.iterdir() if path.name.startswith(".out")]

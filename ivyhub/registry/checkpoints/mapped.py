@@ -6,6 +6,7 @@ import itertools
 import math
 import mmap
 import os
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,8 @@ import msgspec
 import numpy as np
 
 from ivyhub.errors import CheckpointError, CorruptFileError, UnsafeError
-from ivyhub.registry.weights.checkpoint import Checkpoint, Location, opened
+from ivyhub.registry.places import Location
+from ivyhub.registry.weights.checkpoint import Checkpoint, opened
 from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import TensorInfo, check_names
 
@@ -204,10 +206,10 @@ def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
 def sizes(values: object, where: object) -> tuple[int, ...]:
     """A shape or strides from a file. Raises `CorruptFileError` where they are no counts."""
     if not isinstance(values, list | tuple) or len(values) > 64:
-        raise corrupt(where, f"expected a shape, received {str(values)[:60]}")
+        raise corrupt(where, f"expected a shape, received {reprlib.repr(values)}")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
-            raise corrupt(where, f"expected sizes of at least 0, received {str(value)[:60]}")
+            raise corrupt(where, f"expected sizes of at least 0, received {reprlib.repr(value)}")
     return tuple(values)
 
 

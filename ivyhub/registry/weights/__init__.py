@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivyhub.registry.weights.checkpoint import Checkpoint, Location, MemoryCheckpoint, open_checkpoint
+from ivyhub.registry.weights.checkpoint import Checkpoint, MemoryCheckpoint, open_checkpoint
 from ivyhub.registry.weights.header import TensorInfo
 from ivyhub.registry.weights.lazy import PlannedTensor, Reader
 from ivyhub.registry.weights.rules import Cast, Entry, Merge, Reorder, Reshape, Split, Step, Transpose, WeightMap
@@ -12,7 +12,6 @@ __all__ = [
     "TensorInfo",
     "Checkpoint",
     "MemoryCheckpoint",
-    "Location",
     "open_checkpoint",
     "WeightMap",
     "Entry",

@@ -6,16 +6,20 @@ A file is mapped, never loaded: opening one reads its header, and `Checkpoint.re
 from __future__ import annotations
 
 import mmap
+import os
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 
-from ivyhub.errors import CheckpointError, UnsafeError
+from ivyhub.errors import CheckpointError, CorruptFileError, UnsafeError
+from ivyhub.registry.places import Location
 from ivyhub.registry.weights.dtypes import numpy_dtype
 from ivyhub.registry.weights.header import (
     MAX_HEADER_BYTES,
@@ -29,14 +33,6 @@ from ivyhub.registry.weights.header import (
 )
 
 INDEX_SUFFIX = ".safetensors.index.json"
-
-
-class Location(NamedTuple):
-    """Where bytes lie: a file, the offset from its start, and their number."""
-
-    path: Path
-    offset: int
-    nbytes: int
 
 
 class Checkpoint(Mapping[str, TensorInfo]):
@@ -182,26 +178,50 @@ def opened(path: Path) -> Generator[BinaryIO]:
 
 
 class _Shard:
-    """One mapped safetensors file."""
+    """One mapped safetensors file, whose bytes may lie in several places one after another."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, places: Sequence[Location]) -> None:
+        self.path = places[0].path
+        self._places = places
+        self._starts = [0, *accumulate(place.nbytes for place in places)]
+        self._pages: dict[Path, mmap.mmap] = {}
+        for path in dict.fromkeys(place.path for place in places):
+            with opened(path) as file:
+                if path == self.path:
+                    file.seek(places[0].offset)
+                    self.header: Header = read_header(file, path, size=self._starts[-1])
+                self._pages[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @classmethod
+    def at(cls, path: Path) -> _Shard:
+        """A file as it lies there."""
         if path.suffix in PICKLE_SUFFIXES:
             raise pickle_refused(path)
         with opened(path) as file:
-            self.header: Header = read_header(file, path)
-            self.pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.path = path
+            return cls([Location(path, 0, os.fstat(file.fileno()).st_size)])
+
+    def location(self, info: TensorInfo, offset: int) -> Location:
+        """Where a tensor lies that begins at that byte of the whole."""
+        number = min(bisect_right(self._starts, offset), len(self._places)) - 1
+        path, start, nbytes = self._places[number]
+        inside = offset - self._starts[number]
+        if inside + info.nbytes > nbytes:
+            raise CorruptFileError(f"{path}: expected {info.nbytes} bytes of {info.name!r} in one place")
+        return Location(path, start + inside, info.nbytes)
 
     def array(self, info: TensorInfo, offset: int) -> np.ndarray:
         dtype = numpy_dtype(info.dtype)
         if info.nbytes == 0:
             return np.empty(info.shape, dtype)
-        return np.ndarray(info.shape, dtype, buffer=self.pages, offset=offset)
+        path, offset, _ = self.location(info, offset)
+        return np.ndarray(info.shape, dtype, buffer=self._pages[path], offset=offset)
 
-    def release(self, offset: int, nbytes: int) -> None:
-        if hasattr(self.pages, "madvise") and nbytes:
+    def release(self, info: TensorInfo, offset: int) -> None:
+        path, offset, nbytes = self.location(info, offset)
+        pages = self._pages[path]
+        if hasattr(pages, "madvise") and nbytes:
             first = offset - offset % mmap.PAGESIZE
-            self.pages.madvise(mmap.MADV_DONTNEED, first, offset + nbytes - first)
+            pages.madvise(mmap.MADV_DONTNEED, first, offset + nbytes - first)
 
 
 class _FileCheckpoint(Checkpoint):
@@ -233,12 +253,12 @@ class _FileCheckpoint(Checkpoint):
     def location(self, name: str) -> Location:
         info = self.info(name)
         shard, offset = self._place(info.name)
-        return Location(shard.path, offset, info.nbytes)
+        return shard.location(info, offset)
 
     def release(self, name: str) -> None:
         info = self.info(name)
         shard, offset = self._place(info.name)
-        shard.release(offset, info.nbytes)
+        shard.release(info, offset)
 
     def close(self) -> None:
         # The mapping itself ends with the last array that shares it.
@@ -263,17 +283,23 @@ def open_checkpoint(path: Path, *, aliases: Mapping[str, str] = MappingProxyType
         path = _main_file(path)
     if path.name.endswith(INDEX_SUFFIX):
         return _FileCheckpoint(_open_indexed(path), aliases)
-    return _FileCheckpoint([_Shard(path)], aliases)
+    return _FileCheckpoint([_Shard.at(path)], aliases)
 
 
-def open_shards(paths: Sequence[Path], *, aliases: Mapping[str, str] = MappingProxyType({})) -> Checkpoint:
+def open_shards(
+    files: Sequence[Path | Sequence[Location]], *, aliases: Mapping[str, str] = MappingProxyType({})
+) -> Checkpoint:
     """Open safetensors files that together are one checkpoint, whatever they are called.
+
+    Args:
+        files: each a path, or the ranges whose bytes are the file, one after another; no tensor may lie in two.
+        aliases: other name to owner, for tensors that the model shares.
 
     Raises what `open_checkpoint` raises.
     """
-    if not paths:
+    if not files:
         return MemoryCheckpoint({}, aliases)
-    return _FileCheckpoint([_Shard(path) for path in paths], aliases)
+    return _FileCheckpoint([_Shard.at(file) if isinstance(file, Path) else _Shard(file) for file in files], aliases)
 
 
 def _main_file(folder: Path) -> Path:
@@ -310,7 +336,7 @@ def _open_indexed(index: Path) -> list[_Shard]:
                 f"expected shard {file.name} beside {index}, received a folder without it",
                 hint="download every shard that the index names",
             )
-    shards = [_Shard(file) for file in files]
+    shards = [_Shard.at(file) for file in files]
     stored = {(name, shard.path.name) for shard in shards for name in shard.header.tensors}
     if differing := sorted(stored ^ set(weight_map.items())):
         name, file = differing[0]

@@ -83,18 +83,19 @@ _entry = msgspec.json.Decoder(_Entry)
 _strings = msgspec.json.Decoder(dict[str, str])
 
 
-def read_header(file: BinaryIO, path: Path) -> Header:
+def read_header(file: BinaryIO, path: Path, *, size: int | None = None) -> Header:
     """Read and check the header of an open safetensors file.
 
     Args:
         file: the file, opened for binary reading.
         path: its name, for messages.
+        size: bytes of the whole, where this file is its beginning.
 
     Raises:
         CorruptFileError: truncated or malformed in any way.
         UnsafeError: a pickle or zip archive, or a tensor's name with control characters.
     """
-    size = os.fstat(file.fileno()).st_size
+    size = os.fstat(file.fileno()).st_size if size is None else size
     start = file.read(9)
     length = int.from_bytes(start[:8], "little")
     if len(start) < 9 or start[8:] != b"{" or length > min(MAX_HEADER_BYTES, size - 8):

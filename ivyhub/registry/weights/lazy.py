@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ivyhub.registry.weights.checkpoint import Location
+from ivyhub.registry.places import Location
 from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import TensorInfo
 

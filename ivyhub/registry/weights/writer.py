@@ -7,8 +7,8 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from mmap import PAGESIZE
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -16,13 +16,12 @@ import msgspec
 import numpy as np
 
 from ivyhub.errors import CheckpointError, CorruptFileError, OutputExistsError, StorageError, UnsafeError
-from ivyhub.registry.weights.checkpoint import INDEX_SUFFIX, Location
+from ivyhub.registry.places import Files, Location, append, joined
+from ivyhub.registry.weights.checkpoint import INDEX_SUFFIX
 from ivyhub.registry.weights.dtypes import CODE_OF_NAME, ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, read_header
 from ivyhub.registry.weights.lazy import PlannedTensor
 
-_STEP_BYTES = 64 << 20  # so often does a copy in the kernel report progress
-_BUFFER_BYTES = 256 << 10  # a copy through memory is fastest while its buffer stays in the cache
 _HINTS = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
     errno.EDQUOT: "the quota is used up: free some space, or choose another folder",
@@ -31,8 +30,6 @@ _HINTS = {
     errno.EACCES: "this user may not write there: choose another folder",
     errno.ENOENT: "make the folder first",
 }
-# What systems answer where copy_file_range does not reach: other file systems, old kernels, pipes.
-_NO_KERNEL_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 class _Shard(NamedTuple):
@@ -173,23 +170,11 @@ def _aligned(tensors: Sequence[PlannedTensor]) -> Sequence[PlannedTensor]:
 
 def _merged(tensors: Sequence[PlannedTensor]) -> Iterator[Location | PlannedTensor]:
     """The tensors, with passed-through bytes as ranges that are as long as they can be."""
-    last: Location | None = None
-    for tensor in tensors:
-        if tensor.passthrough is None:
-            if last is not None:
-                yield last
-                last = None
-            yield tensor
-            continue
-        for place in tensor.passthrough:
-            if last is not None and (last.path, last.offset + last.nbytes) == place[:2]:
-                last = last._replace(nbytes=last.nbytes + place.nbytes)
-            else:
-                if last is not None:
-                    yield last
-                last = place
-    if last is not None:
-        yield last
+    for passed, group in groupby(tensors, lambda tensor: tensor.passthrough is not None):
+        if passed:
+            yield from joined(place for tensor in group for place in tensor.passthrough or ())
+        else:
+            yield from group
 
 
 def _whole_file(
@@ -221,16 +206,13 @@ def write_pieces(file: BinaryIO, pieces: Sequence[Location | PlannedTensor]) -> 
         CheckpointError: values differ from what was announced.
         CorruptFileError: a source file ended early.
     """
-    with ExitStack() as stack:
-        sources: dict[Path, BinaryIO] = {}
+    with Files() as files:
         for piece in _values(pieces):
             if isinstance(piece, np.ndarray):
                 file.write(piece.reshape(-1).view(np.uint8).data)
                 yield piece.nbytes
-                continue
-            if piece.path not in sources:
-                sources[piece.path] = stack.enter_context(piece.path.open("rb", buffering=0))
-            yield from _copy(sources[piece.path], file, piece)
+            else:
+                yield from append(piece, files, file)
 
 
 def _values(pieces: Sequence[Location | PlannedTensor]) -> Iterator[Location | np.ndarray]:
@@ -246,37 +228,6 @@ def _values(pieces: Sequence[Location | PlannedTensor]) -> Iterator[Location | n
             yield slab
         if written != info.nbytes:
             raise CheckpointError(f"expected {info.nbytes} bytes for tensor {info.name!r}, received {written}")
-
-
-def _copy(source: BinaryIO, target: BinaryIO, piece: Location) -> Iterator[int]:
-    """Copy a range to the end of the target, inside the kernel where that is no slower.
-
-    There blocks may be shared; but where pages of the two files do not lie alike, it copies each of them in parts.
-    """
-    target.flush()
-    offset, left = piece.offset, piece.nbytes
-    in_kernel = hasattr(os, "copy_file_range") and (offset - target.tell()) % PAGESIZE == 0
-    while left:
-        count = 0
-        if in_kernel:
-            try:
-                count = os.copy_file_range(source.fileno(), target.fileno(), min(left, _STEP_BYTES), offset)
-            except OSError as error:
-                if error.errno not in _NO_KERNEL_COPY:
-                    raise
-                in_kernel = False
-        if not in_kernel:
-            source.seek(offset)
-            data = source.read(min(left, _BUFFER_BYTES))
-            count = os.write(target.fileno(), data) if data else 0
-        if count == 0:
-            raise CorruptFileError(
-                f"expected {left} more bytes in {piece.path}, received none: it was cut short while it was read",
-                hint="run it again once nothing else writes to that file",
-            )
-        offset += count
-        left -= count
-        yield count
 
 
 class Staging:
