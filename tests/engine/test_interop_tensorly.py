@@ -32,6 +32,7 @@ CASES: dict[str, Case] = {
     "cumsum": lambda tl, x, y: [tl.cumsum(x), tl.cumsum(x, axis=1)],
     "digamma": lambda tl, x, y: tl.digamma(x + 1),
     "diag": lambda tl, x, y: [tl.diag(y), tl.diag(y[0]), tl.diag(y[0], k=1), tl.diag(y[0], k=-2)],
+    "diag of what is not finite": lambda tl, x, y: tl.diag(y[0] * float("inf")),
     "dot": lambda tl, x, y: [tl.dot(x, y), tl.dot(x, y[0]), tl.dot(y[0], y[1]), tl.dot(x, 2.0)],
     "einsum": lambda tl, x, y: [tl.einsum("ij,jk", x, y), tl.einsum("ij,kj->ik", y, x)],
     "eye": lambda tl, x, y: tl.eye(3, **tl.context(x)),

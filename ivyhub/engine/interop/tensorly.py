@@ -137,10 +137,12 @@ class _Arrays:
     def diag(self, diagonal: Array, k: int = 0) -> Array:
         if diagonal.ndim == 2:
             return self.xp.linalg.diagonal(diagonal, offset=k)
-        n = diagonal.shape[0] + abs(k)
-        line = self.xp.concat([self.xp.zeros(max(k, 0), dtype=diagonal.dtype), diagonal])
-        row = self.xp.concat([line, self.xp.zeros(n - line.shape[0], dtype=diagonal.dtype)])
-        return self.xp.eye(n, k=k, dtype=diagonal.dtype) * row
+        row = diagonal
+        if k:
+            zeros = self.xp.zeros(abs(k), dtype=diagonal.dtype)
+            row = self.xp.concat([zeros, diagonal] if k > 0 else [diagonal, zeros])
+        # Chosen, not multiplied: the diagonal may hold what is not finite.
+        return self.xp.where(self.xp.eye(row.shape[0], k=k, dtype=self.xp.bool), row, 0)
 
     # -- shape -------------------------------------------------------------------------------------------------------
 
