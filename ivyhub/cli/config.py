@@ -55,7 +55,6 @@ def command(context: click.Context, output: Output, option: str | None, value: s
         flat = {key: each for key, each in flat.items() if key == option}
     output.document(flat)
     rows = [(key, each if isinstance(each, str) else json.dumps(each)) for key, each in sorted(flat.items())]
-    for line in columns(rows, ("option", "default")) if rows else ():
-        output.line(line)
+    output.lines(columns(rows, ("option", "default")) if rows else ())
     if not flat and value is None and not unset:
         output.line("nothing is set: the defaults are those that --help tells")

@@ -49,8 +49,7 @@ def command(output: Output, first: str, second: str, everything: bool) -> None:
         if everything or each.status != "equal"
     ]
     if rows:
-        for line in columns(rows, ("", "tensor", "first", "second", "change", "relative")):
-            output.line(line)
+        output.lines(columns(rows, ("", "tensor", "first", "second", "change", "relative")))
     counts = [
         f"{count} {status}"
         for status in ("equal", "changed", "added", "removed")

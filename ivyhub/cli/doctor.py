@@ -24,9 +24,10 @@ def command(output: Output) -> int:
     findings = examine()
     output.document(findings)
     marks = {"ok": "ok", "missing": "-", "problem": "WRONG"}
-    for line in columns(
-        ((each.what, marks[each.state], each.detail, each.allows) for each in findings),
-        ("", "", "found", "which allows"),
-    ):
-        output.line(line)
+    output.lines(
+        columns(
+            ((each.what, marks[each.state], each.detail, each.allows) for each in findings),
+            ("", "", "found", "which allows"),
+        )
+    )
     return int(any(each.state == "problem" for each in findings))

@@ -27,6 +27,5 @@ def command(output: Output) -> None:
     output.document(found, ids=[each.name for each in found.names])
     rows = [(each.name, each.versions, size(each.size), size(each.own)) for each in found.names]
     if rows:
-        for line in columns(rows, ("name", "versions", "size", "of its own")):
-            output.line(line)
+        output.lines(columns(rows, ("name", "versions", "size", "of its own")))
     output.line(f"{size(found.total)} in all; {size(found.unused)} have no label, {size(found.trash)} lie in the trash")

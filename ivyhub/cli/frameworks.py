@@ -29,8 +29,7 @@ def command(output: Output) -> None:
         (row["name"], ", ".join(row["flavours"]) or None, row["installed"], row["minimum"], _package(row["extra"]))
         for row in rows
     ]
-    for line in columns(lines, ("framework", "flavours", "installed", "oldest", "install with")):
-        output.line(line)
+    output.lines(columns(lines, ("framework", "flavours", "installed", "oldest", "install with")))
 
 
 def _package(extra: str) -> str:

@@ -37,5 +37,4 @@ def command(
     with output.progress() as progress, open_holding(source) as holding:
         found = receive(Store(), holding, models, name=name, force=force, dry_run=dry_run, progress=progress)
     output.document(found, ids=found.versions)
-    for line in transfer_lines(found):
-        output.line(line)
+    output.lines(transfer_lines(found))

@@ -54,8 +54,7 @@ def command(output: Output, file: Path) -> None:
         output.line(f"note: {note}")
     rows = [(info.name, info.dtype, list(info.shape), size(info.nbytes)) for info in ckpt.values()]
     rows += [(name, _shortened(what), None, None) for name, what in ckpt.unreadable.items()]
-    for line in columns(rows, ("name", "dtype", "shape", "size")) if rows else ():
-        output.line(line)
+    output.lines(columns(rows, ("name", "dtype", "shape", "size")) if rows else ())
     for title, section in (("metadata", ckpt.metadata), ("other values", ckpt.values_beside)):
         if section:
             output.line(f"\n{title}")

@@ -29,5 +29,4 @@ def command(output: Output) -> None:
         (model.name, ", ".join(model.tags), model.framework, f"{model.parameters:,}", size(model.size), model.source)
         for model in models
     ]
-    for line in columns(rows, ("name", "tags", "framework", "parameters", "size", "source")):
-        output.line(line)
+    output.lines(columns(rows, ("name", "tags", "framework", "parameters", "size", "source")))

@@ -37,5 +37,4 @@ def command(output: Output, models: tuple[str, ...], file: Path) -> None:
         (name, each.version.removeprefix("sha256:")[:12], each.origin.id, each.origin.revision)
         for name, each in lock.models.items()
     ]
-    for line in columns(rows, ("name", "version", "source", "revision")):
-        output.line(line)
+    output.lines(columns(rows, ("name", "version", "source", "revision")))

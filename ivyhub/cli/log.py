@@ -45,8 +45,7 @@ def command(output: Output, reference: str, changes: bool) -> None:
         return
     steps = lineage(store, reference)
     output.document(steps, ids=[step.digest for step in steps])
-    for line in drawn(steps):
-        output.line(line)
+    output.lines(drawn(steps))
 
 
 def drawn(steps: list[Step]) -> list[str]:

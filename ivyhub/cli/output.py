@@ -34,8 +34,12 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """Print one line of a result, unless ``--quiet`` or ``--json`` was given."""
-        if not (self.quiet or self.json):
-            click.echo(text, color=None if self.color else False)
+        self.lines((text,))
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print lines of a result, unless ``--quiet`` or ``--json`` was given."""
+        if not (self.quiet or self.json) and (texts := [*texts]):
+            click.echo("\n".join(texts), color=None if self.color else False)
 
     def document(self, value: object, ids: Iterable[object] = ()) -> None:
         """Print the result as one JSON document, where ``--json`` was given; with ``--quiet`` its ids, one a line."""
@@ -159,9 +163,9 @@ def columns(rows: Iterable[Sequence[object]], header: Sequence[str]) -> list[str
         jax        0.10.2
         numpy      -
     """
-    cells = [list(header), *([("-" if cell is None else str(cell)) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    cells = [tuple(header), *(tuple("-" if cell is None else str(cell) for cell in row) for row in rows)]
+    line = "  ".join(f"{{:{max(map(len, column))}}}" for column in zip(*cells, strict=True))
+    return [line.format(*row).rstrip() for row in cells]
 
 
 def size(count: float | None) -> str:

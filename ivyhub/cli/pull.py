@@ -113,8 +113,7 @@ def write_package(
             **options,
         )
     output.document(result, ids=[result.path])
-    for line in report(result):
-        output.line(line)
+    output.lines(report(result))
 
 
 def default_folder(name: str, framework: str) -> str:

@@ -79,8 +79,7 @@ def _send(output: Output, store: Any, model: str, to: str, *, force: bool, no_ve
         with output.progress() as progress:
             found = receive(Store(place), StoreHolding(store), [model], force=force, why="push", progress=progress)
         output.document(found, ids=found.versions)
-        for line in transfer_lines(found):
-            output.line(line)
+        output.lines(transfer_lines(found))
         return
     from ivyhub.registry.publishing import publish
 

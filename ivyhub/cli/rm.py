@@ -33,5 +33,4 @@ def command(output: Output, reference: str, force: bool, dry_run: bool) -> None:
         raise UsageError("a version has no name of its own to take away", hint="give NAME, or NAME:LABEL")
     change = Store().refs.remove(name, label if ":" in reference else None, force=force, dry_run=dry_run)
     output.document(change, ids=[f"{name}:{move.label}" for move in change.moves])
-    for line in change_lines(name, change):
-        output.line(line)
+    output.lines(change_lines(name, change))

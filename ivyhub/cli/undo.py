@@ -24,5 +24,4 @@ def command(output: Output, name: str, dry_run: bool) -> None:
 
     change = Store().refs.undo(name, dry_run=dry_run)
     output.document(change, ids=[f"{name}:{move.label}" for move in change.moves])
-    for line in change_lines(name, change):
-        output.line(line)
+    output.lines(change_lines(name, change))

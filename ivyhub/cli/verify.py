@@ -28,8 +28,7 @@ def command(output: Output, export: str) -> None:
     with output.progress() as progress:
         certificate = api.verify(export, progress=progress)
     output.document(certificate)
-    for line in certificate_lines(certificate):
-        output.line(line)
+    output.lines(certificate_lines(certificate))
     missed = [row["check"] for row in certificate["rows"] if not row["passed"]]
     if missed:
         raise VerificationError(

@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from ivyhub.errors import StorageError
 from ivyhub.registry.files import publish, storage_errors
 from ivyhub.registry.home import make_home
+
+if TYPE_CHECKING:
+    import filelock
 
 #: How long a process waits for another that does the same work. A pull of a large model takes minutes.
 LOCK_TIMEOUT = 600.0
@@ -42,14 +44,12 @@ class Workspace:
         """
         with storage_errors("locking the registry"):
             path = self._folder("locks") / f"{hashlib.sha256(key.encode()).hexdigest()}.lock"
-            lock = filelock.FileLock(path, thread_local=False)
-            try:
-                lock.acquire(timeout=timeout)
-            except filelock.Timeout as error:
-                raise StorageError(
-                    f"another process has worked on {key!r} for more than {timeout:.0f} seconds",
-                    hint="wait for it, or end it; its lock goes with it",
-                ) from error
+            lock = _acquired(path, timeout)
+        if lock is None:
+            raise StorageError(
+                f"another process has worked on {key!r} for more than {timeout:.0f} seconds",
+                hint="wait for it, or end it; its lock goes with it",
+            )
         try:
             yield
         finally:
@@ -87,8 +87,8 @@ class Workspace:
             folder = self._folder("tmp")
             self._sweep(folder)
             own = folder / uuid.uuid4().hex
-            lock = filelock.FileLock(own.with_suffix(".lock"), thread_local=False)
-            lock.acquire()
+            lock = _acquired(own.with_suffix(".lock"), -1)
+            assert lock is not None, "nobody else knows the name"
             own.mkdir()
             self._workspace = (os.getpid(), own, lock)
         return self._workspace[1]
@@ -97,10 +97,8 @@ class Workspace:
     def _sweep(folder: Path) -> None:
         """Remove the temporary folders whose process is gone."""
         for path in folder.glob("*.lock"):
-            lock = filelock.FileLock(path, thread_local=False)
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
+            lock = _acquired(path, 0)
+            if lock is None:
                 continue
             shutil.rmtree(path.with_suffix(""), ignore_errors=True)
             path.unlink(missing_ok=True)
@@ -118,3 +116,15 @@ class Workspace:
         with self._temporary() as temporary, storage_errors("writing the registry"):
             temporary.write_bytes(data)
             publish(temporary, path)
+
+
+def _acquired(path: Path, timeout: float) -> filelock.BaseFileLock | None:
+    """The lock of a file, held; None where another holds it after so many seconds."""
+    import filelock
+
+    lock = filelock.FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=timeout)
+    except filelock.Timeout:
+        return None
+    return lock

@@ -324,6 +324,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(store: Store, tmp_path: Path) ->
 READS_ONLY = """
 import os, sys
 from pathlib import Path
+import filelock  # while this user may still read the environment
 from ivyhub.errors import StorageError
 from ivyhub.registry.store import Store
 
