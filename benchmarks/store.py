@@ -2,7 +2,8 @@
 
     python benchmarks/store.py [publish pull list fsck] [--size 1300] [--versions 10000] [--rounds 5]
 
-publish  a file of ``--size`` megabytes into the store, against `cp` and `sha256sum` of the copy
+publish  a version with weights of ``--size`` megabytes, against `cp` and `sha256sum` of them; and one of which the
+         store has all tensors but a tenth
 pull     a package that the store holds into a folder, against `cp --reflink=auto` of its files
 list     every label of ``--versions`` versions, in this process and as a command
 fsck     the digest of every byte, against `sha256sum`
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -45,27 +47,36 @@ def rounds(contestants: Mapping[str, Callable[[], Any]], clean: Callable[[], Any
     """The seconds of each contestant in each round; the first round is not counted."""
     found: Times = {name: [] for name in contestants}
     for number in range(count + 1):
-        for name, function in contestants.items():
+        # In an order of its own each time: who writes first in a round finds the disk's queue and its free blocks in
+        # another state than who follows.
+        for name in random.sample([*contestants], len(contestants)):
             clean()
-            taken = seconds(function)
+            taken = seconds(contestants[name])
             if number:
                 found[name].append(taken)
     clean()
     return found
 
 
-def random_file(path: Path, megabytes: int) -> None:
-    """A file of random bytes."""
-    with path.open("wb") as file:
-        for _ in range(megabytes):
-            file.write(os.urandom(MEGABYTE))
+def random_weights(path: Path, megabytes: int, *, like: Path | None = None) -> None:
+    """A safetensors file of ten random tensors; with ``like`` nine are those of another file."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    tensors = {} if like is None else load_file(like)
+    for number in range(9 if like else 0, 10):
+        tensors[f"layer.{number}"] = np.frombuffer(os.urandom(megabytes * MEGABYTE // 10), np.uint8)
+    save_file(tensors, path)
 
 
 def publish(folder: Path, options: argparse.Namespace) -> Times:
     from ivyhub.registry.store import Store
 
-    source, copy, home = folder / "weights", folder / "copy", folder / "home"
-    random_file(source, options.size)
+    source, tuned, copy, home, kept = (folder / name for name in ("weights", "tuned", "copy", "home", "kept"))
+    random_weights(source, options.size)
+    random_weights(tuned, options.size, like=source)
+    put_version(Store(kept), source)
+    before = {path for path in kept.rglob("*") if path.is_file()}
 
     def by_hand() -> None:
         subprocess.run(["cp", "--reflink=auto", source, copy], check=True)
@@ -78,13 +89,38 @@ def publish(folder: Path, options: argparse.Namespace) -> Times:
     def clean() -> None:
         copy.unlink(missing_ok=True)
         shutil.rmtree(home, ignore_errors=True)
+        for path in {path for path in kept.rglob("*") if path.is_file()} - before:
+            path.unlink()
 
     contestants = {
-        "publish": lambda: Store(home).put_file(source),
+        "publish": lambda: put_version(Store(home), source),
+        "publish, a tenth new": lambda: put_version(Store(kept), tuned),
         "cp + sha256sum": by_hand,
         "cp + sha256sum + sync": by_hand_synced,
     }
     return rounds(contestants, clean, options.rounds)
+
+
+def put_version(store: Any, weights: Path) -> None:
+    """A version with these weights."""
+    from ivyhub.registry.manifest import Origin, Version, now
+
+    graph = store.record(store.put_bytes(b"{}"))
+    store.put_version(
+        Version(
+            origin=Origin("memory", "net", None, graph.digest),
+            framework="torch",
+            framework_version="2.13",
+            ivyhub="0.1.0",
+            created=now(),
+            licence=None,
+            graph=graph,
+            config=None,
+            weights={"model.safetensors": store.record(store.put_file(weights))},
+            files={},
+            signature={},
+        )
+    )
 
 
 def pull(folder: Path, options: argparse.Namespace) -> Times:
@@ -94,7 +130,7 @@ def pull(folder: Path, options: argparse.Namespace) -> Times:
 
     store, source, copy, out = Store(folder / "home"), folder / "package", folder / "copy", folder / "out"
     source.mkdir()
-    random_file(source / "model.safetensors", options.size)
+    random_weights(source / "model.safetensors", options.size)
     (source / "modeling.py").write_text("class Model: ...\n")
     package = {path.name: store.record(store.put_file(path)) for path in source.iterdir()}
     export = ExportRecord(version="sha256:" + "0" * 64, target="jax", options={}, created=now(), package=package)
@@ -166,7 +202,7 @@ def fsck(folder: Path, options: argparse.Namespace) -> Times:
 
     store = Store(folder / "home")
     for _ in range(4):
-        random_file(folder / "file", options.size // 4)
+        random_weights(folder / "file", options.size // 4)
         store.put_file(folder / "file", move=True)
     paths = [str(path) for _, path in store.blobs()]
     contestants = {
