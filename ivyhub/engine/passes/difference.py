@@ -4,33 +4,78 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..dims import Dim
 from ..graph import Graph, ModuleInfo, Node, Record, Value, call_chain, tree_leaves
+from ..op import OPS
+from ..ops._spatial import all_pads, spatial_axes
 from ..printer import print_nodes
 from ..spec import FULL, normalize_axes
-from . import channels_last, heads_third, simplify
+from . import channels_last, heads_third, legalise, simplify
 from .common import RANDOM
 from .layout import REDUCTIONS
+from .rewriting import Replacement, Rewrites, Sweep
 
 COMMUTATIVE = frozenset(
     ("add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and", "logical_or", "logical_xor")
 )
 
 
-def normal(graph: Graph) -> Graph:
-    """A copy as every framework's way of writing the graph leads to it: simplified, channels last, heads third."""
+def normal(graph: Graph, *, through: Collection[str] = ()) -> Graph:
+    """A copy as every framework's way of writing the graph leads to it: simplified, channels last, heads third.
+
+    Zeros around an image stand before its convolution, since some layers pad both sides alike. What one of the
+    frameworks ``through`` which it came has no row for at all is its definition.
+    """
     graph = graph.copy()
     channels_last(graph)
     heads_third(graph)
+    if through:
+        legalise(graph, "a framework", covers=lambda node: _is_known(node.op, through))
+    _pad_before(graph)
     return simplify(graph)
 
 
-def differences(a: Graph, b: Graph, *, widths: bool = True) -> list[str]:
+def _is_known(name: str, frameworks: Collection[str]) -> bool:
+    return name in RANDOM or OPS[name].primitive or all(OPS[name].rows.get(framework) for framework in frameworks)
+
+
+def _pad_before(graph: Graph) -> None:
+    """Write the padding of convolutions as an operation before each, of layers and of operations alike."""
+    pads = {path: module.config["padding"] for path, module in graph.modules.items() if module.layer == "Conv"}
+    for path, padding in pads.items():
+        graph.modules[path].config = {**graph.modules[path].config, "padding": ((0, 0),) * len(padding)}
+    table, done = Rewrites(), set[Value]()
+
+    def padded(x: Value, padding: Any, channel_axis: int) -> Value:
+        return ops.pad(x, padding=all_pads(padding, spatial_axes(x.ndim, channel_axis), x.ndim))
+
+    @table("call")
+    def of_layer(node: Node, sweep: Sweep) -> Replacement:
+        path = node.attributes["module"]
+        if node.output in done or not any(map(any, pads.get(path, ()))):
+            return "it pads nothing"
+        x = padded(node.args[0], pads[path], graph.modules[path].config["channel_axis"])
+        done.add(found := sweep.call(path, (x,)))
+        return found
+
+    @table("conv")
+    def of_operation(node: Node, sweep: Sweep) -> Replacement:
+        padding, mode = node.attributes["padding"], node.attributes["padding_mode"]
+        if mode != "constant" or isinstance(padding, str) or not any(map(any, padding or ())):
+            return "it pads no zeros"
+        x = padded(node.args[0], padding, node.attributes["channel_axis"])
+        return ops.conv(x, *node.args[1:], **{**node.attributes, "padding": None})
+
+    table.apply(graph)
+
+
+def differences(a: Graph, b: Graph, *, widths: bool = True, through: Collection[str] = ()) -> list[str]:
     """Where two graphs differ after normalisation, the first places first; nothing where they are the same.
 
     The same are: inputs and outputs by name, modules with their paths, their classes' names, leaf layers and
@@ -44,6 +89,8 @@ def differences(a: Graph, b: Graph, *, widths: bool = True) -> list[str]:
         a: the one.
         b: the other.
         widths: whether int64 and int32 differ; one of two graphs that went through JAX has int32 alone.
+        through: frameworks through which the second came from the first: what one of them has no words for came back
+            as the formula that defines it, and is compared as that.
 
     Example:
         >>> from ivyhub.engine import ops
@@ -56,7 +103,7 @@ def differences(a: Graph, b: Graph, *, widths: bool = True) -> list[str]:
         only the first has exp: float32[n] = exp(x)
         only the second has sin: float32[n] = sin(x)
     """
-    a, b = normal(a), normal(b)
+    a, b = normal(a, through=through), normal(b, through=through)
     table: dict[Any, int] = {}
     first, second = _Keys(a, table, widths), _Keys(b, table, widths)
     found = list(_modules(first, second))

@@ -14,7 +14,7 @@ from ..backends import is_floating
 from ..graph import Node, Value
 from ..op import OPS
 from ..ops._spatial import spatial_axes
-from ..spec import FULL
+from ..spec import FULL, normalize_axes
 from .rewriting import Replacement, Rewrites, Sweep, producer
 
 FUSION = Rewrites()
@@ -33,14 +33,24 @@ def _is(operand: Any, number: float) -> bool:
     return isinstance(operand, int | float) and math.isclose(operand, number, rel_tol=1e-6)
 
 
+def _halves(node: Node) -> Iterator[tuple[Value, Any]]:
+    """x and y of a product x · ½ · y, however it is bracketed."""
+    for left, right in _sides(node.output, "multiply"):
+        for a, b in _sides(left, "multiply"):
+            half, x, y = (a, b, right) if _is(a, 0.5) else (right, a, b)
+            if _is(half, 0.5) and isinstance(x, Value):
+                yield x, y
+                if isinstance(y, Value):
+                    yield y, x
+
+
 @FUSION("multiply")
 def gelu_by_tanh(node: Node, sweep: Sweep) -> Replacement:
     """x · 0.5 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))), however it is bracketed. Source: arXiv:1606.08415."""
-    for half, gate in _sides(node.output, "multiply"):
-        x = next((x for x, number in _sides(half, "multiply") if _is(number, 0.5)), None)
+    for x, gate in _halves(node):
         curve = next((curve for curve, number in _sides(gate, "add") if _is(number, 1.0)), None)
         bent = producer(curve, "tanh")
-        if not isinstance(x, Value) or bent is None:
+        if bent is None:
             continue
         inner = next((y for y, n in _sides(bent.args[0], "multiply") if _is(n, math.sqrt(2 / math.pi))), None)
         for left, right in _sides(inner, "add"):
@@ -54,11 +64,10 @@ def gelu_by_tanh(node: Node, sweep: Sweep) -> Replacement:
 @FUSION("multiply")
 def gelu_by_erf(node: Node, sweep: Sweep) -> Replacement:
     """x · 0.5 · (1 + erf(x / √2)), however it is bracketed. Source: arXiv:1606.08415."""
-    for half, gate in _sides(node.output, "multiply"):
-        x = next((x for x, number in _sides(half, "multiply") if _is(number, 0.5)), None)
+    for x, gate in _halves(node):
         curve = next((curve for curve, number in _sides(gate, "add") if _is(number, 1.0)), None)
         bent = producer(curve, "erf")
-        if not isinstance(x, Value) or not is_floating(x.dtype) or bent is None:
+        if not is_floating(x.dtype) or bent is None:
             continue
         divided = producer(bent.args[0], "divide")
         if divided is not None and divided.args[0] is x and _is(divided.args[1], math.sqrt(2)):
@@ -80,6 +89,25 @@ def silu_by_sigmoid(node: Node, sweep: Sweep) -> Replacement:
 
 @FUSION("divide")
 def mean_by_sum(node: Node, sweep: Sweep) -> Replacement:
+    """The sum along axes by the number of elements there."""
+    kept = producer(node.args[0], "reshape")
+    summed = producer(node.args[0] if kept is None else kept.args[0], "sum")
+    if summed is None or node.output.dtype not in ("float32", "float64"):
+        return "it is no sum, or one that a mean would take in a wider dtype"
+    x, axis, keeps = summed.args[0], summed.attributes["axis"], summed.attributes["keepdims"]
+    axes = normalize_axes(axis, x.ndim)
+    sizes = [x.shape[each] for each in axes]
+    if not all(isinstance(size, int) for size in sizes) or node.args[1] != math.prod(map(int, sizes)):
+        return "it is divided by another number"
+    if kept is not None:
+        keeps = kept.output.shape == tuple(1 if place in axes else size for place, size in enumerate(x.shape))
+    if kept is not None and not keeps:
+        return "what is reshaped is no axes that were kept"
+    return ops.mean(x, axis=axis, keepdims=keeps) if x.dtype == node.output.dtype else "the sum is of another dtype"
+
+
+@FUSION("divide")
+def mean_of_windows(node: Node, sweep: Sweep) -> Replacement:
     """The sum of each window by the number of its elements."""
     summed = producer(node.args[0], "avg_pool")
     if summed is None or summed.attributes["divisor"] != 1:

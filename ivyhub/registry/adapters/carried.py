@@ -1,14 +1,33 @@
 """Functions and classes of `engine.support` in the source of an export, known again when the export is captured.
 
 An export carries the source of what its framework lacks. It is told by what it computes, not by its name: a function is
-ours where it was compiled to the code of ours, and so were those that it calls.
+ours where it was compiled to the code of ours, and so were those that it calls. `FUNCTIONS` says what each is.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType
 from typing import Any
+
+from ...engine import ops
+
+Reading = Callable[..., Any]
+
+
+def _attention(
+    *, mask: None = None, scale: float | None = None, causal: bool = False, dropout: Any = None
+) -> Reading | None:
+    if dropout is not None:  # it draws in the source's way
+        return None
+    return functools.partial(ops.attention, scale=scale, causal=causal, layout="BTNH")
+
+
+FUNCTIONS: Mapping[str, Callable[..., Reading | None]] = {"attention": _attention}
+"""What each such function is, by name: from what it is given beside arrays to an operation over those arrays, which
+come first; None where it is read step by step."""
 
 
 def is_carried(found: Any, word: str) -> bool:
@@ -64,4 +83,4 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*nested)
 
 
-__all__ = ["is_carried"]
+__all__ = ["FUNCTIONS", "is_carried"]

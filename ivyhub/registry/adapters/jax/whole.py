@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....engine import ops
-from ..carried import is_carried
+from .. import carried
 from .rules.common import Array, dtype_name, dtype_of
 
 Reading = Callable[..., Any]
@@ -105,25 +105,6 @@ FUNCTIONS: dict[str, dict[str, Reading]] = {
 }
 
 
-def _attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None = None,
-    *,
-    scale: float | None = None,
-    causal: bool = False,
-    dropout: Any = None,
-) -> Any:
-    if dropout is not None:
-        return None
-    return ops.attention(query, key, value, mask, scale=scale, causal=causal, layout="BTNH")
-
-
-#: Of the functions that exports carry, how each is read.
-CARRIED: dict[str, Reading] = {"attention": _attention}
-
-
 @dataclass
 class Kept:
     """One call of such a function.
@@ -151,9 +132,10 @@ def keeping(found: dict[str, Kept], program: Any) -> Generator[None]:
             original = getattr(module, name, None)
             if original is not None:
                 stands[id(original)] = original, _standing(original, name, read, found)
-    for name, read in CARRIED.items():
+    for name in carried.FUNCTIONS:
         original = getattr(sys.modules.get(program.module), name, None)
-        if original is not None and is_carried(original, "jax"):
+        if original is not None and carried.is_carried(original, "jax"):
+            read = functools.partial(_carried, name)
             stands[id(original)] = original, _standing(original, name, read, found, several=True)
     changed: list[tuple[Any, str, Any]] = []
     try:
@@ -166,6 +148,11 @@ def keeping(found: dict[str, Kept], program: Any) -> Generator[None]:
     finally:
         for module, name, held in changed:
             setattr(module, name, held)
+
+
+def _carried(name: str, *values: Array, **settings: Any) -> Any:
+    read = carried.FUNCTIONS[name](**settings)
+    return None if read is None else read(*values)
 
 
 def _modules(program: Any) -> list[Any]:

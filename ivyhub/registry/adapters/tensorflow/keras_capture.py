@@ -11,6 +11,7 @@ import inspect
 import itertools
 import keyword
 import re
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ....engine.graph import ModuleInfo, Parameter, Value
 from ....engine.spec import Spec
 from ....engine.trace import starred
 from ....errors import CaptureError, UsageError
+from .. import carried
 from ..source import Capture
 from .capture import Dynamic, Tracing, bind
 from .keras_files import load
@@ -71,12 +73,12 @@ def capture(
 
     tracing = Tracing(arguments, dynamic or {}, lambda given: run(given, False))
     watching = Watching(model)
-    with each_call(watching.called):
+    with watching.calls():
         tracing.trace()
     if takes_training:
         trained = Tracing(arguments, dynamic or {}, lambda given: run(given, True))
         other = Watching(model)
-        with each_call(other.called):
+        with other.calls():
             trained.trace()
         _check_training(watching, other, model)
     slots = _enter_modules(tracing, watching, model)
@@ -215,6 +217,32 @@ class Watching:
         self.formulas: dict[int, tuple[Interval, Any, Callable[..., Any]]] = {}
         self._within: list[Interval] = []
 
+    @contextlib.contextmanager
+    def calls(self) -> Generator[None]:
+        """While entered, calls of layers are noted, and those of functions that exports carry."""
+        with each_call(self.called), _each_function(self.model, self.function):
+            yield
+
+    def function(self, original: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function that exports carry, and note it as what it is."""
+        import tensorflow as tf
+
+        given = inspect.signature(original).bind(*args, **kwargs).arguments
+        arrays = {word: value for word, value in given.items() if tf.is_tensor(value)}
+        read = carried.FUNCTIONS[name](**{word: value for word, value in given.items() if word not in arrays})
+        graph = tf.compat.v1.get_default_graph()
+        here = not tf.executing_eagerly() and all(value.graph is graph for value in arrays.values())
+        if read is None or not here or (self._within and self._within[-1].run is not None):
+            return original(*args, **kwargs)
+        path = self._within[-1].path if self._within else ""
+        interval = Interval(path, len(graph.get_operations()), inputs=list(arrays.values()))
+        interval.run = lambda *values: (read(*values),)
+        self.intervals.setdefault(id(graph), []).append(interval)
+        self.graphs[id(graph)] = graph
+        result = original(*args, **kwargs)
+        interval.end, interval.results = len(graph.get_operations()), [result]
+        return result
+
     def called(self, original: Callable[..., Any], layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a layer, and note it."""
         import tensorflow as tf
@@ -271,7 +299,7 @@ class Watching:
                 if id(interval) in self.formulas:
                     _, layer, function = self.formulas[id(interval)]
                     interval.run = _reads_arrays(builder, interval.path, layer, function)
-                elif interval.run is not None:
+                elif interval.run is _unbound:
                     interval.run = _calls_leaf(interval.path, self.readings[interval.path])
         return self.intervals
 
@@ -362,7 +390,7 @@ def _check_training(evaluating: Watching, training: Watching, model: Any) -> Non
     """Raise `CaptureError` where training makes other operations outside of leaf layers."""
     if evaluating.outside() == training.outside():
         return
-    found = {path for notes in training.intervals.values() for path in [interval.path for interval in notes]}
+    found = {path for notes in training.intervals.values() for interval in notes if (path := interval.path)}
     suspects = [path for path in sorted(found) if "Dropout" in type(training.layers[path]).__name__]
     suspects += [path for path in sorted(found) if "Noise" in type(training.layers[path]).__name__]
     raise CaptureError(
@@ -478,3 +506,25 @@ def each_call(called: Callable[..., Any]) -> Generator[None]:
         yield
     finally:
         base.__call__ = original
+
+
+@contextlib.contextmanager
+def _each_function(model: Any, called: Callable[..., Any]) -> Generator[None]:
+    """While entered, calls of functions that exports carry go through one of (the function, its name, args, kwargs)."""
+    modules = {type(layer).__module__ for layer in model._flatten_layers()}
+    changed: list[tuple[Any, str, Any]] = []
+    for module, name in itertools.product(map(sys.modules.get, modules), carried.FUNCTIONS):
+        original = getattr(module, name, None)
+        if original is not None and carried.is_carried(original, "tensorflow"):
+            changed.append((module, name, original))
+    try:
+        for module, name, original in changed:
+            setattr(module, name, _around(original, name, called))
+        yield
+    finally:
+        for module, name, original in changed:
+            setattr(module, name, original)
+
+
+def _around(original: Callable[..., Any], name: str, called: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: called(original, name, args, kwargs)

@@ -234,22 +234,27 @@ def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:
     return {
         "size": _one(c.kernel_size),
         "stride": _one(c.strides),
-        "pad": _one(tuple(before for before, _ in c.padding)),
+        "pad": _one(tuple(before for before, _ in c.padding)) if _is_even(c) else 0,
         "dilate": _one(c.dilation),
+        "pads": tuple(side for pair in reversed(c.padding) for side in pair),
     }
 
 
+def _is_even(c: SimpleNamespace) -> bool:
+    return all(before == after for before, after in c.padding)
+
+
 for _rank in (1, 2, 3):
-    TORCH.row(
-        "Conv",
-        f"nn.Conv{_rank}d({{in_channels}}, {{out_channels}}, kernel_size={{size}}, stride={{stride}}, "
-        "padding={pad}, dilation={dilate:1}, groups={groups:1}, bias={use_bias:True})",
-        weights=("weight", "bias"),
-        when=lambda c, rank=_rank: (
-            len(c.kernel_size) == rank and c.channel_axis == 1 and all(before == after for before, after in c.padding)
-        ),
-        derive=_conv_settings,
-    )
+    for _call, _pads in (("{self}({x})", _is_even), ("{self}(F.pad({x}, {pads}))", lambda c: True)):
+        TORCH.row(
+            "Conv",
+            f"nn.Conv{_rank}d({{in_channels}}, {{out_channels}}, kernel_size={{size}}, stride={{stride}}, "
+            "padding={pad}, dilation={dilate:1}, groups={groups:1}, bias={use_bias:True})",
+            call=_call,
+            weights=("weight", "bias"),
+            when=lambda c, rank=_rank, pads=_pads: len(c.kernel_size) == rank and c.channel_axis == 1 and pads(c),
+            derive=_conv_settings,
+        )
     for _home, _unbiased in (("nn", True), ("support", False)):
         TORCH.row(
             "BatchNorm",

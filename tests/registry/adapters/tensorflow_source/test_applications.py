@@ -13,7 +13,8 @@ import pytest
 import ivyhub
 from ivyhub.registry.export import record_of_object
 
-OPTIONS = {"weights": None, "input_shape": (32, 32, 3), "classes": 7}
+#: Random weights give logits of some hundreds, a softmax of which is one and zeros: nothing would be compared.
+OPTIONS = {"weights": None, "input_shape": (32, 32, 3), "classes": 7, "classifier_activation": None}
 NAMES = ("ResNet50V2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetV2B0", "ConvNeXtTiny", "DenseNet121")
 #: Transposes that are left, the one at the entry among them. PyTorch's linear layers and layer norms have the channels
 #: last and its convolutions have them second: each of ConvNeXt's 18 blocks goes there and back, as torchvision's do.
