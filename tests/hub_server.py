@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ class Repository:
     """Files at one commit, and what goes wrong with them.
 
     ``status`` answers everything with an error; ``stops_at`` ends the body of a large file after so many bytes, once or
-    every time; ``bytes_instead`` sends other bytes than those announced, ``listing`` another answer than the listing.
+    every time, after a wait of ``stalls`` seconds; ``bytes_instead`` sends other bytes than those announced,
+    ``listing`` another answer than the listing, ``headers`` others than those that go with files.
     """
 
     files: dict[str, bytes]
@@ -36,7 +38,9 @@ class Repository:
     stops_at: int | None = None
     stops_always: bool = False
     bytes_instead: dict[str, bytes] = field(default_factory=dict)
+    stalls: float = 0
     listing: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     private: bool = False
     messages: list[str] = field(default_factory=list)
 
@@ -202,7 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
             start = int(requested.removeprefix("bytes=").split("-")[0])
             status = 206
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        return self.send(status, data[start:], headers, self.body_limit(repository, name, start))
+        headers |= repository.headers
+        return self.send(status, data[start:], headers, self.body_limit(repository, name, start), repository.stalls)
 
     def body_limit(self, repository: Repository, name: str, start: int) -> int | None:
         if self.command == "HEAD" or repository.stops_at is None or not is_large(name):
@@ -215,13 +220,17 @@ class _Handler(BaseHTTPRequestHandler):
     def refuse(self, status: int, code: str) -> None:
         self.send(status, b"{}", {"X-Error-Code": code, "X-Error-Message": f"refused with {status}"})
 
-    def send(self, status: int, body: bytes, headers: dict[str, str], limit: int | None = None) -> None:
+    def send(
+        self, status: int, body: bytes, headers: dict[str, str], limit: int | None = None, wait: float = 0
+    ) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body)), "Connection": "close"}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body[:limit])
+            if limit is not None:
+                time.sleep(wait)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -29,6 +29,7 @@ from ivyhub.errors import (
     NetworkError,
     OfflineError,
     UnknownNameError,
+    UnsafeError,
     UsageError,
 )
 from ivyhub.registry.files import Digest, check_relative_name, digest_bytes, digest_file, storage_errors
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 20.0
 _DOWNLOADS_AT_ONCE = 4
+# What the Hub client calls files by, and what may stand there: the digits of a digest, or what other servers give.
+_TAG = r'(W/)?"?[0-9A-Za-z_-][0-9A-Za-z_.-]{0,199}"?'
+_NAMES_OF_FILES = {"X-Repo-Commit": "[0-9a-f]{40}", "X-Linked-Etag": _TAG, "ETag": _TAG}
 _AGAIN = "push again; the files of the commit before are in its history"
 
 
@@ -77,7 +81,8 @@ def fetch(repository: str, revision: str | None, *, digest_of: Callable[[Path], 
             check_relative_name(name)
 
         def download(name: str) -> Path:
-            path = Path(hf_hub_download(repository, name, revision=info.sha, endpoint=endpoint))
+            with _plain_headers():
+                path = Path(hf_hub_download(repository, name, revision=info.sha, endpoint=endpoint))
             _check_bytes(path, announced[name], digest_of)
             return path
 
@@ -85,8 +90,38 @@ def fetch(repository: str, revision: str | None, *, digest_of: Callable[[Path], 
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
             paths = dict(zip(chosen, pool.map(download, chosen), strict=True))
         if revision != info.sha:  # asked for by its name, the cache learns that name, and serves it offline too
-            hf_hub_download(repository, CONFIG, revision=revision, endpoint=endpoint)
+            with _plain_headers():
+                hf_hub_download(repository, CONFIG, revision=revision, endpoint=endpoint)
     return scan_folder(paths[CONFIG].parent, digest_of, id=repository, kind="hub", revision=info.sha)
+
+
+@contextmanager
+def _plain_headers() -> Generator[None]:
+    """Refuse, while the block lasts, answers whose headers would lead the Hub client out of its cache.
+
+    It calls files there as a server's headers say:
+    https://github.com/huggingface/huggingface_hub/blob/v1.0.0/src/huggingface_hub/file_download.py (``blob_path``).
+    """
+    from huggingface_hub.utils import get_session
+
+    def check(response: Any, **_: Any) -> None:
+        if response.request.method == "HEAD":
+            for name, pattern in _NAMES_OF_FILES.items():
+                value = response.headers.get(name)
+                if value is not None and not re.fullmatch(pattern, value):
+                    raise UnsafeError(
+                        f"refused an answer of {response.request.url}: expected {name} to be a name for a file, "
+                        f"received {value!r}",
+                        hint="the server may be hostile; check HF_ENDPOINT",
+                    )
+
+    session: Any = get_session()  # of requests or of httpx, whose hooks have the same form under two names
+    hooks = getattr(session, "event_hooks", None) or session.hooks
+    hooks["response"].append(check)
+    try:
+        yield
+    finally:
+        hooks["response"].remove(check)
 
 
 def fetch_offline(repository: str, revision: str | None, *, digest_of: Callable[[Path], Digest], hint: str) -> Source:

@@ -168,7 +168,8 @@ def test_what_is_not_there_is_an_unknown_name(hub: Hub, pull: Any, checkpoint: d
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.json", "/etc/evil.json", "a/../../evil.json", "a\\..\\evil.json", "a\0.json"]
+    "name",
+    ["../evil.json", "/etc/evil.json", "a/../../evil.json", "a\\..\\evil.json", "a\0.json", "C:evil.json", "con.json"],
 )
 def test_a_hostile_file_name_fetches_nothing(
     hub: Hub, pull: Any, checkpoint: dict[str, bytes], name: str, tmp_path: Path
@@ -177,6 +178,35 @@ def test_a_hostile_file_name_fetches_nothing(
     assert pull("org/model")["error"] == "UnsafeError"
     assert len(hub.requests) == 1
     assert not list(tmp_path.rglob("evil.json"))
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("ETag", '"../../../../../evil"'),
+        ("ETag", ".."),
+        ("ETag", '"..\\evil"'),
+        ("X-Linked-Etag", '"evil:stream"'),
+        ("X-Repo-Commit", "/tmp/evil"),
+    ],
+)
+def test_headers_that_lead_out_of_the_cache_are_refused(
+    hub: Hub, pull: Any, checkpoint: dict[str, bytes], header: str, value: str, tmp_path: Path
+) -> None:
+    hub.repositories["org/model"] = Repository(checkpoint, headers={header: value})
+    result = pull("org/model")
+    assert result["error"] == "UnsafeError"
+    assert header in result["message"]
+    assert not list(tmp_path.rglob("*evil*"))
+    assert not list((tmp_path / "hf").rglob("snapshots/*"))
+
+
+@pytest.mark.slow
+def test_a_body_that_stalls_is_given_up(hub: Hub, pull: Any, checkpoint: dict[str, bytes], tmp_path: Path) -> None:
+    hub.repositories["org/model"] = Repository(checkpoint, stops_at=5000, stops_always=True, stalls=4)
+    result = pull("org/model", environment={"HF_HUB_DOWNLOAD_TIMEOUT": "1"})
+    assert result["error"] == "NetworkError"
+    assert not list((tmp_path / "hf").rglob("model.safetensors"))
 
 
 def test_an_index_that_leaves_its_folder_is_refused(hub: Hub, pull: Any, checkpoint: dict[str, bytes]) -> None:
