@@ -188,8 +188,13 @@ def _relaxed(
 
     Where a model amplifies rounding (a batch norm over a handful of values), float32 is as far from the truth as its
     original is from the original in float64; an export cannot be asked for more than a small multiple of that. Nor for
-    more than the original gives where inputs that differ in the last place stand on two sides of a kink.
+    more than the original gives where inputs that differ in the last place stand on two sides of a kink. An original
+    that answers the same question in two ways is no measure of anything.
     """
+    runner = original()
+    again = [_largest(expected, runner.outputs(inputs)) for inputs, expected in reference.cases.values()]
+    if not max(again, default=0.0) <= rows[0].tolerance:
+        return list(rows)
     same = WeightMap(tuple(Entry((path,), (path,)) for path, p in model.graph.parameters() if p.alias is None))
     own: dict[str, float] = {}
     found = list(rows)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import ivyhub
-from ivyhub.errors import CaptureError, CorruptFileError, UnsafeError, UsageError
+from ivyhub.errors import CaptureError, CorruptFileError, UnsafeError, UsageError, VerificationError
 from ivyhub.registry.export import record_of_object
 from tests.arrays import assert_close
 
@@ -223,3 +223,19 @@ def test_recurrent_layers_are_certified(to: str) -> None:
     model, x = Ends(), keras.ops.zeros((2, 4, 3))
     model(x)
     assert_certified(model, to, x, dynamic={"x": {0: "batch"}})
+
+
+class Counts(L.Layer):
+    """It gives something else each time."""
+
+    calls = 0
+
+    def call(self, x: Any) -> Any:
+        type(self).calls += 1
+        return x * float(self.calls)
+
+
+def test_the_first_module_that_differs_is_told_across_layouts() -> None:
+    model = keras.Sequential([L.Input((4, 4, 3)), L.Conv2D(2, 3, name="conv"), Counts(name="counts"), L.Flatten()])
+    with pytest.raises(VerificationError, match=r"the first module that differs is counts\n"):
+        ivyhub.transpile(model, to="torch", verify=True)
