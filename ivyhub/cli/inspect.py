@@ -59,7 +59,7 @@ def command(output: Output, file: Path) -> None:
         if section:
             output.line(f"\n{title}")
             for name, text in section.items():
-                output.line(f"  {name}  {_shortened(text)}")
+                output.line(f"  {_shortened(name)}  {_shortened(text)}")
     numbers = sum(info.nbytes // max(1, _itemsize(info.dtype)) for info in ckpt.values())
     unreadable = f", {len(ckpt.unreadable)} of no dtype of ivyhub's" if ckpt.unreadable else ""
     output.line(f"\n{len(names)} tensors{unreadable}, {numbers:,} numbers, {size(total)}")
@@ -72,11 +72,11 @@ def _itemsize(dtype: str) -> int:
 
 
 def _shortened(text: str) -> str:
-    """One line of a text that a file chose: what steers a terminal is escaped.
+    """The beginning of a text that a file chose, on one line.
 
     Example:
-        >>> _shortened("a\\x1b[2Jb")
-        'a\\\\x1b[2Jb'
+        >>> _shortened("a\\nb")
+        'a\\\\nb'
     """
-    plain = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:100])
-    return plain if len(text) <= 100 else f"{plain}... ({len(text)} characters)"
+    start = text[:100].replace("\n", "\\n").replace("\t", "\\t")
+    return start if len(text) <= 100 else f"{start}... ({len(text)} characters)"

@@ -5,6 +5,7 @@ Results go to stdout; errors, hints and progress go to stderr.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ivyhub.errors import IvyhubError
+from ivyhub.registry.characters import escaped, visible
 from ivyhub.registry.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Output:
     def lines(self, texts: Iterable[str]) -> None:
         """Print lines of a result, unless ``--quiet`` or ``--json`` was given."""
         if not (self.quiet or self.json) and (texts := [*texts]):
-            click.echo("\n".join(texts), color=None if self.color else False)
+            click.echo(visible("\n".join(texts)), color=None if self.color else False)
 
     def document(self, value: object, ids: Iterable[object] = ()) -> None:
         """Print the result as one JSON document, where ``--json`` was given; with ``--quiet`` its ids, one a line."""
@@ -59,9 +61,9 @@ class Output:
             click.echo(to_json(error.as_json()), err=True)
             return
         color = None if self.color else False
-        click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True, color=color)
+        click.echo(click.style("error: ", fg="red", bold=True) + visible(error.message), err=True, color=color)
         if error.hint:
-            click.echo(click.style("hint: ", fg="cyan") + error.hint, err=True, color=color)
+            click.echo(click.style("hint: ", fg="cyan") + visible(error.hint), err=True, color=color)
 
     @contextmanager
     def progress(self) -> Generator[Progress]:
@@ -151,7 +153,10 @@ def to_json(value: object) -> str:
     """One JSON document of plain values, dataclasses and structs; paths and versions as their text."""
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
+    try:
+        return escaped(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+    except UnicodeEncodeError:  # the name of a file that is no text
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2)
 
 
 def columns(rows: Iterable[Sequence[object]], header: Sequence[str]) -> list[str]:

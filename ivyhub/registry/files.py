@@ -15,6 +15,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from ivyhub.errors import StorageError, UnsafeError, UsageError
+from ivyhub.registry.characters import steers
 
 DIGEST_PATTERN = r"\Asha256:[0-9a-f]{64}\Z"
 
@@ -96,7 +97,7 @@ def check_relative_name(name: str) -> PurePosixPath:
     """A file name from a checkpoint, a manifest or a server, proved to stay inside the folder it is joined to.
 
     Raises:
-        UnsafeError: it is empty, absolute, has ``..``, a backslash, a colon or a control character, or is a device
+        UnsafeError: it is empty, absolute, has ``..``, a backslash, a colon or a character that steers, or is a device
             name on Windows. The rules are those of every system, so that a package made here is safe everywhere.
 
     Example:
@@ -109,8 +110,9 @@ def check_relative_name(name: str) -> PurePosixPath:
     """
     parts = name.split("/")
     if (
-        any(part in ("", ".", "..") or part[-1] in ". " or len(os.fsencode(part)) > 255 for part in parts)
-        or any(character < " " or character in "\\:\x7f" for character in name)
+        steers(name)
+        or any(part in ("", ".", "..") or part[-1] in ". " or len(os.fsencode(part)) > 255 for part in parts)
+        or any(character in "\\:" for character in name)
         or any(_RESERVED_ON_WINDOWS.match(part) for part in parts)
     ):
         raise UnsafeError(

@@ -24,6 +24,7 @@ INDEX = "model.safetensors.index.json"
 #: A licence as the head of a card has it.
 PLAIN_LICENCE = r"[\w.+-]+"
 
+_LONGEST_INDEX, _LONGEST_FRONT = 100_000_000, 1 << 20
 _PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 _SIDE_FILES = {".jinja", ".json", ".model", ".tiktoken", ".txt"}
 _CARD = re.compile(r"(readme|licen[cs]e|notice)(\.(md|txt))?\Z", re.IGNORECASE)
@@ -129,7 +130,7 @@ def scan_folder(
             raise UnknownNameError(f"there is no folder {folder}", hint="give a folder with a checkpoint in it")
         names = [path.relative_to(folder).as_posix() for path in (*folder.glob("*"), *folder.glob("*/" + CONFIG))]
         names = [name for name in names if (folder / name).is_file()]
-        chosen, weights = select(names, (folder / INDEX).read_bytes, where=str(folder))
+        chosen, weights = select(names, lambda: _start(folder / INDEX, _LONGEST_INDEX), where=str(folder))
         files = {}
         for name in chosen:
             path = folder / name
@@ -180,12 +181,18 @@ def _check_link(path: Path, folder: Path) -> None:
         )
 
 
+def _start(path: Path, most: int) -> bytes:
+    """The first bytes of a file, which may be longer than memory."""
+    with path.open("rb") as file:
+        return file.read(most)
+
+
 def _licence(folder: Path, files: Mapping[str, FileRecord]) -> str | None:
     """The licence in the front matter of the card (huggingface.co/docs/hub/model-cards)."""
     if "README.md" not in files:
         return None
     with storage_errors("reading the card"):
-        text = (folder / "README.md").read_text("utf-8", errors="replace")
+        text = _start(folder / "README.md", _LONGEST_FRONT).decode("utf-8", errors="replace")
     front = re.match(r"---\r?\n(.*?)\r?\n---", text, re.DOTALL)
     line = front and re.search(rf"^license:[ \t]*[\"']?({PLAIN_LICENCE})", front[1], re.MULTILINE)
     return line[1] if line else None

@@ -7,6 +7,7 @@ a larger one. The pickle is read as every other one here, with the classes of it
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from ivyhub.registry.checkpoints import torch_files, zips
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Pages, Stored, corrupt, overlap, sizes
-from ivyhub.registry.checkpoints.objects import KNOWN, DType
+from ivyhub.registry.checkpoints.objects import KNOWN, DType, word
 from ivyhub.registry.checkpoints.pickles import Record, Unpickler, record
 from ivyhub.registry.weights.checkpoint import file_inside
 from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
@@ -61,15 +62,15 @@ def open_distributed(folder: Path) -> FormatCheckpoint:
     where: dict[tuple[str, tuple[int, ...]], dict[Any, Any]] = {}
     for key, place in places.items():
         if isinstance(key, Record) and isinstance(place, Record):
-            said = {**key.fields()}
-            where[str(said.get("fqn")), tuple(said.get("offset") or ())] = place.fields()
+            said = key.fields()
+            where[word(said.get("fqn")), sizes(said.get("offset") or (), index.path)] = place.fields()
     files: dict[str, Pages] = {}
     made: list[Stored] = []
     values: dict[str, str] = {}
     unreadable: dict[str, str] = {}
     for name, tensor in tensors.items():
         if not isinstance(tensor, Record) or not isinstance(name, str):
-            raise corrupt(index.path, f"expected a description of {str(name)[:60]!r}, received something else")
+            raise corrupt(index.path, f"expected a description of {reprlib.repr(name)}, received something else")
         if tensor.kind == "BytesStorageMetadata":
             values[name] = '"a pickled value"'
             continue
@@ -107,7 +108,7 @@ def _tensor(
             raise corrupt(index.path, f"expected the place of a piece of {info.name!r}, received none")
         if place.get("transform_descriptors"):
             raise corrupt(index.path, f"expected {info.name!r} as it is, received it compressed or encrypted")
-        file, offset, size = str(place.get("relative_path")), place.get("offset"), place.get("length")
+        file, offset, size = word(place.get("relative_path")), place.get("offset"), place.get("length")
         if file not in files:
             files[file] = Pages(file_inside(folder, file))
         pieces.append((starts, shape, files[file].part(*sizes((offset, size), index.path))))

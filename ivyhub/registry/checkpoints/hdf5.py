@@ -7,7 +7,9 @@ are mapped, the others read by h5py.
 from __future__ import annotations
 
 import io
+import math
 import tempfile
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from ivyhub.registry.checkpoints.mapped import (
     Pages,
     Stored,
     corrupt,
+    counted,
     stored,
     unsafe,
 )
@@ -34,8 +37,7 @@ if TYPE_CHECKING:
 MAGIC = b"\x89HDF\r\n\x1a\n"
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
-_FILTERS = frozenset({1, 2, 3, 4, 32000})
-"""gzip, shuffle, fletcher32, szip and lzf, which h5py brings; any other one would be a library to load."""
+_GZIP, _SHUFFLE, _FLETCHER = 1, 2, 3
 _MOST_EXPANSION, _FREE_EXPANSION = 1100, 64 << 20
 """gzip makes at most 1032 of one byte."""
 _LONGEST_TEXT = 1 << 24
@@ -68,7 +70,7 @@ def open_hdf5(pages: Pages, format: str = "hdf5", name: str = "") -> FormatCheck
         tensors: list[Stored] = []
         values: dict[str, str] = {}
         unreadable: dict[str, str] = {}
-        for path, dataset in _datasets(where, file):
+        for path, dataset in counted(_datasets(where, file), where):
             if dataset.shape is None:
                 values[path] = '"nothing"'
                 continue
@@ -149,11 +151,14 @@ def _datasets(where: str, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]
     import h5py
 
     entered: set[h5py.Group] = set()  # equal where they are one object of the file
-    pending: list[tuple[str, Any, int]] = [("", file, 0)]
+    pending: list[tuple[str, h5py.Group, str, int]] = [("", file, "/", 0)]
     count = 0
     while pending:
-        path, found, depth = pending.pop()
-        count += 1
+        before, group, name, depth = pending.pop()
+        path = f"{before}/{name}" if before else name.strip("/")
+        if name != "/" and not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise unsafe(where, f"{path[:80]!r} is a link to another place or file")
+        found = group[name]
         if isinstance(found, h5py.Dataset):
             _check(where, path, found)
             yield path, found
@@ -164,27 +169,46 @@ def _datasets(where: str, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]
             raise unsafe(where, f"the group {path[:80]!r} lies in itself or in two others")
         entered.add(found)
         names = list(found)
-        if depth > MOST_DEPTH or count + len(names) > MOST_TENSORS:
+        count += 1 + len(names)
+        if depth > MOST_DEPTH or count > MOST_TENSORS:
             raise corrupt(where, "expected datasets in groups, received ones that are nested without end")
-        for name in reversed(names):
-            inner = f"{path}/{name}" if path else name
-            if not isinstance(found.get(name, getlink=True), h5py.HardLink):
-                raise unsafe(where, f"{inner[:80]!r} is a link to another place or file")
-            pending.append((inner, found[name], depth + 1))
+        pending += [(path, found, name, depth + 1) for name in reversed(names)]
 
 
 def _check(where: str, path: str, dataset: h5py.Dataset) -> None:
-    properties = dataset.id.get_create_plist()
     if dataset.external or dataset.is_virtual:
         raise unsafe(where, f"{path[:80]!r} lies in another file")
-    filters = {properties.get_filter(place)[0] for place in range(properties.get_nfilters())}
-    if not filters <= _FILTERS:
-        raise unsafe(where, f"{path[:80]!r} needs the filter {min(filters - _FILTERS)}, which is a library to load")
-    if dataset.shape is None:
+    if other := {*_filters(dataset)} - {_GZIP, _SHUFFLE, _FLETCHER}:
+        raise unsafe(where, f"{path[:80]!r} needs the filter {min(other)}, expected gzip, shuffled or with checksums")
+    kept = dataset.id.get_storage_size()
+    for count in (dataset.size or 0, math.prod(dataset.chunks or ())):
+        if dataset.dtype.itemsize * count > max(_FREE_EXPANSION, _MOST_EXPANSION * kept):
+            raise unsafe(where, f"{path[:80]!r} has the shape {dataset.shape} over {kept} bytes")
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    """What each chunk of a dataset goes through when it is written, in order."""
+    properties = dataset.id.get_create_plist()
+    return [properties.get_filter(place)[0] for place in range(properties.get_nfilters())]
+
+
+def _check_chunks(where: str, path: str, dataset: h5py.Dataset) -> None:
+    """Expand each compressed chunk as far as it may go: the HDF5 library would follow it to its end."""
+    filters = _filters(dataset)
+    if _GZIP not in filters:
         return
-    size, kept = dataset.dtype.itemsize * dataset.size, dataset.id.get_storage_size()
-    if size > max(_FREE_EXPANSION, _MOST_EXPANSION * kept):
-        raise unsafe(where, f"{path[:80]!r} has the shape {list(dataset.shape)} over {kept} bytes")
+    most = dataset.dtype.itemsize * math.prod(dataset.chunks) + 4 * len(filters)
+    starts: list[tuple[int, ...]] = []
+    dataset.id.chunk_iter(lambda chunk: starts.append(chunk.chunk_offset))
+    for start in starts:
+        mask, data = dataset.id.read_direct_chunk(start)
+        for place in reversed(range(len(filters))):
+            if filters[place] == _GZIP and not mask >> place & 1:
+                data = zlib.decompressobj().decompress(data, most + 1)
+                if len(data) > most:
+                    raise unsafe(where, f"a part of {path[:80]!r} would expand to more than its {most} bytes")
+            elif filters[place] == _FLETCHER and not mask >> place & 1:
+                data = data[:-4]
 
 
 def _dtype(dataset: h5py.Dataset) -> str:
@@ -205,8 +229,9 @@ def _tensor(pages: Pages, where: str, path: str, dataset: h5py.Dataset, dtype: s
 
     def load() -> np.ndarray:
         try:
+            _check_chunks(where, path, dataset)
             array = np.asarray(dataset[()])
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, zlib.error) as error:
             raise corrupt(where, f"expected the numbers of {path!r}, received an error of h5py: {error}") from None
         kind = numpy_dtype(dtype)
         return array.view(kind) if array.dtype.kind == "V" else array.astype(kind, copy=False)

@@ -7,9 +7,10 @@ import math
 import mmap
 import os
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,12 +19,16 @@ from ivyhub.errors import CheckpointError, CorruptFileError, UnsafeError
 from ivyhub.registry.places import Location
 from ivyhub.registry.weights.checkpoint import Checkpoint, opened
 from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
-from ivyhub.registry.weights.header import TensorInfo, check_names
+from ivyhub.registry.weights.header import TensorInfo, check_names, twice
+
+Found = TypeVar("Found", bound=tuple[Any, ...])
 
 MOST_TENSORS = 2_000_000
 """More names than any checkpoint has; a file that goes on after them was made to fill the memory."""
 MOST_DEPTH = 100
 """So deep may groups and dictionaries lie in each other."""
+_MOST_LETTERS = 1 << 28
+"""Of all names together: a long one may stand once in a file, and be the beginning of millions."""
 
 
 def corrupt(where: object, fault: str) -> CorruptFileError:
@@ -34,6 +39,20 @@ def corrupt(where: object, fault: str) -> CorruptFileError:
 def unsafe(where: object, what: str) -> UnsafeError:
     """The error for a file that would run code, reach other files or fill the memory."""
     return UnsafeError(f"refused {where}: {what}", hint="the file may be hostile; get it from a source you trust")
+
+
+def counted(found: Iterable[Found], where: object) -> Iterator[Found]:
+    """What an index leads to, as long as its names, which come first, would fill no memory.
+
+    Raises:
+        CorruptFileError: there are too many, or they are too long.
+    """
+    letters = 0
+    for count, row in enumerate(found):
+        letters += len(row[0])
+        if count > MOST_TENSORS or letters > _MOST_LETTERS:
+            raise corrupt(where, f"expected names, received more than {count} of {letters} letters")
+        yield row
 
 
 class Pages:
@@ -105,6 +124,9 @@ class Pages:
         """The offset of the first occurrence at or after `start`, or -1."""
         found = self.map.find(what, self.start + start, self.start + self.size)
         return found - self.start if found >= 0 else -1
+
+
+_MOST_PARTS = 1 << 14
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
@@ -216,6 +238,8 @@ def sizes(values: object, where: object) -> tuple[int, ...]:
 def overlap(parts: Sequence[tuple[Sequence[int], Sequence[int]]]) -> bool:
     """Whether two parts of an array, by their first places and sizes along each axis, have a number in common.
 
+    Raises `CorruptFileError` for more parts than any tensor is cut into.
+
     Example:
         >>> overlap([((0, 0), (2, 3)), ((2, 0), (1, 3))]), overlap([((0, 0), (2, 3)), ((1, 2), (2, 3))])
         (False, True)
@@ -225,9 +249,13 @@ def overlap(parts: Sequence[tuple[Sequence[int], Sequence[int]]]) -> bool:
         spans = sorted((starts[axis], starts[axis] + shape[axis]) for starts, shape in filled)
         if all(before[1] <= after[0] for before, after in itertools.pairwise(spans)):
             return False
+    if len(filled) > _MOST_PARTS:
+        raise corrupt("a tensor", f"expected at most {_MOST_PARTS} parts, received {len(filled)}")
+    first = np.array([starts for starts, _ in filled])
+    last = first + np.array([shape for _, shape in filled])
     return any(
-        all(max(a, c) < min(a + b, c + d) for a, b, c, d in zip(*one, *other, strict=True))
-        for one, other in itertools.combinations(filled, 2)
+        bool(((first[i] < last[i + 1 :]) & (first[i + 1 :] < last[i])).all(axis=1).any())
+        for i in range(len(filled) - 1)
     )
 
 
@@ -266,8 +294,7 @@ class FormatCheckpoint(Checkpoint):
         self._stored = dict(zip(names, tensors, strict=True))
         where = files[0] if files else "memory"
         if len(self._stored) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise corrupt(where, f"expected each name once, received {twice!r} twice")
+            raise corrupt(where, f"expected each name once, received {twice(names)!r} twice")
         check_names((*names, *values, *unreadable), where)
         self._known = {name: tensor.info for name, tensor in self._stored.items()}
         super().__init__({}, metadata, tuple(files))

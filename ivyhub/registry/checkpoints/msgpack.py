@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from ivyhub.registry.checkpoints.mapped import (
     Span,
     Stored,
     corrupt,
+    counted,
     sizes,
     stored,
 )
@@ -72,7 +74,7 @@ class _Reader:
 
     def value(self, depth: int = 0) -> Any:
         self.objects += 1
-        if depth > MOST_DEPTH or self.objects > 4 * MOST_TENSORS:
+        if depth > MOST_DEPTH or self.objects > MOST_TENSORS:
             raise corrupt(self.pages.path, "expected arrays in dictionaries, received ones that are nested without end")
         code = self.number(">B")
         if code < 0x80:
@@ -132,7 +134,7 @@ class _Reader:
             if isinstance(key, int) and not isinstance(key, bool):
                 key = str(key)
             if not isinstance(key, str) or key in found:
-                raise corrupt(self.pages.path, f"expected each text once as a key, received {str(key)[:60]!r}")
+                raise corrupt(self.pages.path, f"expected each text once as a key, received {reprlib.repr(key)}")
             found[key] = self.value(depth + 1)
         return found
 
@@ -172,7 +174,7 @@ def open_msgpack(pages: Pages) -> FormatCheckpoint:
     tensors: list[Stored] = []
     values: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    for name, leaf in _leaves(tree):
+    for name, leaf in counted(_leaves(tree), pages.path):
         if not isinstance(leaf, _Array | dict):
             values[name] = json.dumps(leaf if not isinstance(leaf, _Bytes) else f"{leaf.size} bytes")
         elif (dtype := _dtype(leaf)) not in ITEMSIZE:
@@ -183,14 +185,15 @@ def open_msgpack(pages: Pages) -> FormatCheckpoint:
 
 
 def _leaves(tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    pending: list[tuple[str, Any]] = [("", tree)]
+    pending: list[tuple[str, str, Any]] = [("", "", tree)]
     while pending:
-        path, found = pending.pop()
+        before, key, found = pending.pop()
+        path = f"{before}.{key}" if before else key
         inside = found.items() if isinstance(found, dict) else enumerate(found) if type(found) is list else None
         if inside is None or CHUNKED in found:
             yield path, found
         else:
-            pending += [(f"{path}.{key}" if path else str(key), item) for key, item in reversed([*inside])]
+            pending += [(path, str(key), item) for key, item in reversed([*inside])]
 
 
 def _pieces(found: _Array | dict[str, Any]) -> list[_Array]:

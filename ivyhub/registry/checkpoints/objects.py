@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ivyhub.registry.checkpoints.mapped import MOST_DEPTH, MOST_TENSORS, Stored, corrupt, sizes, unsafe
-from ivyhub.registry.checkpoints.pickles import Record, record
+from ivyhub.registry.checkpoints.mapped import MOST_DEPTH, MOST_TENSORS, Stored, corrupt, counted, sizes, unsafe
+from ivyhub.registry.checkpoints.pickles import Record, plain, record
 from ivyhub.registry.weights.dtypes import ITEMSIZE
 from ivyhub.registry.weights.header import TensorInfo
 
@@ -29,6 +30,7 @@ _OTHER_SIZES = {
 """Bytes of the numbers that PyTorch has and ivyhub has not."""
 
 _LONGEST_VALUE = 10_000
+_LONGEST_NAME = 1 << 20
 _MOST_AGAIN = 10_000  # so often may containers be met that were met before: two names of one part of a model are usual
 
 
@@ -106,10 +108,12 @@ def _typed_tensor(
 
 
 def _qtensor(storage: Any, _offset: Any, shape: Any, *_: Any) -> Unreadable:
-    return Unreadable(f"quantised {storage.dtype}{list(shape)}")
+    return Unreadable(f"quantised {storage.dtype}{list(sizes(shape, 'a tensor of a pickle'))}")
 
 
 def _from_type(function: Any, _type: Any, args: Any, _state: Any) -> Any:
+    if function not in (_tensor, _typed_tensor, _qtensor):
+        raise TypeError("a tensor that is made by another function")
     return function(*args)
 
 
@@ -124,11 +128,26 @@ def _bytes(data: Any = b"", *_: Any) -> bytes:
 
 
 def _dictionary(items: Any = (), *_: Any) -> dict[Any, Any]:
+    if isinstance(items, list | tuple) and not all(plain(key) for key, _ in items):
+        raise TypeError("keys of containers in containers")
     return dict(items) if isinstance(items, list | tuple | dict) else {}
 
 
+def _set(items: Any = ()) -> frozenset[Any]:
+    if not all(map(plain, items)):
+        raise TypeError("items of containers in containers")
+    return frozenset(items)
+
+
 def _words(*parts: Any) -> str:
-    return ":".join(str(part) for part in parts)
+    return ":".join(map(word, parts))
+
+
+def word(value: Any) -> str:
+    """A key that is a text or a number, as text. Raises `CorruptFileError` for anything else, which may have no end."""
+    if not isinstance(value, str | int):
+        raise corrupt("a pickle", f"expected a text or a number, received {reprlib.repr(value)}")
+    return str(value)
 
 
 KNOWN: Mapping[tuple[str, str], Any] = {
@@ -137,10 +156,10 @@ KNOWN: Mapping[tuple[str, str], Any] = {
         (module, name): function
         for module in ("builtins", "__builtin__")
         for name, function in {
-            "set": set,
-            "frozenset": frozenset,
+            "set": _set,
+            "frozenset": _set,
             "list": list,
-            "dict": dict,
+            "dict": _dictionary,
             "tuple": tuple,
             "complex": complex,
             "bytes": _bytes,
@@ -213,10 +232,13 @@ def numpy_array(found: Record) -> np.ndarray | None:
     return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
 
 
+_NUMPY_CODES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
+
+
 def _numpy_dtype(found: Record) -> np.dtype | None:
-    code = str(found.args[0]) if found.args else ""
-    order = next((str(state[1]) for state in found.state if isinstance(state, tuple) and len(state) > 1), "|")
-    if code not in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"):
+    code = found.args[0] if found.args else ""
+    order = next((state[1] for state in found.state if isinstance(state, tuple) and len(state) > 1), "|")
+    if not isinstance(order, str) or code not in _NUMPY_CODES:
         return None
     return np.dtype((order if order in "<>" else "|" if code[1:] == "1" else "<") + code)
 
@@ -227,13 +249,14 @@ def leaves(tree: Any, where: object) -> Iterator[tuple[str, Any]]:
     Raises:
         CorruptFileError: they are nested or repeated without end.
     """
-    pending: list[tuple[str, Any, int]] = [("", tree, 0)]
+    pending: list[tuple[str, Any, Any, int]] = [("", "", tree, 0)]
     count = again = 0
     entered: set[int] = set()
     while pending:
-        path, found, depth = pending.pop()
+        before, key, found, depth = pending.pop()
+        path = f"{before}.{key}" if before else str(key)
         count += 1
-        if count > MOST_TENSORS or depth > MOST_DEPTH or again > _MOST_AGAIN:
+        if count > MOST_TENSORS or depth > MOST_DEPTH or again > _MOST_AGAIN or len(path) > _LONGEST_NAME:
             raise corrupt(where, "expected tensors in dictionaries, received ones that are nested without end")
         if isinstance(found, Record) and found.kind == "Namespace":
             found = found.fields()
@@ -250,7 +273,7 @@ def leaves(tree: Any, where: object) -> Iterator[tuple[str, Any]]:
         if inside:
             again += id(found) in entered
             entered.add(id(found))
-        pending += [(f"{path}.{key}" if path else str(key), item, depth + 1) for key, item in reversed(inside)]
+        pending += [(path, key, item, depth + 1) for key, item in reversed(inside)]
 
 
 def as_text(value: Any) -> str:
@@ -284,7 +307,7 @@ def split(
     tensors: list[Stored] = []
     values: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    for name, leaf in leaves(tree, where):
+    for name, leaf in counted(leaves(tree, where), where):
         if isinstance(leaf, Tensor) and leaf.dtype in ITEMSIZE:
             tensors.append(place(name, leaf))
         elif isinstance(leaf, Tensor):

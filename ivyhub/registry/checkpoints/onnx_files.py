@@ -6,6 +6,7 @@ Messages: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, by the numbers
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ _OTHER_TYPES = {
     8: "text", 15: "complex128", 18: "float8_e4m3fnuz", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
     23: "float4_e2m1", 24: "float8_e8m0",
 }  # fmt: skip
+_MOST_AXES, _MOST_SINGLE = 64, 1 << 20
 _FLOATS, _DOUBLES, _INTEGERS, _LONGS, _UNSIGNED = 4, 10, 5, 7, 11
 _LARGEST = 2**31 - 256
 """Bytes of a graph, so that protobuf, which reads 2 GB, reads the model; larger ones keep tensors beside them."""
@@ -88,7 +90,7 @@ def _initializer(pages: Pages, tensor: Message, others: dict[Path, Pages]) -> St
     typed: list[Field] = []
     for field in tensor:
         if field.number == _DIMS:
-            dims += tensor.integers(field)
+            dims += tensor.integers(field, _MOST_AXES)
         elif field.number == _TYPE:
             kind = field.value
         elif field.number == _NAME:
@@ -103,6 +105,10 @@ def _initializer(pages: Pages, tensor: Message, others: dict[Path, Pages]) -> St
             external = field.value == 1
         elif field.number in (_FLOATS, _DOUBLES, _INTEGERS, _LONGS, _UNSIGNED):
             typed.append(field)
+        if len(dims) > _MOST_AXES or len(typed) > _MOST_SINGLE:
+            raise corrupt(
+                pages.path, f"expected {name!r} with packed numbers and few axes, received {len(typed)}, {len(dims)}"
+            )
     shape = sizes(dims, pages.path)
     if kind not in _TYPES:
         if kind not in _OTHER_TYPES:
@@ -129,7 +135,7 @@ def _outside(pages: Pages, info: TensorInfo, said: dict[str, str], others: dict[
         file = folder / check_relative_name(location)
     except IvyhubError:
         file = folder.parent
-    if not file.resolve().is_relative_to(folder) or file.is_symlink():
+    if not Path(os.path.realpath(file)).is_relative_to(folder) or file.is_symlink():
         raise unsafe(pages.path, f"{info.name!r} names the file {location[:80]!r}, which is not in the model's folder")
     if file not in others:
         others[file] = Pages(file)
@@ -164,8 +170,8 @@ def _typed(pages: Pages, info: TensorInfo, fields: list[Field]) -> Stored:
         dtype = numpy_dtype(info.dtype)
         return (values.astype(dtype) if bits is None else values.astype(bits).view(dtype)).reshape(info.shape)
 
-    if len(fields) > 1 << 20:
-        raise corrupt(pages.path, f"expected packed numbers for {info.name!r}, received {len(fields)} single ones")
+    if sum(field.size or 1 for field in fields) > 10 * math.prod(info.shape):
+        raise corrupt(pages.path, f"expected {info} for {info.name!r}, received more numbers")
     return Stored(info, load)
 
 

@@ -6,6 +6,7 @@ Source: ``orbax/checkpoint/_src/metadata/tree.py``; Zarr 2: https://zarr-specs.r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def _size_inside(folder: Path) -> int:
     """Bytes of all files of a folder. Raises `UnsafeError` where a link leads out of it."""
     root, size = folder.resolve(), 0
     for file in folder.rglob("*"):
-        if not file.resolve().is_relative_to(root):
+        if not Path(os.path.realpath(file)).is_relative_to(root):
             raise unsafe(folder, f"{file.name!r} is a link that leads out of it")
         size += file.stat().st_size if file.is_file() else 0
     return size

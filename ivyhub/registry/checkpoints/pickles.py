@@ -18,6 +18,9 @@ from ivyhub.registry.checkpoints.mapped import corrupt, unsafe
 
 _LONGEST_TEXT = 1 << 26
 _LONGEST_INTEGER = 1 << 10
+_MOST_STEPS = 1 << 24
+"""Each may make an object of many bytes; 200,000 tensors take a quarter of them."""
+_SCALARS = (str, int, float, complex, bytes, type(None))
 
 
 class Record:
@@ -44,6 +47,18 @@ class Record:
 def record(kind: str) -> Callable[..., Record]:
     """What a table has for a class whose objects are kept as they are."""
     return lambda *args: Record(kind, args)
+
+
+def plain(value: Any) -> bool:
+    """Whether a value may be a key: tuples in tuples, each twice in the next, would be hashed for ever.
+
+    Example:
+        >>> plain("a"), plain((1, "a")), plain(((1, 2), 3))
+        (True, True, False)
+    """
+    return isinstance(value, (*_SCALARS, Record)) or (
+        isinstance(value, tuple) and all(isinstance(item, _SCALARS) for item in value)
+    )
 
 
 class _Mark:
@@ -84,6 +99,7 @@ class Unpickler:
         self._persistent = persistent
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
+        self._room = 1024 + 2 * len(data)
 
     def load(self) -> Any:
         """The next object.
@@ -94,16 +110,19 @@ class Unpickler:
         """
         self._stack, self._memo = [], {}
         try:
-            while (step := self.byte()) != _STOP:
+            for _ in range(_MOST_STEPS):
+                step = self.byte()
+                if step == _STOP:
+                    return self.pop()
                 action = _ACTIONS.get(step)
                 if action is None:
                     raise self.bad(f"the opcode 0x{step:02x}")
                 action(self)
-            return self.pop()
         except IvyhubError:
             raise
         except (LookupError, ValueError, TypeError, AttributeError, struct.error, OverflowError) as error:
             raise self.bad(f"{type(error).__name__} at byte {self.position}") from None
+        raise self.bad(f"more than {_MOST_STEPS} steps")
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
 
@@ -178,6 +197,10 @@ class Unpickler:
         function = self.pop()
         if not callable(function) or not isinstance(args, tuple):
             raise self.bad("a call of what is no function")
+        # One text or list may be given to many functions, each of which would copy it.
+        self._room -= sum(len(arg) for arg in args if isinstance(arg, str | bytes | list | tuple | dict | set))
+        if self._room < 0:
+            raise self.bad("calls with more than its bytes")
         self.push(function(*args))
 
     def reduce(self) -> None:
@@ -185,7 +208,9 @@ class Unpickler:
 
     def stack_global(self) -> None:
         name, module = self.pop(), self.pop()
-        self.global_(str(module), str(name))
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise self.bad("a name that is no text")
+        self.global_(module, name)
 
     def dictionary(self) -> None:
         items = self.operands()
@@ -223,6 +248,7 @@ class Unpickler:
         target = self._stack[-1]
         if not isinstance(target, dict) or len(items) % 2:
             raise self.bad("entries of what is no dictionary")
+        self.keys(items[::2])
         target.update(zip(items[::2], items[1::2], strict=True))
 
     def append(self, items: list[Any]) -> None:
@@ -237,7 +263,13 @@ class Unpickler:
         target = self.top()
         if not isinstance(target, set):
             raise self.bad("items of what is no set")
-        target.update(items)
+        target.update(self.keys(items))
+
+    def keys(self, items: list[Any]) -> list[Any]:
+        """Items, each of which may be a key."""
+        if not all(map(plain, items)):
+            raise self.bad("keys of containers in containers")
+        return items
 
     def persistent(self, name: Any) -> None:
         if self._persistent is None:
@@ -312,7 +344,7 @@ _ACTIONS: dict[int, Callable[[Unpickler], Any]] = {
         "\x85": lambda self: self.last(1),
         "\x86": lambda self: self.last(2),
         "\x87": lambda self: self.last(3),
-        "\x91": lambda self: self.push(frozenset(self.operands())),
+        "\x91": lambda self: self.push(frozenset(self.keys(self.operands()))),
         "\x90": Unpickler.add,
         "a": lambda self: self.append([self.pop()]),
         "e": lambda self: self.append(self.operands()),

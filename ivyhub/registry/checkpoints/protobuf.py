@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ivyhub.registry.checkpoints.mapped import Pages, corrupt
+from ivyhub.registry.checkpoints.mapped import MOST_TENSORS, Pages, corrupt
 
 _LONGEST_TEXT = 1 << 24
+_MOST_FIELDS = 2 * MOST_TENSORS
 
 
 class Field(NamedTuple):
@@ -57,7 +58,11 @@ class Message:
 
     def __iter__(self) -> Iterator[Field]:
         pages, position, end = self._pages, self._offset, self._offset + self._size
+        count = 0
         while position < end:
+            count += 1
+            if count > _MOST_FIELDS:
+                raise corrupt(pages.path, f"expected a message, received one of more than {count - 1} fields")
             tag, position = varint(pages, position, end)
             number, wire = tag >> 3, tag & 7
             if wire == 0:
@@ -93,11 +98,13 @@ class Message:
         except UnicodeDecodeError:
             raise corrupt(self._pages.path, "expected a text, received other bytes") from None
 
-    def integers(self, field: Field) -> list[int]:
+    def integers(self, field: Field, most: int) -> list[int]:
         """The integers of a field that is repeated, packed or one by one."""
         if field.wire == 0:
             return [field.signed()]
         self._expect(field, 2)
+        if field.size > 10 * most:
+            raise corrupt(self._pages.path, f"expected at most {most} integers, received {field.size} bytes of them")
         return varints(self._pages, field.value, field.size).tolist()
 
     def _expect(self, field: Field, wire: int) -> None:

@@ -205,6 +205,8 @@ def _open_indexed(index: Path) -> FormatCheckpoint:
                 f"expected shard {name} beside {index}, received a folder without it",
                 hint="download every shard that the index names",
             )
+        if file.is_dir() or name.endswith(_INDEX):
+            raise unsafe(index, f"the shard {name[:80]!r} is a folder or another index")
         shards[name] = open_file(file)
     found = {(name, file) for file, shard in shards.items() for name in (*shard, *shard.unreadable)}
     if differing := sorted(found ^ set(weight_map.items())):

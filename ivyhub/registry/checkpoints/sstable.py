@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ivyhub.registry.checkpoints.mapped import Pages, corrupt
+from ivyhub.registry.checkpoints.mapped import Pages, corrupt, counted
 from ivyhub.registry.checkpoints.protobuf import varint
 
 _FOOTER = 48
@@ -23,12 +23,16 @@ def is_table(pages: Pages) -> bool:
 
 
 def entries(pages: Pages) -> Iterator[tuple[bytes, int, int]]:
-    """Each key with the place and the bytes of its value.
+    """Each key with the place and the bytes of its value. A key shares its beginning with the one before it.
 
     Raises:
         CorruptFileError: blocks lie outside of the file or over each other, keys are out of order, or a block is
             compressed.
     """
+    return counted(_entries(pages), pages.path)
+
+
+def _entries(pages: Pages) -> Iterator[tuple[bytes, int, int]]:
     footer = pages.size - _FOOTER
     position = footer
     handles: list[int] = []

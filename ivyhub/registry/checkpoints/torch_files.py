@@ -23,7 +23,7 @@ from ivyhub.registry.checkpoints.mapped import (
     stored,
     unsafe,
 )
-from ivyhub.registry.checkpoints.objects import KNOWN, DType, Storage, StorageType, Tensor, split
+from ivyhub.registry.checkpoints.objects import KNOWN, DType, Storage, StorageType, Tensor, split, word
 from ivyhub.registry.checkpoints.pickles import Unpickler
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -88,11 +88,11 @@ def _checkpoint(
 def _storage_of_id(name: Any) -> Storage:
     """What ``("storage", class, key, device, count)`` and the older form with a view behind it stand for."""
     if not isinstance(name, tuple) or len(name) < 5 or name[0] != "storage" or not isinstance(name[1], StorageType):
-        raise TypeError(f"the id {str(name)[:60]}")
-    key, count = str(name[2]), sizes((name[4],), "a storage of a pickle")[0]
+        raise TypeError("another id")
+    key, count = word(name[2]), sizes((name[4],), "a storage of a pickle")[0]
     if len(name) > 5 and name[5] is not None:
         root, offset, count = name[5]
-        return Storage(str(root), name[1].dtype, *sizes((count, offset), "a storage of a pickle"))
+        return Storage(word(root), name[1].dtype, *sizes((count, offset), "a storage of a pickle"))
     return Storage(key, name[1].dtype, count)
 
 
@@ -121,7 +121,7 @@ def open_legacy(pages: Pages) -> FormatCheckpoint:
         raise corrupt(where, "expected the keys of its numbers, received something else")
     places: dict[str, int] = {}
     position = reader.position - pages.start
-    for key in map(str, keys):
+    for key in map(word, keys):
         if key not in types:
             raise corrupt(where, f"expected numbers of its tensors, received {key[:60]!r}")
         count = int.from_bytes(pages.read(position, 8), "little")
@@ -165,14 +165,14 @@ def open_tar(pages: Pages) -> FormatCheckpoint:
         start = reader.position
         count = int.from_bytes(pages.read(start, 8), "little")
         pages.check(start + 8, count * kind.dtype.size)
-        roots[str(key)] = (start + 8, kind.dtype, count)
+        roots[word(key)] = (start + 8, kind.dtype, count)
         reader.position = start + 8 + count * kind.dtype.size
     for key, root, offset, count in reader.load():
-        start, dtype, have = roots[str(root)]
+        start, dtype, have = roots[word(root)]
         first, number = sizes((offset, count), where)
         if first + number > have:
             raise corrupt(where, "expected a part of a storage, received one that goes beyond it")
-        roots[str(key)] = (start + first * dtype.size, dtype, number)
+        roots[word(key)] = (start + first * dtype.size, dtype, number)
 
     tensors: dict[str, Tensor] = {}
     reader = Unpickler(pages.map, where, KNOWN, None, parts["tensors"].start)
@@ -180,15 +180,15 @@ def open_tar(pages: Pages) -> FormatCheckpoint:
     for _ in range(_count(where, reader.load())):
         key, storage, _ = reader.load()
         (rank,) = struct.unpack("<i4x", pages.read(reader.position, 8))
-        if not 0 <= rank <= 64 or str(storage) not in roots:
+        if not 0 <= rank <= 64 or word(storage) not in roots:
             raise corrupt(where, f"expected a tensor over a storage, received {rank} axes")
         numbers = struct.unpack(f"<{2 * rank + 1}q", pages.read(reader.position + 8, 16 * rank + 8))
         reader.position += 16 * rank + 16
-        _, dtype, count = roots[str(storage)]
+        _, dtype, count = roots[word(storage)]
         shape, strides, offset = numbers[:rank], numbers[rank:-1], numbers[-1]
-        tensors[str(key)] = make(Storage(str(storage), dtype, count), offset, shape, strides)
+        tensors[word(key)] = make(Storage(word(storage), dtype, count), offset, shape, strides)
 
-    tree = Unpickler(pages.map, where, KNOWN, lambda name: tensors[str(name)], parts["pickle"].start).load()
+    tree = Unpickler(pages.map, where, KNOWN, lambda name: tensors[word(name)], parts["pickle"].start).load()
     return _checkpoint("torch-tar", pages, tree, lambda storage: (pages, roots[storage.key][0]))
 
 

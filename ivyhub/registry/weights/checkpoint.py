@@ -12,13 +12,14 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
 
 from ivyhub.errors import CheckpointError, CorruptFileError, UnsafeError
+from ivyhub.registry.files import check_relative_name
 from ivyhub.registry.places import Location
 from ivyhub.registry.weights.dtypes import numpy_dtype
 from ivyhub.registry.weights.header import (
@@ -354,16 +355,16 @@ def file_inside(folder: Path, name: str) -> Path:
     Raises:
         UnsafeError: the name has another folder in it, or is a link that leaves the folder.
     """
-    plain = PurePosixPath(name).name == PureWindowsPath(name).name == name and name not in ("", ".", "..")
+    plain = "/" not in name
     file = folder / name
     if plain:
-        check_names((name,), folder)
+        check_relative_name(name)
         allowed = [folder.resolve()]
         # The cache of huggingface_hub keeps MODEL/snapshots/REVISION full of links into MODEL/blobs:
         # https://huggingface.co/docs/huggingface_hub/guides/manage-cache
         if allowed[0].parent.name == "snapshots":
             allowed.append(allowed[0].parent.parent / "blobs")
-        plain = file.resolve().parent in allowed
+        plain = Path(os.path.realpath(file)).parent in allowed
     if not plain:
         raise UnsafeError(
             f"expected a file inside {folder}, received {name!r}, which leads out of it",

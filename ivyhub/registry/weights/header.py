@@ -13,20 +13,18 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import msgspec
 
 from ivyhub.errors import CorruptFileError, UnsafeError
+from ivyhub.registry.characters import steers
 from ivyhub.registry.weights.dtypes import ITEMSIZE, NAME_OF_CODE
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors package itself
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-# C0 and C1 controls, and the characters that break a line or turn the direction of text.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _Size = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -162,9 +160,7 @@ def load_json(text: bytes | str, where: object) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         seen = dict(items)
         if len(seen) != len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise _corrupt(where, f"expected each key once, received {twice!r} twice")
+            raise _corrupt(where, f"expected each key once, received {twice(key for key, _ in items)!r} twice")
         return seen
 
     try:
@@ -173,14 +169,25 @@ def load_json(text: bytes | str, where: object) -> Any:
         raise _corrupt(where, f"expected JSON, received malformed text: {error}") from None
 
 
+def twice(names: Iterable[str]) -> str:
+    """The first of some names that occurs a second time, "" where none does.
+
+    Example:
+        >>> twice(["a", "b", "a", "b"])
+        'a'
+    """
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), "")
+
+
 def check_names(names: Mapping[str, Any] | tuple[str, ...], where: object) -> None:
     """Refuse tensor names with control characters; they end up in messages, in JSON and in source.
 
     Raises:
         UnsafeError: a name has one.
     """
-    if _CONTROL.search("".join(names)):
-        name = next(name for name in names if _CONTROL.search(name))
+    if steers("".join(names)):
+        name = next(name for name in names if steers(name))
         raise UnsafeError(
             f"expected tensor names without control characters in {where}, received {name!r}",
             hint="the file was made to deceive or is damaged; get it again from a source you trust",

@@ -17,9 +17,25 @@ import pytest
 
 from ivyhub.cli import run
 from ivyhub.errors import CheckpointError, CorruptFileError, IvyhubError, UnsafeError
+from ivyhub.registry.characters import steers
 from ivyhub.registry.checkpoints import open_file
 
 h5py = pytest.importorskip("h5py")
+
+Capture = pytest.CaptureFixture[str]
+
+
+def refused(path: Path, error: type[IvyhubError], capsys: Capture) -> None:
+    """Opening it raises that error, and the command line tells it in a line that steers no terminal, with its code."""
+    with pytest.raises(error) as raised:
+        open_file(path)
+    capsys.readouterr()
+    assert run(["inspect", str(path)]) == raised.value.exit_code
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert not steers(told.replace("\n", ""))
+    assert "defect" not in told
+
 
 NPY = io.BytesIO()
 np.save(NPY, np.arange(4, dtype=np.float32))
@@ -90,11 +106,10 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize("case", ARCHIVES)
-def test_archives(case: str, tmp_path: Path) -> None:
+def test_archives(case: str, tmp_path: Path, capsys: Capture) -> None:
     data, error = ARCHIVES[case]
     (tmp_path / "x.npz").write_bytes(data)
-    with pytest.raises(error):
-        open_file(tmp_path / "x.npz")
+    refused(tmp_path / "x.npz", error, capsys)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -155,7 +170,7 @@ def escapes(file: Any) -> None:
 
 @pytest.mark.parametrize("make", [external, virtual, soft, outside, ring, bomb, compact_bomb, plugin, escapes])
 @pytest.mark.parametrize("archive", [False, True])
-def test_hdf5(make: Callable[[Any], None], archive: bool, tmp_path: Path) -> None:
+def test_hdf5(make: Callable[[Any], None], archive: bool, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         file["first"] = np.ones(2)
@@ -164,8 +179,7 @@ def test_hdf5(make: Callable[[Any], None], archive: bool, tmp_path: Path) -> Non
         data = zipped(("config.json", b"{}"), ("model.weights.h5", path.read_bytes()))
         path = tmp_path / "x.keras"
         path.write_bytes(data)
-    with pytest.raises(UnsafeError):
-        open_file(path)
+    refused(path, UnsafeError, capsys)
 
 
 def test_groups_without_end(tmp_path: Path) -> None:
@@ -206,10 +220,9 @@ MSGPACK = {
 
 
 @pytest.mark.parametrize("case", MSGPACK)
-def test_msgpack(case: str, tmp_path: Path) -> None:
+def test_msgpack(case: str, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "x.msgpack").write_bytes(MSGPACK[case])
-    with pytest.raises(CorruptFileError):
-        open_file(tmp_path / "x.msgpack")
+    refused(tmp_path / "x.msgpack", CorruptFileError, capsys)
 
 
 # -- GGUF --------------------------------------------------------------------------------------------------------------
@@ -258,10 +271,9 @@ GGUF = {
 
 
 @pytest.mark.parametrize("case", GGUF)
-def test_gguf(case: str, tmp_path: Path) -> None:
+def test_gguf(case: str, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "x.gguf").write_bytes(GGUF[case])
-    with pytest.raises(CorruptFileError):
-        open_file(tmp_path / "x.gguf")
+    refused(tmp_path / "x.gguf", CorruptFileError, capsys)
 
 
 # -- TensorFlow --------------------------------------------------------------------------------------------------------
@@ -341,11 +353,10 @@ TABLES = {
 
 
 @pytest.mark.parametrize("case", TABLES)
-def test_tables(case: str, tmp_path: Path) -> None:
+def test_tables(case: str, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "x.index").write_bytes(TABLES[case])
     (tmp_path / "x.data-00000-of-00001").write_bytes(bytes(16))
-    with pytest.raises(CorruptFileError):
-        open_file(tmp_path / "x")
+    refused(tmp_path / "x", CorruptFileError, capsys)
 
 
 def test_a_table_of_the_same_kind_is_read(tmp_path: Path) -> None:
@@ -408,11 +419,15 @@ ONNX = {
     "two graphs": (model((9, bytes(16))) * 2, CorruptFileError),
     "no graph": (message((1, 10)), CorruptFileError),
     "a large field": (message((1, 10)) + b"\x3a" + number(1 << 40), CorruptFileError),
+    "many axes": (model((1, bytes([1]) * 100), (9, bytes(16))), CorruptFileError),
+    "many axes, one by one": (model(*[(1, 1)] * 100, (9, bytes(16))), CorruptFileError),
+    "axes without end": (model((1, bytes([1]) * 100_000), (9, bytes(16))), CorruptFileError),
+    "more integers than the shape": (model((2, 6), (5, bytes(100))), CorruptFileError),
 }
 
 
 @pytest.mark.parametrize("case", ONNX)
-def test_onnx(case: str, tmp_path: Path) -> None:
+def test_onnx(case: str, tmp_path: Path, capsys: Capture) -> None:
     data, error = ONNX[case]
     folder = tmp_path / "model"
     folder.mkdir()
@@ -420,22 +435,24 @@ def test_onnx(case: str, tmp_path: Path) -> None:
     (folder / "data").write_bytes(bytes(16))
     (folder / "link").symlink_to(tmp_path / "data")
     (folder / "x.onnx").write_bytes(data)
-    with pytest.raises(error):
-        open_file(folder / "x.onnx")
+    refused(folder / "x.onnx", error, capsys)
 
 
 # -- shards and folders ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["../x.npz", "/etc/passwd", "a/x.npz", "..", "link.npz", "x\x00.npz", "..\\x.npz"])
-def test_an_index_that_leaves_its_folder(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["../x.npz", "/etc/passwd", "a/x.npz", "..", "link.npz", "x\x00.npz", "..\\x.npz", "C:x.npz", "CON", "aux.npz",
+     "x" * 256, "m.index.json", "inner", "x\u200f.npz", "x\x9b.npz", "x\ud800.npz"],
+)  # fmt: skip
+def test_an_index_that_leaves_its_folder(name: str, tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "model"
-    folder.mkdir()
+    (folder / "inner").mkdir(parents=True)
     np.savez(tmp_path / "x.npz", w=np.ones(2))
     (folder / "link.npz").symlink_to(tmp_path / "x.npz")
     (folder / "m.index.json").write_text(json.dumps({"weight_map": {"w": name}}))
-    with pytest.raises(UnsafeError):
-        open_file(folder / "m.index.json")
+    refused(folder / "m.index.json", UnsafeError, capsys)
 
 
 def test_an_index_that_disagrees_with_its_shards(tmp_path: Path) -> None:

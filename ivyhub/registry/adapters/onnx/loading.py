@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import CaptureError, CorruptFileError, FrameworkNotInstalledError, UnsafeError, UsageError
+from ...files import check_relative_name
 from ...weights.dtypes import numpy_dtype
 
 #: protobuf itself holds no message of more.
@@ -85,14 +86,15 @@ def external_file(tensor: Any, folder: Path | None) -> tuple[Path, int, int | No
         raise UsageError(f"{tensor.name!r} is stored beside the model", hint="pass the path of the file instead")
     said = {entry.key: entry.value for entry in tensor.external_data}
     location = said.get("location", "")
-    path = folder / location
-    if (
-        not location
-        or Path(location).is_absolute()
-        or ".." in Path(location).parts
-        or not path.resolve().is_relative_to(folder)
-        or any(parent.is_symlink() for parent in (path, *path.parents) if parent.is_relative_to(folder))
-    ):
+    try:
+        path = folder / check_relative_name(location)
+        inside = Path(os.path.realpath(path)).is_relative_to(folder)
+        inside = inside and not any(
+            parent.is_symlink() for parent in (path, *path.parents) if parent.is_relative_to(folder)
+        )
+    except UnsafeError:
+        path, inside = folder, False
+    if not inside:
         raise UnsafeError(
             f"{tensor.name!r} names the file {location!r}, which is not in the model's folder",
             hint="keep a model and its data in one folder",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ....errors import CorruptFileError, UnsafeError
+from ...checkpoints import hdf5, zips
+from ...checkpoints.mapped import Pages
+from ...weights.header import MAX_HEADER_BYTES, load_json
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_FILES = ("vocabulary", "idf_weights")
+"""What layers of text read from the disk or the network where it is a text."""
 
 _RUNS_CODE = frozenset({"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"})
 """Classes of Keras whose configuration holds code, or names files that do."""
@@ -27,37 +28,45 @@ def load(path: Path) -> Any:
     """
     import keras
 
+    pages = Pages(path)
+    members = zips.members(pages)
+    if not hdf5.is_keras([*members]):
+        raise CorruptFileError(f"{path.name} is no .keras file", hint="save it with model.save again")
+    with hdf5.open_keras(pages, members) as weights:
+        for name in weights:
+            if weights.location(name) is None:
+                weights.read(name)  # which refuses numbers that would expand to others than they say
+    _check_config(path, load_json(zips.read(pages, members[hdf5.CONFIG], MAX_HEADER_BYTES), path))
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read(_CONFIG))
-            _check_config(path, config)
-            with tempfile.TemporaryDirectory(prefix="ivyhub-") as folder:
-                weights = Path(folder) / _WEIGHTS
-                weights.write_bytes(archive.read(_WEIGHTS))
-                _check_weights(path, weights)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        told = " ".join(str(error).split())[:300]
         raise CorruptFileError(
-            f"{path.name} is no .keras file: {error}", hint="save it with model.save again"
+            f"Keras {keras.__version__} does not read {path.name}: {told}", hint="save it with this version again"
         ) from error
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
-def _objects(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        if "class_name" in tree:
-            yield tree
-        for child in tree.values():
-            yield from _objects(child)
-    elif isinstance(tree, list):
-        for child in tree:
-            yield from _objects(child)
+def _dictionaries(tree: Any) -> Iterator[dict[str, Any]]:
+    pending = [tree]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, dict):
+            yield found
+        pending += found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
 
 
 def _check_config(path: Path, config: Any) -> None:
     import keras
 
     registered = keras.saving.get_custom_objects()
-    for found in _objects(config):
+    for found in _dictionaries(config):
+        if files := [key for key in _FILES if isinstance(found.get(key), str)]:
+            raise UnsafeError(
+                f"{path.name} has a {files[0]} that is the name of a file, which would be read",
+                hint="save the model with its vocabulary in it",
+            )
+        if "class_name" not in found:
+            continue
         name, module = str(found["class_name"]), str(found.get("module") or "")
         if str(found.get("registered_name") or "") in registered:
             continue
@@ -75,22 +84,3 @@ def _is_data(found: dict[str, Any]) -> bool:
     return "module" not in found and str(found["class_name"]) in (
         *("__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__tuple__", "__keras_tensor__"),
     )
-
-
-def _check_weights(path: Path, weights: Path) -> None:
-    """Raise `UnsafeError` where an array lies outside of the file."""
-    import h5py
-
-    def check(group: Any) -> None:
-        for name in group:
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise UnsafeError(f"{path.name}: {name} is a link, expected an array")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                check(item)
-            elif item.external or item.is_virtual:
-                raise UnsafeError(f"{path.name}: {name} lies in another file")
-
-    with h5py.File(weights, "r") as file:
-        check(file)

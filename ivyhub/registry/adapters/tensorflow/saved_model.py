@@ -22,6 +22,7 @@ from .rules import RULES
 
 FILE = "saved_model.pb"
 _SIGNATURE = "serving_default"
+_LARGEST = 2**31  # protobuf itself holds no message of more
 
 _HARMLESS = {*SAME, *SIZES, *SILENT} - {"Print", "PrintV2"} | {"DisableCopyOnRead"}
 """Operations that may be run without a rule of their own. What prints can be told to print into a file."""
@@ -94,6 +95,8 @@ def _parsed(folder: Path) -> Any:
     from tensorflow.core.protobuf import saved_model_pb2
 
     found: Any = saved_model_pb2.SavedModel()
+    if (size := (folder / FILE).stat().st_size) >= _LARGEST:
+        raise CorruptFileError(f"{folder.name}/{FILE} has {size} bytes, expected fewer than {_LARGEST}")
     try:
         found.ParseFromString((folder / FILE).read_bytes())
     except Exception as error:  # protobuf's own, which has no public home
