@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from ivyhub.cli.output import Output, common_options, pass_output, size
 from ivyhub.cli.pull import package_options, write_package
@@ -26,6 +28,13 @@ _FORMAT_OF = {"torch": "pt", "keras": "h5", "tensorflow": "h5", "onnx": ".onnx",
     metavar="PATH",
     help="The folder of a framework, ./SOURCE-TARGET if not given; the file of a format, ./SOURCE.TARGET.",
 )
+@click.option(
+    "--names", metavar="FORM", help="The names and layouts that a format gets: transformers, flax, keras-hub ..."
+)
+@click.option(
+    "--heads", type=click.IntRange(min=1), metavar="N", help="Of the attention, where no config.json says it."
+)
+@click.option("--partial", is_flag=True, help="Leave out the tensors that FORM has no place for.")
 @package_options
 @common_options
 @pass_output
@@ -43,6 +52,10 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
     between its dots, or between its slashes where it comes from HDF5 or TensorFlow. .onnx, with its
     dot, is a file of initialisers without a graph; .keras takes a .keras file, whose model it keeps.
 
+    --names gives the tensors of a published architecture the names that another ecosystem has for
+    them, and lays them out as it does: transformers, flax, tf-keras, keras-hub, and the forms that
+    `ivyhub inspect` tells of a checkpoint. It knows BERT, GPT-2, Llama, Mistral and Qwen2.
+
     Nothing in a file is executed before it is known to be harmless, and nothing in a checkpoint ever.
 
     \b
@@ -54,12 +67,19 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
       ivyhub convert pytorch_model.bin --to safetensors
       ivyhub convert ./saved-model --to npz --out weights.npz
       ivyhub convert model.safetensors --to .onnx
+      ivyhub convert ./bert/bert_model.ckpt --to safetensors --names transformers
       ivyhub check net.onnx --to jax
     """
     format = target.removeprefix(".")
     if format in _FORMATS and target not in _FOR_MODELS:
         _write_tensors(output, Path(source), format, out, **options)
         return
+    for option in ("names", "heads", "partial"):
+        if options.pop(option):
+            raise UsageError(
+                f"--{option} is for checkpoints, and --to {target} writes a model",
+                hint=f"choose one of {', '.join(_FORMATS)}",
+            )
     from ivyhub.registry.checkpoints import FORMATS
     from ivyhub.registry.model_files import find_model_file
 
@@ -80,6 +100,9 @@ def _write_tensors(
     target: str,
     out: Path | None,
     *,
+    names: str | None,
+    heads: int | None,
+    partial: bool,
     dtype: str | None,
     force: bool,
     offline: bool | None,
@@ -92,18 +115,36 @@ def _write_tensors(
         words = ", ".join({"new_name": "--name"}.get(name, f"--{name.replace('_', '-')}") for name in given)
         raise UsageError(f"{words} is for models, and --to {target} writes tensors", hint="leave it out")
 
+    if names is None and (heads or partial):
+        raise UsageError(f"{'--heads' if heads else '--partial'} needs --names", hint="leave it out, or add --names")
+
     from ivyhub.registry.checkpoints import convert, default_path, mismatch, open_file
 
     with open_file(source) as ckpt, output.progress() as progress, progress.stage("writing"):
         note = mismatch(source, ckpt)
         path = out or default_path(source, target)
-        done = convert(ckpt, target, path, dtype=dtype, force=force, progress=progress.advance)
-    output.document(done, ids=done.files)
+        tensors, how = ckpt, None
+        if names is not None:
+            from ivyhub.registry.adapters.families import renamed
+
+            tensors, how = renamed(ckpt, names, heads=heads, partial=partial)
+        done = convert(tensors, target, path, dtype=dtype, force=force, progress=progress.advance)
+    told = None if how is None else {"from": how.found.name, "to": how.name, "left_out": how.left_out}
+    output.document({**to_builtins(done), "names": told}, ids=done.files)
     if note:
         output.line(f"note: {note}")
     for file in done.files:
         output.line(file)
     output.line(f"{done.tensors} tensors, {size(done.bytes)}, from {done.read}")
     if done.left_out:
-        shown = ", ".join(done.left_out[:5])
-        output.line(f"left out {len(done.left_out)} values that are no tensors: {shown}")
+        output.line(f"left out {len(done.left_out)} values that are no tensors: {_listed(done.left_out)}")
+    if how is not None:
+        output.line(f"names of {how.name}, from {how.found.name}")
+        if how.left_out:
+            output.line(
+                f"left out {len(how.left_out)} tensors that have no name of their own there: {_listed(how.left_out)}"
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

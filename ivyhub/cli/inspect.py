@@ -19,7 +19,8 @@ def command(output: Output, file: Path) -> None:
     FILE is safetensors, a file of torch.save (.bin, .pt, .pth), .npz, .h5, .keras, .msgpack, .gguf,
     .onnx, the index of shards or a checkpoint of TensorFlow; or a folder of transformers, Orbax,
     torch.distributed.checkpoint or a SavedModel. Its format is told by its content, not by its name.
-    Nothing in it is executed: a pickle that would do more than make tensors is refused.
+    Nothing in it is executed: a pickle that would do more than make tensors is refused. Where the
+    names are those of a published architecture, it says whose: see --names of `ivyhub convert`.
 
     \b
     Examples:
@@ -27,9 +28,11 @@ def command(output: Output, file: Path) -> None:
       ivyhub inspect model.safetensors --json
       ivyhub inspect ./orbax-folder --quiet
     """
+    from ivyhub.registry.adapters.families import recognise
     from ivyhub.registry.checkpoints import FORMATS, mismatch, open_file
 
     with open_file(file) as ckpt:
+        family = recognise(ckpt)
         note = mismatch(file, ckpt)
         total = sum(info.nbytes for info in ckpt.values())
         found = {
@@ -37,6 +40,7 @@ def command(output: Output, file: Path) -> None:
             "format": ckpt.format,
             "files": [str(path) for path in ckpt.files],
             "notes": [note] if note else [],
+            "names": family and {"form": family.name, "title": family.title, "unexplained": family.unexplained},
             "metadata": ckpt.metadata,
             "tensors": [
                 {"name": info.name, "dtype": info.dtype, "shape": info.shape, "bytes": info.nbytes}
@@ -50,6 +54,10 @@ def command(output: Output, file: Path) -> None:
         names = [*ckpt]
     output.document(found, ids=names)
     output.line(f"{file}: {FORMATS[ckpt.format].title}")
+    if family:
+        others = f", but for {', '.join(family.unexplained[:3])}" if family.unexplained else ""
+        others += f" and {more} more" if (more := len(family.unexplained) - 3) > 0 else ""
+        output.line(f"{family.title} ({family.name}){others}")
     if note:
         output.line(f"note: {note}")
     rows = [(info.name, info.dtype, list(info.shape), size(info.nbytes)) for info in ckpt.values()]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -20,8 +21,14 @@ from ivyhub.registry.weights.dtypes import numpy_dtype
 from ivyhub.registry.weights.lazy import PlannedTensor
 from ivyhub.registry.weights.writer import write_pieces
 
+if TYPE_CHECKING:
+    import h5py
+
 CHUNK_BYTES = 2**30
 """Larger arrays are cut into pieces of this size: ``MAX_CHUNK_SIZE`` of ``flax.serialization``."""
+_VARIABLE = re.compile(r".+/.+:\d+")
+_MOST_TEXTS = 4000
+"""In an attribute: 16 bytes for each, of 64512 that HDF5 has room for."""
 
 
 def tree_of(tensors: Sequence[PlannedTensor], separator: str) -> dict[str, Any]:
@@ -123,7 +130,8 @@ def _number(value: int) -> bytes:
 def write_hdf5(path: Path, tensors: Sequence[PlannedTensor]) -> Iterator[int]:
     """Write datasets under the paths that names are, with slashes; bfloat16 as Keras keeps it.
 
-    h5py lays the file out, and the numbers are then written to their places.
+    h5py lays the file out, and the numbers are then written to their places. Names of variables, ``layer/kernel:0``,
+    are listed in the attributes by which Keras 2 finds them.
 
     Raises:
         CheckpointError: a name is no path of HDF5, or the beginning of another one.
@@ -147,10 +155,32 @@ def write_hdf5(path: Path, tensors: Sequence[PlannedTensor]) -> Iterator[int]:
             elif info.nbytes:
                 dataset[()] = tensor.read()
                 yield info.nbytes
+        if tensors and all(_VARIABLE.fullmatch(tensor.info.name) for tensor in tensors):
+            _list_variables(file, [tensor.info.name for tensor in tensors])
     with path.open("r+b", buffering=0) as file:
         for offset, tensor in places:
             file.seek(offset)
             yield from write_pieces(file, tensor.passthrough or [tensor])
+
+
+def _list_variables(file: h5py.File, names: Sequence[str]) -> None:
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layer, _, variable = name.partition("/")
+        layers.setdefault(layer, []).append(variable)
+    _list(file.attrs, "layer_names", [*layers])
+    file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", "2.15.0"
+    for layer, variables in layers.items():
+        _list(file[layer].attrs, "weight_names", variables)
+
+
+def _list(attributes: h5py.AttributeManager, name: str, texts: Sequence[str]) -> None:
+    """Names as an attribute, or as several that are counted where one would be larger than HDF5 allows."""
+    if len(texts) <= _MOST_TEXTS:
+        attributes[name] = list(texts)
+    else:
+        for place, start in enumerate(range(0, len(texts), _MOST_TEXTS)):
+            attributes[f"{name}{place}"] = list(texts[start : start + _MOST_TEXTS])
 
 
 # -- Orbax -------------------------------------------------------------------------------------------------------------

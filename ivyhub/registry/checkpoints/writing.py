@@ -11,6 +11,7 @@ import msgspec
 from ivyhub.errors import CheckpointError, OutputExistsError, UsageError
 from ivyhub.registry.checkpoints import archives, onnx_files, orbax, trees
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint
+from ivyhub.registry.checkpoints.renamed import RenamedCheckpoint
 from ivyhub.registry.weights.header import TensorInfo, check_names
 from ivyhub.registry.weights.lazy import PlannedTensor, Reader
 from ivyhub.registry.weights.writer import Staging, storage_errors, write_safetensors
@@ -167,7 +168,8 @@ def convert(
 
     write = TARGETS[target].write
     if write is None:
-        metadata = ckpt.metadata if ckpt.format == target else {"format": _ECOSYSTEMS.get(ckpt.format, "pt")}
+        known = ckpt.format == target or isinstance(ckpt, RenamedCheckpoint)
+        metadata = ckpt.metadata if known else {"format": _ECOSYSTEMS.get(ckpt.format, "pt")}
         files = write_safetensors(
             path, tensors, metadata=metadata, shard_bytes=shard_bytes, progress=progress, replace=force
         )

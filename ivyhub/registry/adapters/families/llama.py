@@ -1,0 +1,66 @@
+"""Llama (Touvron et al., 2023, https://arxiv.org/abs/2302.13971), and Mistral and Qwen2, which have its layers."""
+
+from __future__ import annotations
+
+from ivyhub.registry.adapters.families.conventions import FLAX, KERAS
+from ivyhub.registry.adapters.families.family import Family, Form, Row
+
+_LAYER = "model.layers.{i}"
+
+
+def _keras_hub(name: str, title: str, layer: str, norm: str) -> Form:
+    """KerasHub has a class for each, and names layers after their classes."""
+    inside = f"layers/{layer}_transformer_decoder{{_i}}/"
+    return Form(
+        name,
+        f"KerasHub's {title}",
+        KERAS,
+        (
+            Row("model.embed_tokens", "layers/reversible_embedding"),
+            Row("lm_head.weight", "layers/reversible_embedding/vars/1", "i o"),
+            Row("model.norm", f"layers/{layer}_{norm}"),
+            Row(
+                _LAYER + ".self_attn.{q_proj,k_proj,v_proj,o_proj}",
+                inside + "_self_attention_layer/_{query,key,value,output}_dense",
+            ),
+            Row(
+                _LAYER + ".mlp.{gate_proj,up_proj,down_proj}", inside + "_feedforward_{gate,intermediate,output}_dense"
+            ),
+            Row(
+                _LAYER + ".{input_layernorm,post_attention_layernorm}",
+                inside + "_{self_attention,feedforward}_layernorm",
+            ),
+        ),
+        complete=True,
+    )
+
+
+LLAMA = Family(
+    "llama",
+    "Llama, Mistral or Qwen2",
+    "model",
+    (
+        ("embedding", "model.embed_tokens"),
+        ("to heads", _LAYER + ".self_attn.q_proj"),
+        ("to key heads", _LAYER + ".self_attn.{k_proj,v_proj}"),
+        ("from heads", _LAYER + ".self_attn.o_proj"),
+        ("linear", _LAYER + ".mlp.{gate_proj,up_proj,down_proj}"),
+        ("scale", _LAYER + ".{input_layernorm,post_attention_layernorm}"),
+        ("scale", "model.norm"),
+        ("linear", "{lm_head,score}"),
+    ),
+    (
+        Form(
+            "transformers",
+            "transformers (PyTorch)",
+            ignored=(r"(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq",),
+            copies=((r"lm_head\.weight", "model.embed_tokens.weight"),),
+            bare=True,
+        ),
+        Form("flax", "transformers (Flax)", FLAX, bare=True),
+        _keras_hub("keras-hub", "Llama", "llama", "layer_norm"),
+        _keras_hub("keras-hub-mistral", "Mistral", "mistral", "layer_normalization"),
+        _keras_hub("keras-hub-qwen2", "Qwen2", "qwen", "layer_norm"),
+    ),
+    {"n": ("num_attention_heads",), "m": ("num_key_value_heads",)},
+)
