@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from msgspec import to_builtins
 
 from ivyhub.cli.output import Output, common_options, pass_output, size
 from ivyhub.cli.pull import package_options, write_package
@@ -117,6 +116,8 @@ def _write_tensors(
 
     if names is None and (heads or partial):
         raise UsageError(f"{'--heads' if heads else '--partial'} needs --names", hint="leave it out, or add --names")
+
+    from msgspec import to_builtins
 
     from ivyhub.registry.checkpoints import convert, default_path, mismatch, open_file
 
