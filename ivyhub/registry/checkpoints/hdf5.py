@@ -197,7 +197,7 @@ def _check_chunks(where: str, path: str, dataset: h5py.Dataset) -> None:
     filters = _filters(dataset)
     if _GZIP not in filters:
         return
-    most = dataset.dtype.itemsize * math.prod(dataset.chunks) + 4 * len(filters)
+    most = dataset.dtype.itemsize * math.prod(dataset.chunks or ()) + 4 * len(filters)
     starts: list[tuple[int, ...]] = []
     dataset.id.chunk_iter(lambda chunk: starts.append(chunk.chunk_offset))
     for start in starts:
