@@ -53,7 +53,8 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
 
     --names gives the tensors of a published architecture the names that another ecosystem has for
     them, and lays them out as it does: transformers, flax, tf-keras, keras-hub, and the forms that
-    `ivyhub inspect` tells of a checkpoint. It knows BERT, GPT-2, Llama, Mistral and Qwen2.
+    `ivyhub inspect` tells of a checkpoint. It knows BERT, GPT-2, Llama, Mistral, Qwen2, T5, ViT and
+    ResNet.
 
     Nothing in a file is executed before it is known to be harmless, and nothing in a checkpoint ever.
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Stored
 from ivyhub.registry.weights.checkpoint import Location
+from ivyhub.registry.weights.header import TensorInfo
+from ivyhub.registry.weights.lazy import PlannedTensor, Reader
 from ivyhub.registry.weights.rules import WeightMap
 
 
@@ -15,6 +19,7 @@ class RenamedCheckpoint(FormatCheckpoint):
     Args:
         ckpt: holds the sources; stays open as long as this one.
         weights: the map.
+        zeros: names of counters beside its tensors, which are integers of zero.
         separator: between the parts of the new names.
         metadata: the strings that it carries.
 
@@ -23,9 +28,18 @@ class RenamedCheckpoint(FormatCheckpoint):
     """
 
     def __init__(
-        self, ckpt: FormatCheckpoint, weights: WeightMap, *, separator: str, metadata: Mapping[str, str]
+        self,
+        ckpt: FormatCheckpoint,
+        weights: WeightMap,
+        *,
+        zeros: Iterable[str] = (),
+        separator: str,
+        metadata: Mapping[str, str],
     ) -> None:
-        self._planned = {tensor.info.name: tensor for tensor in weights.apply(ckpt)}
+        counters = [
+            PlannedTensor(TensorInfo(name, "int64", ()), Reader(lambda: np.zeros((), np.int64)), None) for name in zeros
+        ]
+        self._planned = {tensor.info.name: tensor for tensor in (*weights.apply(ckpt), *counters)}
         super().__init__(
             ckpt.format,
             [Stored(tensor.info, tensor.read) for tensor in self._planned.values()],

@@ -83,7 +83,8 @@ def renamed(
     how = rename(ckpt, names, sizes=sizes, partial=partial, untied=config.get("tie_word_embeddings") is False)
     convention = how.table.form.convention
     metadata = {**(ckpt.metadata if ckpt.format == "safetensors" else {}), "format": convention.ecosystem}
-    return RenamedCheckpoint(ckpt, how.weights, separator=convention.separator, metadata=metadata), how
+    made = RenamedCheckpoint(ckpt, how.weights, zeros=how.zeros, separator=convention.separator, metadata=metadata)
+    return made, how
 
 
 def _configuration(ckpt: FormatCheckpoint) -> Mapping[str, Any]:

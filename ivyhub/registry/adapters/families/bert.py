@@ -6,10 +6,8 @@ from ivyhub.registry.adapters.families.conventions import FLAX, KERAS, TF1, TF_K
 from ivyhub.registry.adapters.families.family import Family, Form, Row
 
 _LAYER = "bert.encoder.layer.{i}"
-_COPIES = (
-    (r"cls\.predictions\.decoder\.weight", "bert.embeddings.word_embeddings.weight"),
-    (r"cls\.predictions\.decoder\.bias", "cls.predictions.bias"),
-)
+_COPIES = ((r"cls\.predictions\.decoder\.bias", "cls.predictions.bias"),)
+_TIED = ((r"cls\.predictions\.decoder\.weight", "bert.embeddings.word_embeddings.weight"),)
 _POSITIONS = r"(bert\.)?embeddings\.position_ids"
 
 BERT = Family(
@@ -30,12 +28,13 @@ BERT = Family(
         ("linear", "{cls.predictions.decoder,cls.seq_relationship,classifier,qa_outputs}"),
     ),
     (
-        Form("transformers", "transformers (PyTorch)", ignored=(_POSITIONS,), copies=_COPIES, bare=True),
+        Form("transformers", "transformers (PyTorch)", ignored=(_POSITIONS,), copies=_COPIES, tied=_TIED, bare=True),
         Form(
             "pytorch-pretrained-bert",
             "pytorch-pretrained-bert",
             TORCH_GAMMA,
             copies=_COPIES,
+            tied=_TIED,
             bare=True,
         ),
         Form("flax", "transformers (Flax)", FLAX, bare=True),

@@ -18,22 +18,27 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     "norm": {"weight": "e", "bias": "e"},
     "scale": {"weight": "e"},  # norms without a bias
     "conv": {"weight": "o i h w", "bias": "o"},
-    "batch norm": {"weight": "e", "bias": "e", "running_mean": "e", "running_var": "e"},
+    "batch norm": {"weight": "e", "bias": "e", "running_mean": "e", "running_var": "e", "num_batches_tracked": ""},
     "tensor": {"": "..."},
+    "positions": {"": "1 t e"},
 }
 """The tensors of each kind of layer, and how they lie in PyTorch and in transformers."""
+
+
+COUNTERS = {"num_batches_tracked": "running_mean"}
+"""Integers that begin at zero where a form has none, and the tensor that each stands beside."""
 
 
 class Leaf(NamedTuple):
     """What a tensor of a layer is elsewhere.
 
     Args:
-        name: its name below the layer's; "" where it has the layer's.
+        name: its name below the layer's; "" where it has the layer's, None where there is no such tensor.
         layout: how it lies; as in `KINDS` if not given.
         template: where it stands, if elsewhere than other tensors.
     """
 
-    name: str
+    name: str | None
     layout: str = ""
     template: str = ""
 
@@ -72,7 +77,11 @@ def _kernels(name: str = "kernel", bias: str = "bias") -> dict[str, dict[str, Le
 
 
 _GAMMA = {"weight": Leaf("gamma"), "bias": Leaf("beta")}
-_STATISTICS = {"running_mean": Leaf("moving_mean"), "running_var": Leaf("moving_variance")}
+_STATISTICS = {
+    "running_mean": Leaf("moving_mean"),
+    "running_var": Leaf("moving_variance"),
+    "num_batches_tracked": Leaf(None),
+}
 
 TORCH = Convention("pt", ".")
 TORCH_GAMMA = Convention("pt", ".", {"norm": _GAMMA})
@@ -102,6 +111,7 @@ FLAX_STATE = FLAX._replace(
             "weight": Leaf("scale"),
             "running_mean": Leaf("mean", template="batch_stats.{path}"),
             "running_var": Leaf("var", template="batch_stats.{path}"),
+            "num_batches_tracked": Leaf(None),
         },
     },
 )
@@ -144,6 +154,7 @@ KERAS = Convention(
         },
         "conv": {"weight": _FIRST._replace(layout="h w i o"), "bias": _SECOND},
         "tensor": {"": _FIRST},
+        "positions": {"": _FIRST._replace(layout="t e")},
     },
 )
 """Files of Keras 3: variables are counted in their layer, and attention has its heads as an axis."""

@@ -37,6 +37,7 @@ class Form(NamedTuple):
         complete: whether there are no places beside those of the rows.
         ignored: expressions of names that carry nothing of the model: masks, positions, the state of an optimiser.
         copies: expressions of names that are copies of another tensor, and its name.
+        tied: likewise, in models whose configuration does not say otherwise.
         bare: whether models without a head leave out the root of the path.
     """
 
@@ -47,6 +48,7 @@ class Form(NamedTuple):
     complete: bool = False
     ignored: tuple[str, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
+    tied: tuple[tuple[str, str], ...] = ()
     bare: bool = False
 
 
@@ -140,9 +142,9 @@ class Table:
         """Whether a name carries nothing of the model."""
         return self._ignored is not None and self._ignored.fullmatch(name) is not None
 
-    def original(self, name: str) -> str | None:
+    def original(self, name: str, untied: bool = False) -> str | None:
         """The name of the tensor that a name may be a copy of."""
-        for expression, replacement in self.form.copies:
+        for expression, replacement in (*self.form.copies, *(() if untied else self.form.tied)):
             found = re.fullmatch(expression, name)
             if found is not None:
                 return found.expand(replacement)
@@ -167,6 +169,8 @@ def _rules(family: Family, form: Form, bare: bool) -> tuple[Rule, ...]:
             continue
         sources = fused(row.canonical)
         rest = canonical[len(next(name for name in sources if f"{canonical}.".startswith(f"{name}."))) :]
+        if tensor != rest and form.convention.leaf(kind, tensor).name is None:
+            continue
         names, layout = _places(form.convention, row, rest, kind, tensor)
         whole = tuple(source + rest for source in sources)
         done.update(whole)
@@ -186,7 +190,7 @@ def _places(convention: Convention, row: Row, rest: str, kind: str, tensor: str)
         end, layout = "", leaf.layout
     else:
         middle = rest[: len(rest) - len(tensor)].strip(".") if tensor else rest.strip(".")
-        parts = (*(middle.split(".") if middle else ()), *((leaf.name,) if leaf.name else ()))
+        parts = [part for part in (*middle.split("."), leaf.name) if part]
         end, layout = "".join(convention.separator + part for part in parts), row.layout or leaf.layout
     return tuple(_placed(leaf.template, path + end, convention.separator) for path in fused(row.path)), layout
 

@@ -38,7 +38,7 @@ GPT2 = Family(
             "transformers",
             "transformers (PyTorch)",
             ignored=(r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias",),
-            copies=((r"lm_head\.weight", "transformer.wte.weight"),),
+            tied=((r"lm_head\.weight", "transformer.wte.weight"),),
             bare=True,
         ),
         Form("flax", "transformers (Flax)", FLAX, bare=True),

@@ -70,6 +70,8 @@ def relay(
         >>> relay("i n d", "(n d) i", [(6, 2, 4)], 1, {}, "query")
         [Transpose(perm=(1, 2, 0), at=0), Reshape(shape=(8, 6), original=(2, 4, 6), at=0)]
     """
+    if source == target:
+        return []
     steps: list[Step] = []
     parts = len(shapes) if count == 1 else count
     axis = next((place for place, letters in enumerate(parse(source)) if "*" in letters), -1)

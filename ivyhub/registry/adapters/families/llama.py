@@ -54,7 +54,7 @@ LLAMA = Family(
             "transformers",
             "transformers (PyTorch)",
             ignored=(r"(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq",),
-            copies=((r"lm_head\.weight", "model.embed_tokens.weight"),),
+            tied=((r"lm_head\.weight", "model.embed_tokens.weight"),),
             bare=True,
         ),
         Form("flax", "transformers (Flax)", FLAX, bare=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,14 +11,18 @@ import numpy as np
 
 from ivyhub.errors import CheckpointError, UsageError
 from ivyhub.registry.adapters.families.bert import BERT
+from ivyhub.registry.adapters.families.conventions import COUNTERS
 from ivyhub.registry.adapters.families.family import Family, Form, Rule, Table
 from ivyhub.registry.adapters.families.gpt2 import GPT2
 from ivyhub.registry.adapters.families.layouts import Sizes, learn, relay
 from ivyhub.registry.adapters.families.llama import LLAMA
 from ivyhub.registry.adapters.families.patterns import Index
+from ivyhub.registry.adapters.families.resnet import RESNET
+from ivyhub.registry.adapters.families.t5 import T5
+from ivyhub.registry.adapters.families.vit import VIT
 from ivyhub.registry.weights import Checkpoint, Entry, WeightMap
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (BERT, GPT2, LLAMA)}
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (BERT, GPT2, LLAMA, T5, VIT, RESNET)}
 """Every family, by name."""
 
 _SAMPLE, _SHOWN = 64, 5
@@ -54,12 +58,14 @@ class Renaming(NamedTuple):
         table: the form that it becomes.
         weights: what becomes of its tensors.
         left_out: what does not travel: copies of other tensors, what is no part of the model, what the form lacks.
+        zeros: counters that the form has and the checkpoint has not.
     """
 
     found: Found
     table: Table
     weights: WeightMap
     left_out: tuple[str, ...]
+    zeros: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -142,27 +148,38 @@ def rename(
         raise _unexplained(found._replace(unexplained=unknown), len(ckpt))
     shapes = {tensor.info.name: tensor.info.shape for tensor in WeightMap(inwards).apply(ckpt)}
     outwards, homeless = _entries(shapes, target.outwards, known)
-    if homeless and not partial:
+    if not partial and (needed := [name for name in homeless if name.rpartition(".")[2] not in COUNTERS]):
         raise CheckpointError(
-            f"expected tensors that {family.name}:{form.name} has a place for, received {len(homeless)} others: "
-            f"{_listed(homeless)}",
+            f"expected tensors that {family.name}:{form.name} has a place for, received {len(needed)} others: "
+            f"{_listed(needed)}",
             hint="leave them out with --partial, or choose other names",
         )
     lost = {entry for entry in inwards if not set(homeless).isdisjoint(entry.targets)}
     left_out += [name for entry in inwards if entry in lost for name in entry.sources]
     weights = WeightMap(tuple(entry for entry in inwards if entry not in lost)).compose(WeightMap(outwards))
-    return Renaming(found, target, weights, tuple(left_out))
+    return Renaming(found, target, weights, tuple(left_out), tuple(_counters(shapes, target)))
+
+
+def _counters(canonical: Collection[str], table: Table) -> Iterator[str]:
+    """The names of counters that a form has beside some of its tensors, and these tensors have not."""
+    for name in canonical:
+        for counter, neighbour in COUNTERS.items():
+            if name.endswith(f".{neighbour}") and (beside := name[: -len(neighbour)] + counter) not in canonical:
+                match = table.outwards.find(beside)
+                if match is not None:
+                    (rule, place), numbers = match
+                    yield rule.targets[place].fill(numbers)
 
 
 def _left_out(ckpt: Checkpoint, table: Table, untied: bool) -> list[str]:
     """The names of what is no part of the model, and of copies, once it is sure that they are."""
     found: list[str] = []
     for name in ckpt:
-        original = table.original(name)
+        original = table.original(name, untied)
         known = table.inwards.find(name) is not None
         if table.ignores(name):
             found.append(name)
-        elif original is not None and original in ckpt and not (untied and known):
+        elif original is not None and original in ckpt:
             if _equal(ckpt, name, original):
                 found.append(name)
             elif not known:
