@@ -18,6 +18,7 @@ from ivyhub.errors import UsageError
 @click.option("--framework", metavar="FRAMEWORK", help="To a hub: the export for it, not the checkpoint.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Cast the weights.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME=NUMBER", help="A figure to keep with the version.")
+@click.option("--merged-from", multiple=True, metavar="MODEL", help="Another model whose weights went into it.")
 @click.option("--revision", metavar="BRANCH", help="Of the hub.")
 @click.option("--private", is_flag=True, help="A repository that the push makes is private.")
 @click.option("--message", metavar="TEXT", help="Of the commit on the hub.")
@@ -31,6 +32,7 @@ def command(
     name: str | None,
     to: str | None,
     metrics: tuple[str, ...],
+    merged_from: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Keep MODEL, the folder of an export, under NAME in the registry: tuned weights go back to the names and layouts
@@ -42,6 +44,7 @@ def command(
     \b
     Examples:
       ivyhub push ./bert-jax bert-tuned --metric accuracy=0.91
+      ivyhub push ./bert-torch bert-soup --merged-from bert-tuned
       ivyhub push bert-tuned --to hf://me/bert-tuned
       ivyhub push bert-tuned --to hf://me/bert-tuned-jax --framework jax
       ivyhub push bert-tuned --to /srv/models
@@ -58,14 +61,16 @@ def command(
     store = Store()
     if name is not None:
         figures = dict(map(_figure, metrics))
-        digest = api.push(Path(model).expanduser(), name, dtype=options["dtype"], metrics=figures, store=store)
+        folder = Path(model).expanduser()
+        digest = api.push(folder, name, dtype=options["dtype"], metrics=figures, merged_from=merged_from, store=store)
         model = name
         if to is None:
             output.document({"name": name, "version": digest}, ids=[digest])
             output.line(f"{name}:latest is {digest}")
             return
-    elif metrics:
-        raise UsageError("--metric belongs to a version: give it with the folder that is pushed")
+    elif metrics or merged_from:
+        word = "--metric" if metrics else "--merged-from"
+        raise UsageError(f"{word} belongs to a version: give it with the folder that is pushed")
     assert to is not None
     _send(output, store, model, to, **options)
 

@@ -511,6 +511,7 @@ def push(
     dynamic: Dynamic | None = None,
     dtype: str | None = None,
     metrics: Mapping[str, float] | None = None,
+    merged_from: Sequence[str] = (),
     verify: bool = True,
     store: Store | None = None,
 ) -> Digest:
@@ -530,6 +531,7 @@ def push(
         dynamic: of such a source: the names of its symbolic sizes.
         dtype: of an export: cast it to this floating-point type, ``float32`` for one that was trained in bfloat16.
         metrics: figures to keep with the version, as ``{"accuracy": 0.91}``.
+        merged_from: of an export: the other models of the registry whose weights went into it.
         verify: compare such a source with its PyTorch export, and refuse it where they do not agree.
         store: the registry; the user's own by default.
 
@@ -548,9 +550,10 @@ def push(
     """
     check_name(name)
     store = store or Store()
+    merged = [store.refs.resolve(reference) for reference in merged_from]
     digest = memory.keep(store, model, args, kwargs or {}, dynamic or {}, name=name, dtype=dtype, verify=verify)
-    if metrics:
-        digest = versions.with_metrics(store, digest, metrics)
+    if metrics or merged:
+        digest = versions.amended(store, digest, metrics=metrics or {}, merged=merged)
     store.refs.set(name, digest, why="push")
     return digest
 

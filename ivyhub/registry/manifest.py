@@ -42,7 +42,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Parent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A version that this one was made from, and how: ``fine-tune``, ``merge``, ``quantise`` ..."""
+    """A version that this one was made from, and how: ``fine-tune``, ``cast`` or ``merge``."""
 
     digest: Digest
     how: str

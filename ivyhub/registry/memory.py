@@ -301,8 +301,22 @@ def _keep_export(store: Store, record: Record, native: Checkpoint, *, name: str,
             tensors = _homeward(recast, record, native, before, _stored(recast, before))
             model, config = _in_its_dtype(store, parent, recast, tensors, dtype)
         origin = Origin("memory", name, None, digest_bytes(repr([t.info for t in tensors]).encode()))
-        lineage = (Parent(record.version, "fine-tune"),)
+        lineage = (Parent(record.version, "cast" if _are_cast(tensors, before) else "fine-tune"),)
         return versions.put_tensors(store, model, tensors, origin=origin, like=parent, config=config, parents=lineage)
+
+
+def _are_cast(tensors: Sequence[PlannedTensor], before: Checkpoint) -> bool:
+    """Whether tensors are those of a checkpoint in other types, and nothing else."""
+    if all(tensor.info.dtype == before[tensor.info.name].dtype for tensor in tensors):
+        return False
+    for tensor in tensors:
+        values, position = before.read(tensor.info.name).reshape(-1), 0
+        for slab in tensor.read.slabs():
+            expected = values[position : position + slab.size].astype(slab.dtype)
+            if expected.tobytes() != slab.tobytes():
+                return False
+            position += slab.size
+    return True
 
 
 def _floating(checkpoint: Checkpoint) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,16 +83,32 @@ def put_tensors(
     )
 
 
-def with_metrics(store: Store, digest: Digest, metrics: Mapping[str, float]) -> Digest:
-    """The version of that digest with figures of the user's own: another version, made of the same bytes.
+def amended(store: Store, digest: Digest, *, metrics: Mapping[str, float], merged: Sequence[Digest] = ()) -> Digest:
+    """The version of that digest with more that is said of it: another version, made of the same bytes.
+
+    Args:
+        store: where it is.
+        digest: the version.
+        metrics: figures of the user's own.
+        merged: further versions whose weights went into it.
 
     Raises:
-        UsageError: a figure has no name, or is no finite number.
+        UsageError: a figure has no name, or is no finite number; or the version was not made from another.
     """
+    version = store.version(digest)
     for name, number in metrics.items():
         if not name or not math.isfinite(number):
             raise UsageError(f"expected metrics with names and finite numbers, received {name!r}: {number}")
-    return store.put_version(msgspec.structs.replace(store.version(digest), metrics=dict(metrics)))
+    if merged and not version.parents:
+        raise UsageError(
+            "only an export was made from versions of the registry", hint="push the export that the merge started from"
+        )
+    if merged:
+        parents = dict.fromkeys([*(parent.digest for parent in version.parents), *merged])
+        version = msgspec.structs.replace(version, parents=tuple(Parent(each, "merge") for each in parents))
+    if metrics:
+        version = msgspec.structs.replace(version, metrics=dict(metrics))
+    return store.put_version(version)
 
 
 def _put(
@@ -190,8 +206,8 @@ def reference(version: Version) -> str:
         return f"the model of {version.framework} that its configuration describes"
     if PROOF in version.files:
         return "the PyTorch export of this version, which agreed with the module when that was pushed"
-    if any(parent.how == "fine-tune" for parent in version.parents):
-        return "the PyTorch export of this version, whose graph is that of the version it was trained from"
+    if version.parents:
+        return "the PyTorch export of this version, whose graph is that of the version it was made from"
     return "the PyTorch export of this version, which was compared with nothing when it was pushed"
 
 

@@ -20,6 +20,7 @@ from ivyhub.engine import ops
 from ivyhub.engine.spec import Spec
 from ivyhub.errors import GraphError, UsageError, VerificationError
 from ivyhub.registry import api
+from ivyhub.registry.manifest import Parent
 from ivyhub.registry.store import Store
 
 TARGETS = ("torch", "jax", "flax.linen", "tensorflow", "numpy")
@@ -115,7 +116,7 @@ def test_a_trained_export_of_a_pushed_module_is_certified(net: nn.Module) -> Non
     ivyhub.push(ivyhub.pull("mine", framework="jax"), "tuned")
     ivyhub.pull("tuned", framework="tensorflow")
     found = api.verify("tuned")
-    assert "it was trained from" in found["reference"]
+    assert "it was made from" in found["reference"]
     assert all(row["passed"] for row in found["rows"])
 
 
@@ -130,6 +131,10 @@ def test_an_export_comes_home_in_the_dtype_that_it_has(target: str, tmp_path: Pa
     ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dynamic=BATCH)
     ivyhub.push(ivyhub.pull("mine", framework=target, dtype="float16", verify=False), "half")
     ivyhub.push(ivyhub.pull("half", framework=target, verify=False), "float", dtype="float32")
+    store = Store()
+    assert [store.version(store.refs.resolve(name)).parents for name in ("half", "float")] == [
+        (Parent(store.refs.resolve(name), "cast"),) for name in ("mine", "half")
+    ]
     expected = {
         name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in net.state_dict().items()
     }
@@ -199,3 +204,23 @@ def test_a_module_that_another_ivyhub_kept_is_refused_with_what_to_do(net: nn.Mo
     with pytest.raises(GraphError, match="an_operation_of_old") as caught:
         ivyhub.pull("mine", framework="torch", verify=False)
     assert "push the module again" in caught.value.hint
+
+
+def test_a_merge_says_what_went_into_it(net: nn.Module) -> None:
+    ivyhub.push(net, "mine", args=(torch.randn(3, 4),), dynamic=BATCH)
+    souped, *others = [ivyhub.pull("mine", framework="torch", verify=False) for _ in range(3)]
+    with torch.no_grad():
+        for number, other in enumerate(others):
+            next(other.parameters()).add_(number + 1)
+            ivyhub.push(other, f"tuned-{number}")
+        for parameter, *more in zip(souped.parameters(), *(other.parameters() for other in others), strict=True):
+            parameter.copy_(sum(more) / len(others))
+    digest = ivyhub.push(souped, "soup", merged_from=["tuned-0", "tuned-1"], metrics={"accuracy": 0.5})
+    store = Store()
+    version = store.version(digest)
+    assert version.metrics == {"accuracy": 0.5}
+    assert version.parents == tuple(
+        Parent(store.refs.resolve(name), "merge") for name in ("mine", "tuned-0", "tuned-1")
+    )
+    with pytest.raises(UsageError, match="only an export"):
+        ivyhub.push(net, "other", args=(torch.randn(3, 4),), merged_from=["soup"], verify=False)
