@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +355,8 @@ def view(store: Store, record: ExportRecord) -> Path:
     key = digest_hex(digest_bytes(encode(record)))
     final = store.home / "views" / f"{record.target.split('=')[0].strip('<>~!').replace('.', '_')}_{key[:32]}"
     if final.is_dir():
+        with suppress(OSError):
+            os.utime(final)  # young, for a collection
         return final
     with store.scratch() as folder, storage_errors("preparing a package"):
         for name, file in record.package.items():

@@ -2,12 +2,14 @@
 
 A version is *wanted* while a label stands for it, while the log of a name moved to or from it in the last ``days``, or
 while its manifest is younger than a day: a push in flight has no name yet. What belongs to no wanted version goes to
-the store's ``trash/``, from where whoever asks for it gets it back, and is deleted a day later.
+the store's ``trash/``, from where whoever asks for it gets it back, and is deleted a day later. So are views, the
+packages that live models were loaded from: they are made again.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +40,7 @@ class Collected(msgspec.Struct, frozen=True):
         versions: those that nothing wants.
         files: how many blobs and records went to the trash, or would.
         size: their bytes.
-        deleted: the bytes that lay in the trash for a day and are gone, or would be.
+        deleted: the bytes that lay in the trash, or in views, for a day and are gone, or would be.
     """
 
     versions: list[Digest]
@@ -173,12 +175,16 @@ def collect(store: Store, *, days: float = KEPT_DAYS, dry_run: bool = False) -> 
         loose += [path for digest, path in store.pieces() if digest not in held and path.stat().st_mtime <= since]
         loose += [*gone.values(), *(path for digest in gone for path in store.export_paths(digest))]
         old = [path for path in _files(store.trash) if path.stat().st_mtime <= since]
-        size, deleted = (sum(path.stat().st_size for path in paths) for paths in (loose, old))
+        stale = [view for view in store.views() if view.stat().st_mtime <= since]
+        size = sum(path.stat().st_size for path in loose)
+        deleted = sum(path.lstat().st_size for path in (*old, *(path for view in stale for path in _files(view))))
         if not dry_run:
             for path in loose:
                 store.discard(path)
             for path in old:
                 path.unlink(missing_ok=True)
+            for view in stale:
+                shutil.rmtree(view, ignore_errors=True)
     return Collected([*gone], len(loose), size, deleted)
 
 

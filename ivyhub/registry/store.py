@@ -9,6 +9,7 @@
       exports/<version>/<key>         canonical JSON of an export of that version
       refs/<namespace>/<name>/        tags, aliases and the log of their changes (refs.py)
       index.db                        a cache that can always be made again (index.py)
+      views/                          packages that live models are loaded from, of links into blobs/
       trash/                          what a collection moved out, under its path in the store (housekeeping.py)
       tmp/ locks/ quarantine/
 
@@ -420,6 +421,12 @@ class Store(Workspace):
     def trash(self) -> Path:
         """The folder of what a collection moved out."""
         return self.home / "trash"
+
+    def views(self) -> list[Path]:
+        """The folders of links that live models are loaded from (`conversion.view`)."""
+        folder = self.home / "views"
+        with storage_errors("reading the registry"):
+            return sorted(folder.iterdir()) if folder.is_dir() else []
 
     def blobs(self) -> Generator[tuple[Digest, Path]]:
         """Every blob and its file, by digest; what else lies in their folder is no blob."""

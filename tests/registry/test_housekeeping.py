@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ivyhub.errors import CorruptFileError, UnknownNameError
+from ivyhub.registry.conversion import view
 from ivyhub.registry.housekeeping import check, collect, disk_usage
 from ivyhub.registry.manifest import ExportRecord, Origin, Version, now
 from ivyhub.registry.store import GRACE, Store
@@ -214,3 +215,17 @@ def test_damaged_records_are_found(store: Store, put: Put, damage: bytes, rng: n
     with pytest.raises(CorruptFileError):
         collect(store)
     assert store.is_whole(one)
+
+
+def test_views_of_live_models_are_made_again(store: Store, put: Put) -> None:
+    store.refs.set("model", put(b"graph"))
+    export = store.exports(store.refs.resolve("model"))[0]
+    folder = view(store, export)
+    collect(store)
+    assert (folder / "modeling.py").read_bytes() == b"source of graph"
+    age(store)
+    then = time.time() - GRACE - 60
+    os.utime(folder, (then, then))
+    assert collect(store).deleted > 0
+    assert not folder.exists()
+    assert (view(store, export) / "modeling.py").read_bytes() == b"source of graph"
