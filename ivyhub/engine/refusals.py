@@ -71,7 +71,7 @@ def operand(arg: Any, owner: str, name: str) -> Any:
     if isinstance(arg, tuple | list):
         return tuple(operand(item, owner, name) for item in arg)
     found = framework_of(arg)
-    if found == owner:
+    if found == owner or isinstance(getattr(arg, "spec", None), Spec):  # of a value that is recorded
         return spec_of(arg)
     received = f"{type(arg).__module__}.{type(arg).__qualname__}".removeprefix("builtins.")
     if found is None:

@@ -119,7 +119,7 @@ class Reader:
     # -- one equation --------------------------------------------------------------------------------------------
 
     def _equation(self, eqn: Any, arguments: list[Any], scope: Scope) -> Sequence[Any]:
-        name, params = eqn.primitive.name, dict(eqn.params)
+        name, params = eqn.primitive.name, {word: _plain(value) for word, value in eqn.params.items()}
         if name in _CALLS:
             return self._call(eqn, params, arguments, scope)
         if name in ("cond", "while", "scan", "custom_linear_solve"):
@@ -214,12 +214,13 @@ class Reader:
             found = eqn.primitive.bind(*(argument.array for argument in arguments), **eqn.params)
         results = list(found) if eqn.primitive.multiple_results else [found]
         counting = name == "iota" or any(argument.counting for argument in arguments)
-        made: list[Any] = []
+        made: dict[Any, Sequence[Any]] = {}  # by the graph: what a loop's body makes is not there behind it
 
         def make(index: int) -> Any:
-            if not made:
-                made.extend(self._ruled(eqn, name, params, arguments))
-            return made[index]
+            graph = RECORDER.get()
+            if graph not in made:
+                made[graph] = self._ruled(eqn, name, params, arguments)
+            return made[graph][index]
 
         out: list[Any] = []
         for index, result in enumerate(results):
@@ -274,11 +275,24 @@ class Reader:
     def _while(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
         first, second = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
         test_consts, body_consts, init = arguments[:first], arguments[first:second], arguments[second:]
-        return control_flow.while_loop(
-            lambda carry: self._nested(params["cond_jaxpr"], [*test_consts, *carry], scope)[0],
-            lambda carry: tuple(self._nested(params["body_jaxpr"], [*body_consts, *carry], scope)),
-            tuple(self.lifted(each) for each in init),
-        )
+
+        def test(carry: Any) -> Any:
+            return self.lifted(self._nested(params["cond_jaxpr"], [*test_consts, *carry], scope)[0])
+
+        def body(carry: Any) -> Any:
+            found = tuple(self._nested(params["body_jaxpr"], [*body_consts, *carry], scope))
+            if not many:
+                return found
+            goes = test(carry)
+            shapes = ((*spec_of(goes).shape, *(1,) * (spec_of(each).ndim - many)) for each in carry)
+            return tuple(
+                ops.where(ops.reshape(goes, shape=shape), self.lifted(new), old)
+                for shape, new, old in zip(shapes, found, carry, strict=True)
+            )
+
+        many = len(params["cond_jaxpr"].out_avals[0].shape)  # of loops side by side, each of which ends by itself
+        start = tuple(self.lifted(each) for each in init)
+        return control_flow.while_loop((lambda carry: ops.any(test(carry))) if many else test, body, start)
 
     def _scan(self, params: dict[str, Any], arguments: list[Any], scope: Scope) -> Sequence[Any]:
         first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
@@ -427,6 +441,13 @@ def _truth(index: Any) -> Any:
     if node is not None and node.op == "astype" and node.args[0].dtype == "bool":
         return node.args[0]
     return ops.greater(index, 0)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter with Python's integers: JAX leaves NumPy's among axes."""
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple(map(_plain, value))
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def _line(scope: Scope) -> str:

@@ -50,7 +50,32 @@ def _layers(x: Any, kernel: Any) -> Any:
     return jax.nn.gelu(pooled), back, jnp.var(y, axis=-1), jax.nn.log_softmax(y), jax.nn.silu(y)
 
 
+def _loop(x: Any) -> Any:
+    """Each of several side by side ends after steps of its own."""
+    fixed = jax.lax.stop_gradient(x)  # JAX has no gradient of such a loop
+    start = fixed, fixed * jnp.ones(2)
+    return x * jax.lax.while_loop(lambda pair: pair[0] < 2.0, lambda pair: (pair[0] + 0.7, pair[1] * 1.5), start)[1]
+
+
+def _sorted_places(x: Any, y: Any) -> Any:
+    places = jnp.arange(4.0)
+    found = (
+        jnp.interp(y, jnp.sort(x), x),
+        jnp.interp(x, places, places**2),
+        jnp.searchsorted(jnp.sort(x), y, side="right"),
+    )
+    return found, x.at[jnp.array([0, 2, 0])].subtract(y[:3]), jax.scipy.special.polygamma(2, jnp.abs(x) + 0.5)
+
+
+def _stacked(x: Any, y: Any) -> Any:
+    both = jnp.stack([x, y], axis=1)
+    return both, jnp.unstack(both * 2, axis=2)
+
+
 CASES: dict[str, Any] = {
+    "vmapped loop": (jax.vmap(_loop), ((3,),)),
+    "total order": (_sorted_places, ((7,), (4,))),
+    "stacked": (_stacked, ((3, 4), (3, 4))),
     "attention": (_attention, ((2, 5, 3, 4),) * 3),
     "recurrent": (_recurrent, ((6, 2, 4), (4, 4))),
     "layers": (_layers, ((2, 9, 8, 3), (3, 3, 3, 4))),

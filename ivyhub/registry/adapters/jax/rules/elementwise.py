@@ -105,6 +105,40 @@ for _name, _op in (_BINARY | _COMPARISONS).items():
 NUMBERS.update(set(_BINARY | _COMPARISONS) - {"atan2", "complex", "igamma", "igammac", "nextafter", "zeta"})
 
 
+@RULES("lt_to")
+def lt_to(x: Array, y: Array) -> Array:
+    """Whether x stands before y in the total order of IEEE 754: -nan, -inf, ..., -0, 0, ..., inf, nan."""
+    if not is_floating(dtype_of(x)):
+        return ops.less(x, y)
+    a, b = (ops.multiply(cast(ops.isnan(each), "int32"), _sign(each)) for each in (x, y))
+    zeros = ops.logical_and(ops.equal(x, y), ops.less(_sign(x), _sign(y)))
+    return ops.logical_or(ops.less(a, b), ops.logical_or(ops.less(x, y), zeros))
+
+
+def _sign(x: Array) -> Array:
+    """1, or -1 where there is a minus, before a zero too."""
+    return ops.subtract(1, ops.multiply(cast(ops.signbit(x), "int32"), 2))
+
+
+@RULES("le_to")
+def le_to(x: Array, y: Array) -> Array:
+    return ops.logical_not(lt_to(y, x))
+
+
+@RULES("eq_to")
+def eq_to(x: Array, y: Array) -> Array:
+    return ops.logical_and(le_to(x, y), le_to(y, x))
+
+
+@RULES("polygamma")
+def polygamma(m: Array, x: Array) -> Array:
+    """(-1)ᵐ⁺¹ m! ζ(m + 1, x), and the digamma function where m is 0; no number for other m than whole ones."""
+    found = ops.multiply(ops.exp(ops.lgamma(ops.add(m, 1))), ops.zeta(ops.add(m, 1), x))
+    odd = ops.equal(ops.remainder(m, 2), 1)
+    found = ops.where(ops.equal(m, 0), ops.digamma(x), ops.where(odd, found, ops.negative(found)))
+    return ops.where(ops.logical_and(ops.equal(m, ops.floor(m)), ops.greater_equal(m, 0)), found, float("nan"))
+
+
 def _extreme(op: Any, beyond: Any, truth: Any) -> Any:
     def rule(x: Array, y: Array) -> Array:
         if not is_complex(_dtype(x, y)):

@@ -39,6 +39,8 @@ SCATTERS = {
     "scatter": "set",
     "scatter-add": "add",
     "scatter_add": "add",
+    "scatter-sub": "sub",
+    "scatter_sub": "sub",
     "scatter_mul": "mul",
     "scatter-mul": "mul",
     "scatter_min": "min",
@@ -75,7 +77,10 @@ class _Windows:
             indices = cast(indices, "int64")
         shape = shape_of(x)
         self.starts: dict[int, Any] = {}
+        promised = mode
         for number, axis in enumerate(axes):
+            # A part of a window may lie outside where its start was promised not to: XLA moves it inside.
+            mode = "clip" if promised == "promise_in_bounds" and sizes[axis] != 1 else promised
             start = indices[..., number] if known else _last(indices, number)
             room = shape[axis] - sizes[axis]
             if known and isinstance(room, int):
@@ -340,6 +345,8 @@ def _scatter(kind: str) -> Any:
 
 def scattered(kind: str, x: Array, indices: Array, updates: Array, numbers: Any, mode: Any, unique: bool) -> Array:
     """x with windows replaced, added to, or combined otherwise."""
+    if kind == "sub":
+        kind, updates = "add", ops.negative(updates)
     shape = shape_of(x)
     word = _mode(mode)
     gone = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)

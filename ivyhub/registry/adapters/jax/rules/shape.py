@@ -67,6 +67,16 @@ def concatenate(*arrays: Array, dimension: int) -> Array:
     return arrays[0] if len(arrays) == 1 else ops.concat(list(arrays), axis=dimension)
 
 
+@RULES("stack")
+def stack(*arrays: Array, axis: int) -> Array:
+    return ops.stack(list(arrays), axis=axis)
+
+
+@RULES("unstack")
+def unstack(x: Array, *, axis: int) -> tuple[Array, ...]:
+    return tuple(ops.getitem(x, key=((None, None, None),) * axis + (i,)) for i in range(int(shape_of(x)[axis])))
+
+
 @RULES("split")
 def split(x: Array, *, sizes: Sequence[Any], axis: int) -> tuple[Array, ...]:
     return (x,) if len(sizes) == 1 else tuple(ops.split(x, sizes=sizes_of(sizes), axis=axis))
