@@ -58,7 +58,7 @@ def _pad_before(graph: Graph) -> None:
     @table("call")
     def of_layer(node: Node, sweep: Sweep) -> Replacement:
         path = node.attributes["module"]
-        if node.output in done or not any(map(any, pads.get(path, ()))):
+        if not any(map(any, pads.get(path, ()))) or node.output in done:
             return "it pads nothing"
         x = padded(node.args[0], pads[path], graph.modules[path].config["channel_axis"])
         done.add(found := sweep.call(path, (x,)))

@@ -328,6 +328,58 @@ def biased(norm: Any, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.T
     return y
 
 
+class RNN(torch.nn.RNN):
+    """`torch.nn.RNN` with one bias in the place of two, as Keras has it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _keep_one_bias(self)
+
+    def forward(self, input: torch.Tensor, hx: Any = None) -> Any:
+        _fill_biases(self)
+        return super().forward(input, hx)
+
+
+class GRU(torch.nn.GRU):
+    """`torch.nn.GRU` with one bias in the place of two, as Flax has it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _keep_one_bias(self)
+
+    def forward(self, input: torch.Tensor, hx: Any = None) -> Any:
+        _fill_biases(self)
+        return super().forward(input, hx)
+
+
+class LSTM(torch.nn.LSTM):
+    """`torch.nn.LSTM` with one bias in the place of two, as Keras and Flax have it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _keep_one_bias(self)
+
+    def forward(self, input: torch.Tensor, hx: Any = None) -> Any:
+        _fill_biases(self)
+        return super().forward(input, hx)
+
+
+def _keep_one_bias(layer: Any) -> None:
+    """Take the second biases away."""
+    for name in layer._flat_weights_names:
+        if name.startswith("bias_hh"):
+            delattr(layer, name)
+
+
+def _fill_biases(layer: Any) -> None:
+    """Let zeros stand for the second biases in the list of arrays that a recurrent layer gives its kernel."""
+    names = layer._flat_weights_names
+    arrays = [getattr(layer, name.replace("bias_hh", "bias_ih")) for name in names]
+    pairs = zip(names, arrays, strict=True)
+    layer._flat_weights = [torch.zeros_like(a) if name.startswith("bias_hh") else a for name, a in pairs]
+    layer._flat_weight_refs = [None] * len(names)  # by which the layer would see that its own list is out of date
+
+
 def value_and_grad(
     body: Callable[..., tuple[torch.Tensor, ...]],
     arrays: tuple[torch.Tensor, ...],

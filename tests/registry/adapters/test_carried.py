@@ -22,7 +22,7 @@ def carried(source: str) -> dict[str, Any]:
 SOURCE = support_source("torch")
 
 
-@pytest.mark.parametrize("name", ["BatchNorm2d", "biased", "lstm", "at_add"])
+@pytest.mark.parametrize("name", ["BatchNorm2d", "LSTM", "biased", "lstm", "at_add"])
 def test_a_copy_is_ours(name: str) -> None:
     assert is_carried(carried(SOURCE)[name], "torch")
     assert is_carried(getattr(own, name), "torch")

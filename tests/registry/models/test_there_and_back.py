@@ -28,6 +28,7 @@ MODELS = [
     ("unet", "keras", "torch"),
     ("resnet", "torch", "nnx"),
     ("resnet", "nnx", "torch"),
+    ("tagger", "keras", "torch"),
 ]
 
 

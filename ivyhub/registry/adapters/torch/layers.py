@@ -31,8 +31,9 @@ def read_layer(module: Any) -> Reading | None:
     if module._modules or module._forward_pre_hooks or module._forward_hooks:
         return None
     if is_carried(type(module), "torch"):
-        found = _batch_norm(module)
-        return found and (found[0], found[1] | {"unbiased": False})
+        base = type(module).__mro__[1]
+        found = LEAVES[f"{base.__module__}.{base.__qualname__}"](module)
+        return found and (found[0], found[1] | CARRIED[found[0]])
     for kind in type(module).__mro__:
         name = f"{kind.__module__}.{kind.__qualname__}"
         if name in LEAVES:
@@ -184,6 +185,12 @@ LEAVES: Mapping[str, Callable[[Any], Reading | None]] = {
     **{f"torch.nn.modules.rnn.{kind}": _recurrent for kind in ("LSTM", "GRU", "RNN")},
 }
 
+CARRIED: Mapping[str, dict[str, Any]] = {
+    "BatchNorm": {"unbiased": False},
+    **{kind: {"recurrent_bias": False} for kind in RECURRENT},
+}
+"""How the layers that exports carry differ from the layers of PyTorch that they are based on."""
+
 TORCH = Leaves()
 
 
@@ -218,16 +225,17 @@ TORCH.row("Dropout", "nn.Dropout({rate})")
 
 
 for _kind, _more in (("LSTM", "proj_size={proj_size:0}"), ("GRU", ""), ("RNN", "nonlinearity={activation:'tanh'}")):
-    TORCH.row(
-        _kind,
-        f"nn.{_kind}({{input_size}}, {{hidden_size}}, num_layers={{num_layers:1}}, bias={{use_bias:True}}, "
-        "batch_first={batch_first:False}, dropout={dropout:0.0}, bidirectional={bidirectional:False}"
-        f"{', ' * bool(_more)}{_more})",
-        call="{self}({x}, {states})",
-        weights=lambda c, kind=_kind: {name: (name, ()) for name in LAYERS[kind](**vars(c)).parameters()},
-        when=lambda c: c.recurrent_bias or not c.use_bias,
-        results=(0, (1, 2)) if _kind == "LSTM" else (),
-    )
+    for _home, _has in (("nn", lambda c: c.recurrent_bias or not c.use_bias), ("support", lambda c: True)):
+        TORCH.row(
+            _kind,
+            f"{_home}.{_kind}({{input_size}}, {{hidden_size}}, num_layers={{num_layers:1}}, bias={{use_bias:True}}, "
+            "batch_first={batch_first:False}, dropout={dropout:0.0}, bidirectional={bidirectional:False}"
+            f"{', ' * bool(_more)}{_more})",
+            call="{self}({x}, {states})",
+            weights=lambda c, kind=_kind: {name: (name, ()) for name in LAYERS[kind](**vars(c)).parameters()},
+            when=_has,
+            results=(0, (1, 2)) if _kind == "LSTM" else (),
+        )
 
 
 def _conv_settings(c: SimpleNamespace) -> dict[str, Any]:

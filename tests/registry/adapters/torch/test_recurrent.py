@@ -9,6 +9,7 @@ import pytest
 
 import ivyhub
 from ivyhub.engine.stateful.layers import LAYERS
+from ivyhub.engine.support import torch as support
 from ivyhub.registry.adapters.torch.layers import read_layer
 from tests.arrays import as_numpy, assert_close
 
@@ -97,6 +98,28 @@ def test_a_sequence_that_is_no_batch(rng: np.random.Generator) -> None:
     ours, (last, kept) = found(as_numpy(x))
     for a, b in ((ours, y), (last, h), (kept, c)):
         assert_close(a, b, TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_layer_with_one_bias_is_the_layer_with_zeros_for_the_other(kind: str, rng: np.random.Generator) -> None:
+    """Keras's and Flax's have one. Oracle: PyTorch's own layer, its second biases zeros."""
+    torch.manual_seed(int(rng.integers(1 << 30)))
+    whole = getattr(nn, kind)(3, 4, 2, bidirectional=True, batch_first=True)
+    ours = getattr(support, kind)(3, 4, 2, bidirectional=True, batch_first=True)
+    state = {name: array for name, array in whole.state_dict().items() if not name.startswith("bias_hh")}
+    ours.load_state_dict(state, strict=True, assign=True)
+    ours.to(torch.float64).to(torch.float32)
+    for name, array in whole.named_parameters():
+        array.data *= not name.startswith("bias_hh")
+    x = torch.randn(2, 3, 3)
+    assert_close(ours(x)[0], whole(x)[0], TOLERANCE)
+    ours.load_state_dict(state, strict=True, assign=True)
+    ours(x)[0].square().sum().backward()
+    whole(x)[0].square().sum().backward()
+    for name, array in ours.named_parameters():
+        assert_close(array.grad, getattr(whole, name).grad, 10 * TOLERANCE, name)  # sums over the batch and all steps
+    kind, config = read_layer(ours)  # type: ignore[misc]
+    assert LAYERS[kind](**config).parameters().keys() == state.keys()
 
 
 @pytest.mark.parametrize("name", CASES)
