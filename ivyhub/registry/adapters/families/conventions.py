@@ -117,6 +117,17 @@ FLAX_STATE = FLAX._replace(
 )
 """Flax models with more than parameters."""
 
+JAX = Convention(
+    "flax",
+    "/",
+    {
+        **FLAX.leaves,
+        "to heads": {"weight": Leaf("kernel", "i n d"), "bias": Leaf("bias", "n d")},
+        "from heads": {"weight": Leaf("kernel", "n d o")},
+    },
+)
+"""Arrays of Flax's own layers, whose attention has its heads as an axis."""
+
 TF_KERAS = Convention(
     "tf",
     "/",

@@ -174,6 +174,8 @@ def _rules(family: Family, form: Form, bare: bool) -> tuple[Rule, ...]:
         names, layout = _places(form.convention, row, rest, kind, tensor)
         whole = tuple(source + rest for source in sources)
         done.update(whole)
+        if len(whole) > 1:  # behind each other along the axis of their outputs
+            layout = re.sub(r"\(n d\)|\bo\b", lambda found: f"(* {found[0].strip('()')})", layout, count=1)
         if bare and not all(name.startswith(f"{family.root}.") for name in (*whole, *names)):
             continue
         there = tuple(Pattern(name[len(family.root) + 1 :] if bare else name) for name in names)

@@ -72,6 +72,11 @@ class Renaming(NamedTuple):
         """Family and form that it becomes."""
         return self.table.name
 
+    @property
+    def before(self) -> str:
+        """Family and form that it has."""
+        return self.found.name
+
 
 def recognise(names: Iterable[str]) -> Found | None:
     """The family and form whose rules explain the names of tensors; None where none explains half of them.

@@ -6,7 +6,7 @@ from ivyhub.registry.adapters.families.conventions import FLAX_STATE, TF_KERAS
 from ivyhub.registry.adapters.families.family import Family, Form, Row
 
 _BLOCK = "resnet.encoder.stages.{s}.layers.{l}"
-_CONVOLUTIONS = ("resnet.embedder.embedder", _BLOCK + ".layer.{c}", _BLOCK + ".shortcut")
+_CONVOLUTIONS = ("resnet.embedder.embedder", _BLOCK + ".layer.{0,1,2}", _BLOCK + ".shortcut")
 
 RESNET = Family(
     "resnet",
@@ -26,9 +26,21 @@ RESNET = Family(
             TF_KERAS,
             (
                 Row(_BLOCK, "resnet/encoder/stages.{s}/layers.{l}"),
-                Row(_BLOCK + ".layer.{c}", "resnet/encoder/stages.{s}/layers.{l}/layer.{c}"),
+                Row(_BLOCK + ".layer.{0,1,2}", "resnet/encoder/stages.{s}/layers.{l}/layer.{0,1,2}"),
                 Row("classifier.1", "classifier.1"),
             ),
+        ),
+        Form(
+            "torchvision",
+            "torchvision and timm",
+            rows=(
+                Row("resnet.embedder.embedder.{convolution,normalization}", "{conv1,bn1}"),
+                Row(_BLOCK + ".layer.{0,1,2}.convolution", "layer{s+1}.{l}.{conv1,conv2,conv3}"),
+                Row(_BLOCK + ".layer.{0,1,2}.normalization", "layer{s+1}.{l}.{bn1,bn2,bn3}"),
+                Row(_BLOCK + ".shortcut.{convolution,normalization}", "layer{s+1}.{l}.downsample.{0,1}"),
+                Row("classifier.1", "fc"),
+            ),
+            complete=True,
         ),
     ),
     {},

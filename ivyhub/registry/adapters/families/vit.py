@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ivyhub.registry.adapters.families.conventions import FLAX, KERAS, TF_KERAS
+from ivyhub.registry.adapters.families.conventions import FLAX, JAX, KERAS, TF_KERAS
 from ivyhub.registry.adapters.families.family import Family, Form, Row
 
 _LAYER = "vit.encoder.layer.{i}"
+_JAX = "Transformer/encoderblock_{i}/"
 _KERAS = "layers/vi_t_encoder/encoder_layers/vi_t_encoder_block{_i}/"
 
 VIT = Family(
@@ -27,6 +28,40 @@ VIT = Family(
         Form("transformers", "transformers (PyTorch)", bare=True),
         Form("flax", "transformers (Flax)", FLAX, bare=True),
         Form("tf-keras", "transformers (TensorFlow)", TF_KERAS, (Row(_LAYER, "vit/encoder/layer_._{i}"),)),
+        Form(
+            "timm",
+            "timm",
+            rows=(
+                Row("vit.embeddings.cls_token", "cls_token"),
+                Row("vit.embeddings.position_embeddings", "pos_embed"),
+                Row("vit.embeddings.patch_embeddings.projection", "patch_embed.proj"),
+                Row(_LAYER + ".attention.attention.{query|key|value}", "blocks.{i}.attn.qkv"),
+                Row(_LAYER + ".attention.output.dense", "blocks.{i}.attn.proj"),
+                Row(_LAYER + ".{intermediate,output}.dense", "blocks.{i}.mlp.{fc1,fc2}"),
+                Row(_LAYER + ".{layernorm_before,layernorm_after}", "blocks.{i}.{norm1,norm2}"),
+                Row("{vit.layernorm,classifier}", "{norm,head}"),
+            ),
+            complete=True,
+        ),
+        Form(
+            "google-research",
+            "google-research/vision_transformer (JAX)",
+            JAX,
+            (
+                Row("vit.embeddings.cls_token", "cls"),
+                Row("vit.embeddings.position_embeddings", "Transformer/posembed_input/pos_embedding"),
+                Row("vit.embeddings.patch_embeddings.projection", "embedding"),
+                Row(
+                    _LAYER + ".attention.attention.{query,key,value}",
+                    _JAX + "MultiHeadDotProductAttention_1/{query,key,value}",
+                ),
+                Row(_LAYER + ".attention.output.dense", _JAX + "MultiHeadDotProductAttention_1/out"),
+                Row(_LAYER + ".{intermediate,output}.dense", _JAX + "MlpBlock_3/{Dense_0,Dense_1}"),
+                Row(_LAYER + ".{layernorm_before,layernorm_after}", _JAX + "{LayerNorm_0,LayerNorm_2}"),
+                Row("{vit.layernorm,vit.pooler.dense,classifier}", "{Transformer/encoder_norm,pre_logits,head}"),
+            ),
+            complete=True,
+        ),
         Form(
             "keras-hub",
             "KerasHub",
