@@ -54,7 +54,9 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
     --names gives the tensors of a published architecture the names that another ecosystem has for
     them, and lays them out as it does: transformers, flax, tf-keras, keras-hub, and the forms that
     `ivyhub inspect` tells of a checkpoint. It knows BERT, GPT-2, Llama, Mistral, Qwen2, T5, ViT and
-    ResNet.
+    ResNet. Of any model, it gives the names of another version of its framework: keras-3 and keras-2
+    (of an .h5 or .keras file with its configuration), flax.nnx and flax.linen, torch-parametrized and
+    torch-norms (weight_norm, spectral_norm), torch-separate and torch-packed (MultiheadAttention).
 
     Nothing in a file is executed before it is known to be harmless, and nothing in a checkpoint ever.
 
@@ -68,6 +70,7 @@ def command(output: Output, source: str, target: str, out: Path | None, **option
       ivyhub convert ./saved-model --to npz --out weights.npz
       ivyhub convert model.safetensors --to .onnx
       ivyhub convert ./bert/bert_model.ckpt --to safetensors --names transformers
+      ivyhub convert old.h5 --to h5 --names keras-3
       ivyhub check net.onnx --to jax
     """
     format = target.removeprefix(".")
@@ -128,10 +131,15 @@ def _write_tensors(
         tensors, how = ckpt, None
         if names is not None:
             from ivyhub.registry.adapters.families import renamed
+            from ivyhub.registry.adapters.versions import STYLES, restyled
 
-            tensors, how = renamed(ckpt, names, heads=heads, partial=partial)
+            if names in STYLES and (heads or partial):
+                raise UsageError(f"--heads and --partial are not for --names {names}", hint="leave them out")
+            tensors, how = (
+                restyled(ckpt, names) if names in STYLES else renamed(ckpt, names, heads=heads, partial=partial)
+            )
         done = convert(tensors, target, path, dtype=dtype, force=force, progress=progress.advance)
-    told = None if how is None else {"from": how.found.name, "to": how.name, "left_out": how.left_out}
+    told = None if how is None else {"from": how.before, "to": how.name, "left_out": how.left_out}
     output.document({**to_builtins(done), "names": told}, ids=done.files)
     if note:
         output.line(f"note: {note}")
@@ -141,7 +149,7 @@ def _write_tensors(
     if done.left_out:
         output.line(f"left out {len(done.left_out)} values that are no tensors: {_listed(done.left_out)}")
     if how is not None:
-        output.line(f"names of {how.name}, from {how.found.name}")
+        output.line(f"names of {how.name}, from {how.before}")
         if how.left_out:
             output.line(
                 f"left out {len(how.left_out)} tensors that have no name of their own there: {_listed(how.left_out)}"

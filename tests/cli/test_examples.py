@@ -60,6 +60,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -> Pat
         Path("bert").mkdir()
         for path in FAMILIES.glob("bert/google-research.ckpt.*"):
             shutil.copy(path, f"bert/bert_model{path.name.removeprefix('google-research')}")
+        shutil.copy(FAMILIES.with_name("checkpoints") / "keras-2.17.h5", "old.h5")
         store.refs.tag("bert", store.refs.resolve("bert"), "v1")
         model = ivyhub.pull("bert", framework="torch", verify=False)
         with torch.no_grad():

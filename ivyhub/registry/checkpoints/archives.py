@@ -17,6 +17,7 @@ from ivyhub.errors import CheckpointError
 from ivyhub.registry.checkpoints import hdf5, trees, zips
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Pages
 from ivyhub.registry.checkpoints.objects import STORAGES
+from ivyhub.registry.checkpoints.renamed import RenamedCheckpoint
 from ivyhub.registry.weights.dtypes import numpy_dtype
 from ivyhub.registry.weights.lazy import PlannedTensor
 from ivyhub.registry.weights.writer import Staging
@@ -78,10 +79,10 @@ def write_keras(
     Raises:
         CheckpointError: the source is no ``.keras`` file, which alone says what the model is in the words of Keras 3.
     """
-    if ckpt.format != "keras":
+    if ckpt.format != "keras" or isinstance(ckpt, RenamedCheckpoint):
         raise CheckpointError(
-            "expected a .keras file, which has the model's configuration, to write one, received "
-            f"{ckpt.files[0].name}, which has none that Keras 3 reads",
+            "expected a .keras file under its own names, which has the model's configuration, to write one, received "
+            f"{ckpt.files[0].name}, which has none that Keras 3 reads, or others",
             hint="--to h5 writes weights alone, for model.load_weights",
         )
     source = Pages(ckpt.files[0])

@@ -90,11 +90,17 @@ def open_hdf5(pages: Pages, format: str = "hdf5", name: str = "") -> FormatCheck
 
 
 def open_keras(pages: Pages, members: dict[str, zips.Member]) -> FormatCheckpoint:
-    """The weights of a ``.keras`` file. Its configuration is not looked at.
+    """The weights of a ``.keras`` file. Its configuration is a text among the metadata.
 
     Raises as `open_hdf5` does.
     """
-    member = members[WEIGHTS]
+    found = _open_weights(pages, members[WEIGHTS])
+    if members[CONFIG].size <= _LONGEST_TEXT:
+        found.metadata["model_config"] = zips.read(pages, members[CONFIG], _LONGEST_TEXT).decode("utf-8", "replace")
+    return found
+
+
+def _open_weights(pages: Pages, member: zips.Member) -> FormatCheckpoint:
     if not member.deflated:
         return open_hdf5(pages.part(member.offset, member.size), "keras", WEIGHTS)
     with tempfile.NamedTemporaryFile(prefix="ivyhub-", suffix=".h5") as file:
