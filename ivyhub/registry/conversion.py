@@ -36,7 +36,6 @@ from ivyhub.registry.progress import Progress
 from ivyhub.registry.source import Source
 from ivyhub.registry.store import Store
 from ivyhub.registry.weights import Checkpoint
-from ivyhub.registry.weights.checkpoint import open_shards
 
 
 def capture_source(source: Source) -> Model:
@@ -47,7 +46,7 @@ def capture_source(source: Source) -> Model:
         TensorMismatchError: with every tensor that does not fit.
         UnsafeError, CorruptFileError, CheckpointError, CaptureError, FrameworkNotInstalledError.
     """
-    with open_shards([source.folder / name for name in source.weights]) as checkpoint:
+    with versions.open_source(source) as checkpoint:
         return capture_folder(source.folder, checkpoint)
 
 

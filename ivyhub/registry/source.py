@@ -1,7 +1,8 @@
 """A source: a checkpoint in the folder layout of Hugging Face, wherever it came from.
 
 ``config.json`` says what the model is, ``*.safetensors`` hold its weights (one file, or shards with an index), and
-beside them stand the tokenizer, the preprocessor and the card. Other files are not read.
+beside them stand the tokenizer, the preprocessor and the card. Where no safetensors are, the file of Flax or TensorFlow
+is read; other files are not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from ivyhub.registry.manifest import FileRecord, Origin
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+
+FOREIGN = ("flax_model.msgpack", "tf_model.h5")
+"""Weights of other frameworks in the order of preference: read by name and shape, without these."""
 
 #: A licence as the head of a card has it.
 PLAIN_LICENCE = r"[\w.+-]+"
@@ -89,6 +93,7 @@ def select(names: Iterable[str], read_index: Callable[[], bytes], *, where: str)
         weights = sorted(name for name in names if "/" not in name and name.endswith(".safetensors"))
     if missing := sorted(set(weights) - names):
         raise CheckpointError(f"{INDEX} of {where} names shards that are not there: {', '.join(missing)}")
+    weights = weights or [name for name in FOREIGN if name in names][:1]
     if not weights:
         if pickles := [name for name in sorted(names) if PurePosixPath(name).suffix in _PICKLES]:
             raise UnsafeError(

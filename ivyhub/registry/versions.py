@@ -14,12 +14,12 @@ from ivyhub import __version__
 from ivyhub.engine.dims import product
 from ivyhub.engine.graph import Graph, Value, tree_leaves
 from ivyhub.errors import CorruptFileError, GraphError, UsageError
-from ivyhub.registry.files import Digest
+from ivyhub.registry.files import Digest, digest_file
 from ivyhub.registry.manifest import FileRecord, Origin, Parent, Version, now
 from ivyhub.registry.pipeline import Model, Recipe
-from ivyhub.registry.source import CONFIG, Source
+from ivyhub.registry.source import CONFIG, FOREIGN, Source
 from ivyhub.registry.store import Store
-from ivyhub.registry.weights import Checkpoint, PlannedTensor, write_safetensors
+from ivyhub.registry.weights import Checkpoint, Entry, PlannedTensor, WeightMap, write_safetensors
 from ivyhub.registry.weights.checkpoint import open_shards
 
 RECIPE = "ivyhub-recipe.json"
@@ -27,15 +27,44 @@ PROOF = "ivyhub-proof.json"
 _OWN = {RECIPE, PROOF}  # what ivyhub keeps beside a model; the other files travel with it
 
 
+@contextmanager
+def open_source(source: Source) -> Generator[Checkpoint]:
+    """The weights of a source, under the names that transformers has for them in PyTorch.
+
+    Raises:
+        CheckpointError: they are another framework's, and no family has all of their names.
+    """
+    files = [source.folder / name for name in source.weights]
+    if source.weights[0] not in FOREIGN:
+        with open_shards(files) as checkpoint:
+            yield checkpoint
+        return
+    from ivyhub.registry.adapters.families import renamed
+    from ivyhub.registry.checkpoints import open_file
+
+    with open_file(files[0]) as checkpoint:
+        yield renamed(checkpoint, "transformers")[0]
+
+
 def put_source(store: Store, model: Model, source: Source) -> Digest:
-    """Keep a model that was captured from a checkpoint; the checkpoint's own files are its weights."""
+    """Keep a model that was captured from a checkpoint; the checkpoint's own files are its weights, if safetensors."""
+    files = {name: _adopt(store, source, name) for name in source.files if name not in {*source.weights, CONFIG}}
+    if source.weights[0] in FOREIGN:
+        with open_source(source) as checkpoint:
+            unchanged = WeightMap(tuple(Entry((name,), (name,)) for name in checkpoint))
+            weights, index = _write_weights(store, unchanged.apply(checkpoint))
+        for name in source.weights:
+            _check_digest(source, name, digest_file(source.folder / name))
+        files |= index
+    else:
+        weights = {name: _adopt(store, source, name) for name in source.weights}
     return _put(
         store,
         model,
         origin=source.origin,
-        weights={name: _adopt(store, source, name) for name in source.weights},
+        weights=weights,
         config=_adopt(store, source, CONFIG),
-        files={name: _adopt(store, source, name) for name in source.files if name not in {*source.weights, CONFIG}},
+        files=files,
         licence=source.licence,
     )
 
@@ -63,10 +92,7 @@ def put_tensors(
         parents: the versions that this one was made from.
         proof: the certificate of its PyTorch export against the module that it was captured from.
     """
-    with store.scratch() as folder:
-        paths = write_safetensors(folder / "model.safetensors", tensors, metadata={"format": "pt"})
-        records = {path.name: store.record(store.put_file(path, move=True)) for path in paths}
-    index = {name: records.pop(name) for name in list(records) if name.endswith(".json")}
+    records, index = _write_weights(store, tensors)
     kept = {name: file for name, file in like.files.items() if name not in _OWN} if like else {}
     kept = {name: file for name, file in kept.items() if not name.endswith(".safetensors.index.json")}
     if proof is not None:
@@ -144,13 +170,24 @@ def _put(
 
 def _adopt(store: Store, source: Source, name: str) -> FileRecord:
     """A file of a source as a blob, proved to be the bytes that were announced."""
-    record = source.files[name]
-    digest = store.put_file(source.folder / name)
-    if digest != record.digest:
+    _check_digest(source, name, store.put_file(source.folder / name))
+    return source.files[name]
+
+
+def _check_digest(source: Source, name: str, digest: Digest) -> None:
+    if digest != source.files[name].digest:
         raise CorruptFileError(
             f"{source.folder / name} changed while it was read", hint="run it again once nothing else writes there"
         )
-    return record
+
+
+def _write_weights(store: Store, tensors: list[PlannedTensor]) -> tuple[dict[str, FileRecord], dict[str, FileRecord]]:
+    """Tensors as safetensors in the store, and the index of their shards, where there are several."""
+    with store.scratch() as folder:
+        paths = write_safetensors(folder / "model.safetensors", tensors, metadata={"format": "pt"})
+        records = {path.name: store.record(store.put_file(path, move=True)) for path in paths}
+    index = {name: records.pop(name) for name in list(records) if name.endswith(".json")}
+    return records, index
 
 
 def signature(graph: Graph) -> dict[str, Any]:

@@ -22,13 +22,14 @@ from ivyhub.errors import CheckpointError, TensorMismatchError, UsageError
 from ivyhub.registry.adapters.families import FAMILIES, recognise, rename, renamed
 from ivyhub.registry.adapters.families.naming import tables
 from ivyhub.registry.checkpoints import FormatCheckpoint, open_file
+from ivyhub.registry.export import load_package
 from ivyhub.registry.weights import MemoryCheckpoint
 
 FOLDER = Path(__file__).parents[3] / "fixtures" / "families"
 FILES = sorted(
     path
     for path in FOLDER.glob("*/*.*")
-    if path.suffix in (".bin", ".h5", ".msgpack", ".index", ".npz", ".safetensors") and path.stem != "expected"
+    if path.suffix not in (".json", ".data-00000-of-00001") and path.name != "expected.npz"
 )
 FAMILY_OF = {"mistral": "llama", "qwen2": "llama", "t5-gated": "t5"}
 
@@ -111,22 +112,37 @@ def _made(ckpt: Any, weights: Any) -> MemoryCheckpoint:
     return MemoryCheckpoint({tensor.info.name: tensor.read() for tensor in weights.apply(ckpt)})
 
 
-@pytest.mark.parametrize("file", ["bert/google-research.ckpt", "gpt2/openai.ckpt"])
-def test_the_oldest_code_and_the_newest_agree(file: str, tmp_path: Path, told: Callable[..., str]) -> None:
-    """TensorFlow 1.15 wrote the checkpoint and the outputs; transformers 5 computes them from what is converted."""
+@pytest.mark.parametrize(
+    ("file", "settings"),
+    [
+        # in the first code GELU is an approximation
+        ("bert/google-research.ckpt", {"hidden_act": "gelu_new"}),
+        ("gpt2/openai.ckpt", {}),
+        ("vit/google-research.npz", {"hidden_act": "gelu_new", "layer_norm_eps": 1e-6}),
+        ("resnet/torchvision.pth", {}),
+    ],
+    ids=lambda case: str(case).partition("/")[0],
+)
+def test_the_first_code_and_the_newest_agree(
+    file: str, settings: dict[str, Any], tmp_path: Path, told: Callable[..., str]
+) -> None:
+    """The outputs of the published code, on TensorFlow 1.15 or JAX, from its own file after two conversions."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     source = FOLDER / file
-    shutil.copy(source.parent / "config.json", tmp_path)
+    config = {**json.loads((source.parent / "config.json").read_text()), **settings}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     out = tmp_path / "model.safetensors"
     text = told("convert", source, "--to", "safetensors", "--names", "transformers", "--out", out, "--json")
     assert json.loads(text)["names"]["to"] == f"{source.parent.name}:transformers"
 
     with np.load(source.parent / "expected.npz") as stored:
         expected = dict(stored)
-    config = json.loads((tmp_path / "config.json").read_text())
     model = getattr(transformers, config["architectures"][0]).from_pretrained(tmp_path, attn_implementation="eager")
-    model.config.hidden_act = "gelu_new"
-    inputs = {name: torch.tensor(expected[name]).long() for name in expected if name.endswith(("_ids", "_mask"))}
+    inputs = {
+        name: torch.tensor(array if array.dtype == np.float32 else array.astype(np.int64))
+        for name, array in expected.items()
+        if name.endswith(("_ids", "_mask", "_values"))
+    }
     with torch.no_grad():
         outputs = model.eval()(**inputs)
     if "logits" in expected:
@@ -136,8 +152,22 @@ def test_the_oldest_code_and_the_newest_agree(file: str, tmp_path: Path, told: C
         words = outputs.prediction_logits[torch.arange(len(places)), places].log_softmax(-1)
         received = {"words": words, "following": outputs.seq_relationship_logits.log_softmax(-1)}
     for name, tensor in received.items():
-        # two libraries sum 24-bit numbers in different orders; google-research's GELU is that of tanh
-        np.testing.assert_allclose(tensor.numpy(), expected[name].reshape(tensor.shape), rtol=0, atol=5e-5)
+        # two libraries sum 24-bit numbers in different orders
+        np.testing.assert_allclose(tensor.numpy(), expected[name].reshape(tensor.shape), rtol=1e-5, atol=1e-5)
+
+
+def test_a_folder_of_another_framework_is_pulled(tmp_path: Path, told: Callable[..., str]) -> None:
+    """What TensorFlow 2.15 wrote, as a package of PyTorch; the outputs are those of TensorFlow 1.15."""
+    torch = pytest.importorskip("torch")
+    (tmp_path / "source").mkdir()
+    shutil.copy(FOLDER / "gpt2" / "config.json", tmp_path / "source")
+    shutil.copy(FOLDER / "gpt2" / "tf-keras.h5", tmp_path / "source" / "tf_model.h5")
+    told("pull", tmp_path / "source", "--framework", "torch", "--to", tmp_path / "made", "--no-verify")
+    with np.load(FOLDER / "gpt2" / "expected.npz") as stored:
+        ids = torch.from_numpy(stored["input_ids"]).long()
+        with torch.no_grad():
+            logits = load_package(tmp_path / "made").eval()(ids, torch.ones_like(ids)).logits
+        np.testing.assert_allclose(logits.numpy(), stored["logits"], rtol=0, atol=1e-5)
 
 
 def test_a_model_without_a_head_keeps_its_short_names() -> None:
