@@ -295,6 +295,11 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         ((d.f(4, 3), [np.array([2, 2, 0])], d.f(3, 3)), {}),
         ((d.f(BATCH, 4, 3), [None, np.array([2, 2])], d.f(BATCH, 2, 3)), {}),
     ],
+    "from_start": lambda d: [
+        ((d.i(3, low=-4, high=4, dtype="int8"), d.f(BATCH, 4)), {"axis": -1}),
+        ((d.i(2, 3, low=-2, high=2), d.f(BATCH, 4)), {"axis": 0}),
+        ((d.i(3, low=0, high=4, dtype="uint8"), d.f(4, 3)), {"axis": 0}),
+    ],
     "take_along_axis": lambda d: [
         ((d.f(BATCH, 6), d.i(BATCH, 2, low=0, high=6)), {"axis": -1}),
         ((d.f(4, 3), d.i(2, 3, low=0, high=4)), {"axis": 0}),

@@ -366,3 +366,24 @@ def test_unsigned_integers_are_taken_along_an_axis(dtype: str, xp: ModuleType) -
     order = np.array([[2, 0, 1]])
     found = xp.take_along_axis(xp.asarray(x), xp.asarray(order), axis=1)
     np.testing.assert_array_equal(found, np.take_along_axis(x, order, 1))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", *UNSIGNED])
+def test_positions_of_any_integer_dtype(dtype: str, xp: ModuleType, rng: np.random.Generator) -> None:
+    """From both ends of an axis that is longer than the smallest dtypes count."""
+    host = rng.uniform(1, 9, (300, 2)).astype(np.float32)
+    ends = (0 if dtype.startswith("u") else -100, 100)
+    dtype = dtype_name(xp.zeros(1, dtype=getattr(xp, dtype)).dtype)  # JAX has no 64 bits outside of its x64 mode
+    x = xp.asarray(host)
+    lines, column = rng.integers(*ends, (5, 2)).astype(dtype), rng.integers(*ends, (5, 1)).astype(dtype)
+    for places in (lines, column):
+        found = xp.take_along_axis(x, xp.asarray(places), axis=0)
+        np.testing.assert_array_equal(found, np.take_along_axis(host, places.astype(int), 0))
+    row = column[:, 0]
+    np.testing.assert_array_equal(xp.take(x, xp.asarray(row), axis=0), host[row])
+    np.testing.assert_array_equal(xp.take(xp.permute_dims(x, (1, 0)), xp.asarray(row), axis=1), host.T[:, row])
+    np.testing.assert_array_equal(x[xp.asarray(row)], host[row])
+    np.testing.assert_array_equal(x[xp.asarray(row), 1], host[row, 1])
+    x[xp.asarray(row), 0] = 0
+    host[row, 0] = 0
+    np.testing.assert_array_equal(x, host)

@@ -76,6 +76,10 @@ WRONG: dict[str, tuple[type[IvyhubError], str, Call]] = {
         lambda xp: xp.astype(matrix(xp), "float33"),
     ),
     "a float as position": (DTypeError, "^indexing expected .*integers.*float", lambda xp: matrix(xp)[matrix(xp)[0]]),
+    "floats to take by": (
+        *(DTypeError, "^take expected an integer array of positions, received float"),
+        lambda xp: xp.take(matrix(xp), matrix(xp)[0], axis=0),
+    ),
     "a number too large": (
         *(DTypeError, r"^asarray: expected numbers that int8 holds, received \[300\]"),
         lambda xp: xp.asarray([300], dtype=xp.int8),

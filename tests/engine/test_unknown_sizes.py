@@ -38,8 +38,8 @@ def traced(name: str, args: Any, attributes: Any) -> Any:
 
 WRITTEN = ("avg_pool", "local_response_norm", "matmul", "max_pool", "pad", "softmax", "stft")
 DECOMPOSED = (
-    *("channel_shuffle", "conv_transpose", "cosine_similarity", "embedding_bag", "fold", "grid_sample", "group_norm"),
-    *("istft", "logmeanexp", "max_unpool", "pixel_shuffle", "scatter_reduce", "unfold", "var"),
+    *("channel_shuffle", "conv_transpose", "cosine_similarity", "embedding_bag", "fold", "from_start", "grid_sample"),
+    *("group_norm", "istft", "logmeanexp", "max_unpool", "pixel_shuffle", "scatter_reduce", "unfold", "var"),
 )
 """Operations that rows write, and some that count with sizes in what they are made of."""
 

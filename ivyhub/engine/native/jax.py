@@ -33,11 +33,24 @@ def copied(x: jax.Array) -> jax.Array:
 
 
 def getitem(x: jax.Array, key: Any) -> jax.Array:
-    return x[key]
+    try:
+        return x[key]
+    except OverflowError:
+        return x[_wide(key)]
 
 
 def setitem(x: jax.Array, key: Any, value: Any) -> jax.Array:
-    return x.at[key].set(value)
+    try:
+        return x.at[key].set(value)
+    except OverflowError:
+        return x.at[_wide(key)].set(value)
+
+
+def _wide(key: Any) -> tuple[Any, ...]:
+    """Positions as int32 at least: JAX counts in their own dtype, which may not hold the size of an axis."""
+    items = key if isinstance(key, tuple) else (key,)
+    narrow = (jnp.int8, jnp.int16)
+    return tuple(item.astype(jnp.int32) if getattr(item, "dtype", None) in narrow else item for item in items)
 
 
 def device(x: jax.Array) -> Any:

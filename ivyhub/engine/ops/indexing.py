@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import DTypeError, ShapeError
 from ..backends import is_integer
-from ..dims import Size
+from ..dims import Dim, Size
 from ..op import Array, DType, Source, op
 from ..spec import (
     Pick,
@@ -22,8 +22,8 @@ from ..spec import (
     same_as_first,
     spec_of,
 )
-from .creation import arange, created
-from .elementwise import astype, equal, where
+from .creation import arange, created, scalar
+from .elementwise import add, astype, equal, less, where
 from .shape import reshape
 
 # -- basic indexing --------------------------------------------------------------------------------------------------
@@ -78,6 +78,24 @@ def _positions(indices: Spec) -> Spec:
     return indices
 
 
+def _from_start_spec(indices: Spec, x: Spec, *, axis: int) -> Spec:
+    normalize_axis(axis, x.ndim)
+    return _positions(indices).with_dtype("int64")
+
+
+@op(rule=_from_start_spec)
+def from_start(indices: Array, x: Array, /, *, axis: int) -> Array:
+    """Positions on an axis of x, counted from its start: those below 0 count from its end.
+
+    Of any integer dtype, as int64: smaller ones may not hold the size, and frameworks choose by few.
+    """
+    dtype, size = spec_of(indices).dtype, spec_of(x).shape[axis]
+    places = indices if dtype == "int64" else astype(indices, dtype="int64")
+    if dtype.startswith("u"):
+        return places
+    return where(less(places, 0), add(places, scalar(size, "int64", places) if isinstance(size, Dim) else size), places)
+
+
 def _take_spec(x: Spec, indices: Spec, *, axis: int) -> Spec:
     axis = normalize_axis(axis, x.ndim)
     return x.with_shape(*x.shape[:axis], *_positions(indices).shape, *x.shape[axis + 1 :])
@@ -85,7 +103,7 @@ def _take_spec(x: Spec, indices: Spec, *, axis: int) -> Spec:
 
 @op(rule=_take_spec)
 def take(x: Array, indices: Array, /, *, axis: int) -> Array:
-    """The slices of x at the given positions of an axis, in the shape of ``indices``."""
+    """The slices of x at the given positions, from the start of an axis, in the shape of ``indices``."""
     return index(x, [None] * normalize_axis(axis, spec_of(x).ndim) + [indices])
 
 
@@ -169,7 +187,7 @@ def _along_axis_spec(x: Spec, indices: Spec, *, axis: int) -> Spec:
 
 @op(rule=_along_axis_spec, primitive=True, strict=True)
 def take_along_axis(x: Array, indices: Array, /, *, axis: int) -> Array:
-    """For each line along an axis, its elements at the positions that stand in the same line of ``indices``."""
+    """For each line along an axis, its elements at the positions, from its start, in the same line of ``indices``."""
 
 
 take_along_axis.lower(

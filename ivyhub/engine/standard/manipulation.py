@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ShapeError
+from ...errors import DTypeError, ShapeError
 from .. import native, ops
 from ..op import Array
+from ..refusals import operand
+from ..spec import Spec, normalize_axes, normalize_axis
 from ..spec import broadcast_shapes as _broadcast_shapes
-from ..spec import normalize_axes, normalize_axis
-from ._common import owner_of, same
+from ._common import is_integer, owner_of, same
 
 Axes = int | tuple[int, ...]
 
@@ -168,14 +169,23 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
         if len(x.shape) != 1:
             raise ShapeError(f"expected an axis for an array of {len(x.shape)} axes", hint="pass axis=")
         axis = 0
-    size = x.shape[normalize_axis(axis, len(x.shape))]
-    indices = ops.where(ops.less(indices, 0), ops.add(indices, size), indices)
-    return ops.take(x, indices, axis=axis)
+    return ops.take(x, _from_start("take", indices, x, axis), axis=axis)
+
+
+def _from_start(name: str, indices: Array, x: Array, axis: int) -> Array:
+    """Positions counted from the start of an axis, for a function of that name."""
+    positions = operand(indices, owner_of(x), name)
+    if not isinstance(positions, Spec) or not is_integer(positions.dtype):
+        raise DTypeError(
+            f"{name} expected an integer array of positions, received {positions}",
+            hint="asarray makes one of a list; x[mask] chooses by truth values",
+        )
+    return ops.from_start(indices, x, axis=normalize_axis(axis, len(x.shape)))
 
 
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
     """For each line along an axis, its elements at the positions that stand in the same line of ``indices``."""
-    return ops.take_along_axis(x, indices, axis=axis)
+    return ops.take_along_axis(x, _from_start("take_along_axis", indices, x, axis), axis=axis)
 
 
 PLAIN = (

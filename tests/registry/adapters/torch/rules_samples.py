@@ -406,7 +406,7 @@ SAMPLES: dict[str, Callable[[Draw], Calls]] = {
         call(d.f(4, 3), 0, d.i(2, 2, low=0, high=4)),
     ],
     "aten.take_along_dim.default": lambda d: [
-        call(d.f(4, 3), d.i(4, 2, low=0, high=3), 1),
+        call(d.f(4, 3), d.i(4, 2, low=-3, high=3), 1),
         call(d.f(4, 3), d.i(5, low=0, high=12)),
     ],
     "aten.scatter.src": lambda d: [call(d.f(4, 3), 1, d.rng.permutation(3)[None, :2].repeat(2, 0), d.f(4, 3))],

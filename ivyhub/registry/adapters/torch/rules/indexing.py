@@ -58,7 +58,7 @@ def _as_long(x: Array, dim: int, index: Array) -> Array:
 def take_along_dim(x: Array, indices: Array, dim: int | None = None) -> Array:
     if dim is None:
         x, indices, dim = view(x, (-1,)), view(indices, (-1,)), 0
-    return ops.take_along_axis(x, indices, axis=dim)
+    return ops.take_along_axis(x, ops.from_start(indices, x, axis=dim), axis=dim)
 
 
 def _values(x: Array, values: Any, shape: Sequence[Size] | None = None) -> Array:
