@@ -44,6 +44,7 @@ from ivyhub.registry.weights.header import load_json
 __all__ = ["FAMILIES", "Found", "Renaming", "recognise", "rename", "renamed"]
 
 _MAX_CONFIG = 16 << 20
+_CONFIGS = ("config.json", "params.json")  # the latter is Meta's
 
 
 def renamed(
@@ -88,12 +89,14 @@ def renamed(
 
 
 def _configuration(ckpt: FormatCheckpoint) -> Mapping[str, Any]:
-    """The config.json beside a checkpoint, {} where there is none."""
-    path = ckpt.files[0].parent / "config.json"
-    if not path.is_file():
+    """The configuration beside a checkpoint, {} where there is none."""
+    path = next((path for name in _CONFIGS if (path := ckpt.files[0].parent / name).is_file()), None)
+    if path is None:
         return {}
     if path.stat().st_size > _MAX_CONFIG:
-        raise CorruptFileError(f"expected a config.json of at most {_MAX_CONFIG} bytes, received {path.stat().st_size}")
+        raise CorruptFileError(
+            f"expected a configuration of at most {_MAX_CONFIG} bytes, received {path.stat().st_size}"
+        )
     found = load_json(path.read_bytes(), path)
     if not isinstance(found, dict):
         raise CorruptFileError(f"expected a JSON object in {path}, received a {type(found).__name__}")

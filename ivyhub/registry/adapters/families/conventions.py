@@ -11,6 +11,8 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     "linear transposed": {"weight": "i o", "bias": "o"},  # Conv1D of GPT-2
     "to heads": {"weight": "(n d) i", "bias": "(n d)"},
     "to key heads": {"weight": "(m d) i", "bias": "(m d)"},
+    "to rotary heads": {"weight": "(n 2 c) i", "bias": "(n 2 c)"},  # halves are turned against each other
+    "to rotary key heads": {"weight": "(m 2 c) i", "bias": "(m 2 c)"},
     "from heads": {"weight": "o (n d)", "bias": "o"},
     "to heads, fused and transposed": {"weight": "i (* n d)", "bias": "(* n d)"},
     "from heads, transposed": {"weight": "(n d) o", "bias": "o"},
@@ -70,6 +72,8 @@ def _kernels(name: str = "kernel", bias: str = "bias") -> dict[str, dict[str, Le
         "linear": "i o",
         "to heads": "i (n d)",
         "to key heads": "i (m d)",
+        "to rotary heads": "i (n 2 c)",
+        "to rotary key heads": "i (m 2 c)",
         "from heads": "(n d) o",
         "conv": "h w i o",
     }
@@ -84,6 +88,15 @@ _STATISTICS = {
 }
 
 TORCH = Convention("pt", ".")
+TORCH_PAIRS = Convention(
+    "pt",
+    ".",
+    {
+        "to rotary heads": {"weight": Leaf("weight", "(n c 2) i"), "bias": Leaf("bias", "(n c 2)")},
+        "to rotary key heads": {"weight": Leaf("weight", "(m c 2) i"), "bias": Leaf("bias", "(m c 2)")},
+    },
+)
+"""PyTorch as Meta writes it: neighbours are turned against each other."""
 TORCH_GAMMA = Convention("pt", ".", {"norm": _GAMMA})
 """PyTorch before it had layer normalisation."""
 
@@ -157,6 +170,11 @@ KERAS = Convention(
         "linear transposed": {"weight": _FIRST, "bias": _SECOND},
         "to heads": {"weight": _FIRST._replace(layout="i n d"), "bias": _SECOND._replace(layout="n d")},
         "to key heads": {"weight": _FIRST._replace(layout="i m d"), "bias": _SECOND._replace(layout="m d")},
+        "to rotary heads": {"weight": _FIRST._replace(layout="i n (2 c)"), "bias": _SECOND._replace(layout="n (2 c)")},
+        "to rotary key heads": {
+            "weight": _FIRST._replace(layout="i m (2 c)"),
+            "bias": _SECOND._replace(layout="m (2 c)"),
+        },
         "from heads": {"weight": _FIRST._replace(layout="n d o"), "bias": _SECOND},
         "from heads, transposed": {"weight": _FIRST._replace(layout="n d o"), "bias": _SECOND},
         "to heads, fused and transposed": {

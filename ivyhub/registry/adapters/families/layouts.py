@@ -14,8 +14,8 @@ from ivyhub.errors import CheckpointError, TensorMismatchError
 from ivyhub.registry.weights import Merge, Reshape, Split, Step, Transpose
 
 Sizes = dict[str, int]
-GLOBAL = frozenset("nmd")
-"""Axes that have one size all over a model: heads, heads of keys and values, and the width of one."""
+GLOBAL = frozenset("nmdc")
+"""Axes that have one size all over a model: heads, heads of keys and values, the width of one, and half of it."""
 
 
 def parse(layout: str) -> tuple[tuple[str, ...], ...]:
@@ -144,7 +144,8 @@ def _size(letter: str, sizes: Mapping[str, int]) -> int:
 
 
 def _words(letters: Sequence[str]) -> str:
-    words = {"n": "the number of heads", "m": "the number of key and value heads", "d": "the width of a head"}
+    width = "the width of a head"
+    words = {"n": "the number of heads", "m": "the number of key and value heads", "d": width, "c": width}
     return " and ".join(words.get(letter, letter) for letter in letters)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivyhub.registry.adapters.families.conventions import FLAX, KERAS
+from ivyhub.registry.adapters.families.conventions import FLAX, KERAS, TORCH_PAIRS
 from ivyhub.registry.adapters.families.family import Family, Form, Row
 
 _LAYER = "model.layers.{i}"
@@ -41,8 +41,9 @@ LLAMA = Family(
     "model",
     (
         ("embedding", "model.embed_tokens"),
-        ("to heads", _LAYER + ".self_attn.q_proj"),
-        ("to key heads", _LAYER + ".self_attn.{k_proj,v_proj}"),
+        ("to rotary heads", _LAYER + ".self_attn.q_proj"),
+        ("to rotary key heads", _LAYER + ".self_attn.k_proj"),
+        ("to key heads", _LAYER + ".self_attn.v_proj"),
         ("from heads", _LAYER + ".self_attn.o_proj"),
         ("linear", _LAYER + ".mlp.{gate_proj,up_proj,down_proj}"),
         ("scale", _LAYER + ".{input_layernorm,post_attention_layernorm}"),
@@ -58,9 +59,23 @@ LLAMA = Family(
             bare=True,
         ),
         Form("flax", "transformers (Flax)", FLAX, bare=True),
+        Form(
+            "meta",
+            "their authors (PyTorch)",
+            TORCH_PAIRS,
+            (
+                Row("model.embed_tokens", "tok_embeddings"),
+                Row("{model.norm,lm_head}", "{norm,output}"),
+                Row(_LAYER + ".self_attn.{q_proj,k_proj,v_proj,o_proj}", "layers.{i}.attention.{wq,wk,wv,wo}"),
+                Row(_LAYER + ".mlp.{gate_proj,down_proj,up_proj}", "layers.{i}.feed_forward.{w1,w2,w3}"),
+                Row(_LAYER + ".{input_layernorm,post_attention_layernorm}", "layers.{i}.{attention_norm,ffn_norm}"),
+            ),
+            complete=True,
+            ignored=(r"rope\.freqs",),
+        ),
         _keras_hub("keras-hub", "Llama", "llama", "layer_norm"),
         _keras_hub("keras-hub-mistral", "Mistral", "mistral", "layer_normalization"),
         _keras_hub("keras-hub-qwen2", "Qwen2", "qwen", "layer_norm"),
     ),
-    {"n": ("num_attention_heads",), "m": ("num_key_value_heads",)},
+    {"n": ("num_attention_heads", "n_heads"), "m": ("num_key_value_heads", "n_kv_heads")},
 )
