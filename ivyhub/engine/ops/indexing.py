@@ -198,6 +198,12 @@ take_along_axis.lower(
 take_along_axis.lower("torch", "{x}.take_along_dim({indices}, dim={axis})")
 take_along_axis.lower("jax", "jnp.take_along_axis({x}, {indices}, axis={axis})")
 take_along_axis.lower("numpy", "np.take_along_axis({x}, {indices}, axis={axis})")
+take_along_axis.lower(
+    "tensorflow",
+    "tf.gather({x}, {indices}, batch_dims={last:0})",  # the other is some sixty operations
+    when=lambda n: n.axis in (-1, n.x.ndim - 1) and n.indices.shape[:-1] == n.x.shape[:-1],
+    derive=lambda n: {"last": n.x.ndim - 1},
+)
 take_along_axis.lower("tensorflow", "tf.experimental.numpy.take_along_axis({x}, {indices}, axis={axis})")
 
 

@@ -268,7 +268,10 @@ def argsort(x: tf.Tensor, axis: int = -1, descending: bool = False) -> tf.Tensor
 
 def sort(x: tf.Tensor, axis: int = -1, descending: bool = False) -> tf.Tensor:
     """Numbers in order, nan as the largest."""
-    return tf.experimental.numpy.take_along_axis(x, argsort(x, axis, descending), axis)
+    order = argsort(x, axis, descending)
+    if axis in (-1, x.shape.rank - 1):
+        return tf.gather(x, order, batch_dims=-1)
+    return tf.experimental.numpy.take_along_axis(x, order, axis)
 
 
 def diagonal(x: tf.Tensor, offset: int = 0) -> tf.Tensor:

@@ -135,7 +135,8 @@ ARRAYS: dict[str, Case] = {
     "gathers": (
         lambda x, i, j: [
             *(tf.gather(x, i), tf.gather(x, i, axis=2), tf.gather(x, j, axis=1, batch_dims=1), tf.gather_nd(x, j)),
-            *(tf.gather(x, j, axis=2, batch_dims=1), tf.one_hot(i, 4), tf.one_hot(j, 3, 2.0, -1.0, axis=1)),
+            *(tf.gather(x, j, axis=2, batch_dims=1), tf.gather(x[:, 0], j, batch_dims=1)),
+            *(tf.one_hot(i, 4), tf.one_hot(j, 3, 2.0, -1.0, axis=1)),
             *(tf.scatter_nd(j, x[:, 0], (3, 3, 4)), tf.tensor_scatter_nd_add(x, j, x[:, 1])),
             *(tf.math.unsorted_segment_sum(x, tf.constant([1, 1]), 3), tf.math.unsorted_segment_max(x, i[:2], 2)),
             *(tf.raw_ops.DenseBincount(input=i, size=3, weights=[]), tf.tensor_scatter_nd_update(x, j[:1], x[1:, 2])),

@@ -19,6 +19,8 @@ def gather(x: Array, indices: Array, axis: int, *, batch_dims: int) -> Array:
         return ops.take(x, indices, axis=axis)
     batch_dims %= len(shape_of(indices)) + 1
     lead, rest = shape_of(x)[:batch_dims], shape_of(indices)[batch_dims:]
+    if len(rest) == 1 and axis == batch_dims == ndim - 1:
+        return ops.take_along_axis(x, cast(indices, "int64"), axis=axis)
     if axis != batch_dims:  # the axis comes first, the result's axes go back to its place
         order = (*range(batch_dims), axis, *(a for a in range(batch_dims, ndim) if a != axis))
         found = gather(ops.transpose(x, axes=order), indices, batch_dims, batch_dims=batch_dims)
