@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from ivyhub.registry.checkpoints import torch_files, zips
-from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Pages, Stored, corrupt, overlap, sizes
+from ivyhub.registry.checkpoints.contents import Contents, Described, Part
+from ivyhub.registry.checkpoints.mapped import Pages, corrupt, overlap, sizes
 from ivyhub.registry.checkpoints.objects import KNOWN, DType, word
 from ivyhub.registry.checkpoints.pickles import Record, Unpickler, record
 from ivyhub.registry.weights.checkpoint import file_inside
-from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
+from ivyhub.registry.weights.dtypes import ITEMSIZE
 from ivyhub.registry.weights.header import TensorInfo
 
 INDEX = ".metadata"
@@ -41,8 +41,8 @@ _KNOWN: Mapping[tuple[str, str], Any] = {
 }
 
 
-def open_distributed(folder: Path) -> FormatCheckpoint:
-    """The tensors of a folder, put together from their pieces when they are read.
+def read_folder(folder: Path) -> Contents:
+    """The tensors of a folder, each in pieces; in a process without rights (`confined`).
 
     Raises:
         CheckpointError: a file of it is missing.
@@ -64,8 +64,8 @@ def open_distributed(folder: Path) -> FormatCheckpoint:
         if isinstance(key, Record) and isinstance(place, Record):
             said = key.fields()
             where[word(said.get("fqn")), sizes(said.get("offset") or (), index.path)] = place.fields()
-    files: dict[str, Pages] = {}
-    made: list[Stored] = []
+    files: dict[str, tuple[int, Pages]] = {INDEX: (0, index)}
+    made: list[Described] = []
     values: dict[str, str] = {}
     unreadable: dict[str, str] = {}
     for name, tensor in tensors.items():
@@ -80,14 +80,13 @@ def open_distributed(folder: Path) -> FormatCheckpoint:
             unreadable[name] = f"{dtype}{list(shape)}"
             continue
         made.append(_tensor(index, folder, TensorInfo(name, dtype, shape), said.get("chunks"), where, files))
-    paths = [index.path, *(pages.path for pages in files.values())]
-    return FormatCheckpoint("torch-distributed", made, paths, values=values, unreadable=unreadable)
+    return Contents("torch-distributed", tuple(files), tuple(made), values, unreadable)
 
 
 def _dtype(index: Pages, properties: Any) -> str:
     states = properties.state if isinstance(properties, Record) else []
     if states and isinstance(states[0], tuple) and states[0] and isinstance(states[0][0], DType):
-        return states[0][0]
+        return str(states[0][0])
     raise corrupt(index.path, "expected the type of a tensor, received something else")
 
 
@@ -97,9 +96,9 @@ def _tensor(
     info: TensorInfo,
     chunks: Any,
     where: dict[tuple[str, tuple[int, ...]], dict[Any, Any]],
-    files: dict[str, Pages],
-) -> Stored:
-    pieces: list[tuple[tuple[int, ...], tuple[int, ...], Pages]] = []
+    files: dict[str, tuple[int, Pages]],
+) -> Described:
+    pieces: list[tuple[tuple[int, ...], tuple[int, ...], Part]] = []
     for chunk in chunks if isinstance(chunks, list) else []:
         said = chunk.fields() if isinstance(chunk, Record) else {}
         starts, shape = sizes(said.get("offsets"), index.path), sizes(said.get("sizes"), index.path)
@@ -110,31 +109,22 @@ def _tensor(
             raise corrupt(index.path, f"expected {info.name!r} as it is, received it compressed or encrypted")
         file, offset, size = word(place.get("relative_path")), place.get("offset"), place.get("length")
         if file not in files:
-            files[file] = Pages(file_inside(folder, file))
-        pieces.append((starts, shape, files[file].part(*sizes((offset, size), index.path))))
+            files[file] = len(files), Pages(file_inside(folder, file))
+        number, pages = files[file]
+        found = _piece(pages.part(*sizes((offset, size), index.path)), info, shape)
+        pieces.append((starts, shape, msgspec.structs.replace(found, file=number, starts=starts)))
     for starts, shape, _ in pieces:
         if any(start + size > full for start, size, full in zip(starts, shape, info.shape, strict=True)):
             raise corrupt(index.path, f"expected pieces inside of {info.name!r} {info}, received one beyond it")
     if sum(math.prod(shape) for _, shape, _ in pieces) != math.prod(info.shape) or overlap([p[:2] for p in pieces]):
         raise corrupt(index.path, f"expected pieces that fill {info.name!r} {info}, received others")
-    if len(pieces) == 1:
-        return _piece(pieces[0][2], info, info.shape)
-
-    def load() -> np.ndarray:
-        array = np.empty(info.shape, numpy_dtype(info.dtype))
-        for starts, shape, part in pieces:
-            places = tuple(slice(start, start + size) for start, size in zip(starts, shape, strict=True))
-            array[places] = _piece(part, info, shape).load()
-            part.release(0, part.size)
-        return array
-
-    return Stored(info, load)
+    return Described(info.name, info.dtype, info.shape, tuple(part for _, _, part in pieces))
 
 
-def _piece(part: Pages, info: TensorInfo, shape: tuple[int, ...]) -> Stored:
+def _piece(pages: Pages, info: TensorInfo, shape: tuple[int, ...]) -> Part:
     """The one tensor of a file of `torch.save`."""
-    found = torch_files.open_archive(part, zips.members(part)) if zips.is_zip(part) else torch_files.open_legacy(part)
-    tensors = found.stored()
-    if len(tensors) != 1 or (tensors[0].info.dtype, tensors[0].info.shape) != (info.dtype, shape):
-        raise corrupt(part.path, f"expected a piece {list(shape)} of {info.name!r} {info}, received something else")
-    return msgspec.structs.replace(tensors[0], info=TensorInfo(info.name, info.dtype, shape))
+    read = torch_files.read_archive if zips.is_zip(pages) else torch_files.read_legacy
+    tensors = read(pages).tensors
+    if len(tensors) != 1 or (tensors[0].dtype, tensors[0].shape) != (info.dtype, shape) or not tensors[0].parts:
+        raise corrupt(pages.path, f"expected a piece {list(shape)} of {info.name!r} {info}, received something else")
+    return tensors[0].parts[0]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ivyhub.registry.checkpoints.mapped import MOST_DEPTH, MOST_TENSORS, Stored, corrupt, counted, sizes, unsafe
+from ivyhub.registry.checkpoints.contents import Contents, Described, Part
+from ivyhub.registry.checkpoints.mapped import MOST_DEPTH, MOST_TENSORS, corrupt, counted, sizes, unsafe
 from ivyhub.registry.checkpoints.pickles import Record, plain, record
 from ivyhub.registry.weights.dtypes import ITEMSIZE
-from ivyhub.registry.weights.header import TensorInfo
 
 _STORAGES = {
     "Float": "float32", "Double": "float64", "Half": "float16", "BFloat16": "bfloat16", "Long": "int64",
@@ -294,22 +294,22 @@ def as_text(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f'"a value of {len(text)} characters"'
 
 
-def split(
-    tree: Any, where: object, place: Callable[[str, Tensor], Stored]
-) -> tuple[list[Stored], dict[str, str], dict[str, str]]:
-    """The tensors of a tree, its other values, and its tensors that are no arrays.
+def described(format: str, files: Sequence[str], tree: Any, where: object, place: Callable[[Tensor], Part]) -> Contents:
+    """What a pickle holds: the tensors of its tree, its other values, and its tensors that are no arrays.
 
     Args:
-        tree: what a pickle gave.
+        format: the name of the format.
+        files: see `Contents`.
+        tree: what the pickle gave.
         where: its file, for messages.
-        place: makes what is stored of a tensor.
+        place: where the numbers of a tensor lie.
     """
-    tensors: list[Stored] = []
+    tensors: list[Described] = []
     values: dict[str, str] = {}
     unreadable: dict[str, str] = {}
     for name, leaf in counted(leaves(tree, where), where):
         if isinstance(leaf, Tensor) and leaf.dtype in ITEMSIZE:
-            tensors.append(place(name, leaf))
+            tensors.append(Described(name, str(leaf.dtype), leaf.shape, (place(leaf),)))
         elif isinstance(leaf, Tensor):
             unreadable[name] = f"{leaf.dtype}{list(leaf.shape)}"
         elif isinstance(leaf, Unreadable):
@@ -319,7 +319,7 @@ def split(
                 unreadable[name] = f"{array.dtype.name}{list(array.shape)}"
                 continue
             array = array.astype(array.dtype.newbyteorder("="), copy=False)
-            tensors.append(Stored(TensorInfo(name, array.dtype.name, array.shape), lambda array=array: array))
+            tensors.append(Described(name, array.dtype.name, array.shape, data=array.tobytes()))
         else:
             values[name] = as_text(leaf)
-    return tensors, values, unreadable
+    return Contents(format, tuple(files), tuple(tensors), values, unreadable)

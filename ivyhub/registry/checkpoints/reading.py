@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ivyhub.errors import CheckpointError, CorruptFileError
 from ivyhub.registry.checkpoints import (
+    confined,
     distributed,
     gguf,
     hdf5,
@@ -20,6 +21,7 @@ from ivyhub.registry.checkpoints import (
     torch_files,
     zips,
 )
+from ivyhub.registry.checkpoints.contents import checkpoint_of
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Pages, corrupt, join, stored, unsafe
 from ivyhub.registry.weights.checkpoint import file_inside, opened
 from ivyhub.registry.weights.header import MAX_HEADER_BYTES, check_names, load_json, read_header
@@ -115,9 +117,9 @@ def _open_pages(pages: Pages) -> FormatCheckpoint:
     if zips.is_zip(pages):
         return _open_zip(pages)
     if torch_files.legacy_start(start):
-        return torch_files.open_legacy(pages)
+        return _of_pickles("legacy", pages.path)
     if torch_files.is_tar(pages):
-        return torch_files.open_tar(pages)
+        return _of_pickles("tar", pages.path)
     for begins, reader in _BY_START:
         if start.startswith(begins):
             return reader(pages)
@@ -151,7 +153,7 @@ _MAIN_FILES = (
 
 def _open_folder(folder: Path) -> FormatCheckpoint:
     if (folder / distributed.INDEX).is_file():
-        return distributed.open_distributed(folder)
+        return _of_pickles("distributed", folder)
     if (folder / "variables" / "variables.index").is_file():
         return tensorflow_files.open_bundle(folder / "variables" / "variables")
     for name in _MAIN_FILES:
@@ -168,11 +170,15 @@ def _open_folder(folder: Path) -> FormatCheckpoint:
     )
 
 
+def _of_pickles(kind: confined.Kind, path: Path) -> FormatCheckpoint:
+    return checkpoint_of(confined.read(kind, path), path)
+
+
 def _open_zip(pages: Pages) -> FormatCheckpoint:
     members = zips.members(pages)
     names = [*members]
     if torch_files.is_archive(names):
-        return torch_files.open_archive(pages, members)
+        return _of_pickles("archive", pages.path)
     if hdf5.is_keras(names):
         return hdf5.open_keras(pages, members)
     if npz.is_arrays(names):

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from ivyhub.registry.checkpoints import zips
+from ivyhub.registry.checkpoints.contents import Contents, Part
 from ivyhub.registry.checkpoints.mapped import (
     MOST_TENSORS,
-    FormatCheckpoint,
     Pages,
-    Stored,
     corrupt,
     sizes,
     stored,
     unsafe,
 )
-from ivyhub.registry.checkpoints.objects import KNOWN, DType, Storage, StorageType, Tensor, split, word
+from ivyhub.registry.checkpoints.objects import KNOWN, DType, Storage, StorageType, Tensor, described, word
 from ivyhub.registry.checkpoints.pickles import Unpickler
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -38,7 +37,7 @@ def is_archive(names: list[str]) -> bool:
     return any(name.endswith("/data.pkl") and name.count("/") == 1 for name in names)
 
 
-def open_archive(pages: Pages, members: dict[str, zips.Member]) -> FormatCheckpoint:
+def read_archive(pages: Pages) -> Contents:
     """The tensors of a zip archive that `torch.save` wrote.
 
     Raises:
@@ -46,6 +45,7 @@ def open_archive(pages: Pages, members: dict[str, zips.Member]) -> FormatCheckpo
         UnsafeError: its pickle names what no checkpoint needs, or it is a program (TorchScript).
     """
     where = pages.path
+    members = zips.members(pages)
     root = next(name for name in members if name.endswith("/data.pkl") and name.count("/") == 1).partition("/")[0]
     if any(name.startswith((f"{root}/code/", f"{root}/constants.pkl")) for name in members):
         raise unsafe(where, "it is a program of TorchScript, not a checkpoint: save its state_dict with torch.save")
@@ -63,15 +63,15 @@ def open_archive(pages: Pages, members: dict[str, zips.Member]) -> FormatCheckpo
         return pages.part(member.offset, member.size), 0
 
     tree = Unpickler(pickle, where, KNOWN, _storage_of_id).load()
-    return _checkpoint("torch", pages, tree, find, big=order == b"big")
+    return _contents("torch", pages, tree, find, big=order == b"big")
 
 
-def _checkpoint(
+def _contents(
     format: str, pages: Pages, tree: Any, find: Callable[[Storage], tuple[Pages, int]], *, big: bool = False
-) -> FormatCheckpoint:
+) -> Contents:
     known: dict[str, tuple[Pages, int]] = {}
 
-    def place(name: str, tensor: Tensor) -> Stored:
+    def place(tensor: Tensor) -> Part:
         storage = tensor.storage
         if storage.key not in known:
             known[storage.key] = find(storage)
@@ -79,10 +79,10 @@ def _checkpoint(
         size = storage.dtype.size if storage.dtype else 1
         part.check(start, (storage.offset + storage.numbers) * size)
         first = start + storage.offset * size + tensor.offset * tensor.dtype.size
-        return stored(name, tensor.dtype, tensor.shape, part, first, strides=tensor.strides, big_endian=big)
+        stored("", tensor.dtype, tensor.shape, part, first, strides=tensor.strides)  # or it lies outside of its part
+        return Part(0, part.start + first, tensor.shape, tensor.strides, big)
 
-    tensors, values, unreadable = split(tree, pages.path, place)
-    return FormatCheckpoint(format, tensors, [pages.path], values=values, unreadable=unreadable)
+    return described(format, ("",), tree, pages.path, place)
 
 
 def _storage_of_id(name: Any) -> Storage:
@@ -96,10 +96,10 @@ def _storage_of_id(name: Any) -> Storage:
     return Storage(key, name[1].dtype, count)
 
 
-def open_legacy(pages: Pages) -> FormatCheckpoint:
+def read_legacy(pages: Pages) -> Contents:
     """The tensors of a file of pickles in a row, as `torch.save` wrote them before 1.6.
 
-    Raises as `open_archive` does.
+    Raises as `read_archive` does.
     """
     where = pages.path
     types: dict[str, int] = {}
@@ -135,7 +135,7 @@ def open_legacy(pages: Pages) -> FormatCheckpoint:
             raise corrupt(where, f"expected the numbers {storage.key!r}, received a file without them")
         return pages, places[storage.key]
 
-    return _checkpoint("torch-legacy", pages, tree, find, big=system.get("little_endian") is False)
+    return _contents("torch-legacy", pages, tree, find, big=system.get("little_endian") is False)
 
 
 # -- the oldest form ---------------------------------------------------------------------------------------------------
@@ -146,10 +146,10 @@ def is_tar(pages: Pages) -> bool:
     return pages.size >= _TAR_BLOCK and pages.read(257, 5) == b"ustar"
 
 
-def open_tar(pages: Pages) -> FormatCheckpoint:
+def read_tar(pages: Pages) -> Contents:
     """The tensors of the tar archives that PyTorch 0.1.1 and earlier wrote.
 
-    Raises as `open_archive` does.
+    Raises as `read_archive` does.
     """
     where = pages.path
     parts = _tar_members(pages)
@@ -189,7 +189,7 @@ def open_tar(pages: Pages) -> FormatCheckpoint:
         tensors[word(key)] = make(Storage(word(storage), dtype, count), offset, shape, strides)
 
     tree = Unpickler(pages.map, where, KNOWN, lambda name: tensors[word(name)], parts["pickle"].start).load()
-    return _checkpoint("torch-tar", pages, tree, lambda storage: (pages, roots[storage.key][0]))
+    return _contents("torch-tar", pages, tree, lambda storage: (pages, roots[storage.key][0]))
 
 
 def _count(where: Path, value: Any) -> int:
@@ -220,6 +220,14 @@ def _tar_members(pages: Pages) -> dict[str, Pages]:
             raise unsafe(pages.path, f"the archive's member {name[:80]!r} is a link or a device")
         position += _TAR_BLOCK + -(-size // _TAR_BLOCK) * _TAR_BLOCK
     return found
+
+
+READERS: dict[str, Callable[[Path], Contents]] = {
+    "archive": lambda path: read_archive(Pages(path)),
+    "legacy": lambda path: read_legacy(Pages(path)),
+    "tar": lambda path: read_tar(Pages(path)),
+}
+"""By form, what reads a file; in a process without rights (`confined`)."""
 
 
 def legacy_start(start: bytes) -> bool:

@@ -18,7 +18,7 @@ import pytest
 
 from ivyhub.cli import run
 from ivyhub.errors import CorruptFileError, IvyhubError, UnsafeError
-from ivyhub.registry.checkpoints import mapped, onnx_files, open_file, pickles
+from ivyhub.registry.checkpoints import mapped, onnx_files, open_file, pickles, torch_files
 from ivyhub.registry.checkpoints.protobuf import encoded
 
 h5py = pytest.importorskip("h5py")
@@ -65,7 +65,10 @@ def test_pickles(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(pickles, "_MOST_STEPS", 4000)
     (tmp_path / "x.bin").write_bytes(zipped(**{"x/data.pkl": b"\x80\x04" + PICKLES[case]}))
     with pytest.raises(CorruptFileError):
-        open_file(tmp_path / "x.bin")
+        torch_files.READERS["archive"](tmp_path / "x.bin")  # in this process, whose limits are others
+    if case != "steps without end":
+        with pytest.raises(CorruptFileError):
+            open_file(tmp_path / "x.bin")
 
 
 def test_what_optimizers_and_samplers_keep_is_still_read(tmp_path: Path) -> None:
@@ -96,9 +99,11 @@ def test_names_that_begin_alike_fill_no_memory(tmp_path: Path, monkeypatch: pyte
     with h5py.File(tmp_path / "x.h5", "w") as file:
         for name, array in next(iter(tree.values())).items():
             file[f"{'n' * 5000}/{name}"] = array
-    for file in ("x.pt", "x.msgpack", "x.h5"):
+    for file in ("x.msgpack", "x.h5"):
         with pytest.raises(CorruptFileError, match="letters"):
             open_file(tmp_path / file)
+    with pytest.raises(CorruptFileError, match="letters"):
+        torch_files.READERS["archive"](tmp_path / "x.pt")  # in this process, whose limits are others
     monkeypatch.setattr(mapped, "_MOST_LETTERS", 200_000)
     assert all(len(open_file(tmp_path / file)) == 25 for file in ("x.pt", "x.msgpack", "x.h5"))
 
