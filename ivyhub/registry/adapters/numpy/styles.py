@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ....engine.template import copy_tree
 from ..writing.layers import Leaves
-from ..writing.names import snake_case
+from ..writing.names import KEYWORDS, snake_case
 from ..writing.style import IMPORTS, Callee, Style, array_literal, name
 from .layers import NUMPY
 
@@ -32,7 +32,7 @@ class NumpyStyle(Style):
 
     def class_name(self, word: str) -> str:
         word = snake_case(word)
-        return f"{word}_module" if word in self.globals else word
+        return f"{word}_module" if word in self.globals or word in KEYWORDS else word
 
     def list_index(self, indices: Sequence[int], index: int) -> int:
         return index  # `nest` leaves empty places for what has no arrays

@@ -23,6 +23,7 @@ from ....engine.lines import keep_last_hint
 from ....engine.spec import Spec
 from ....engine.trace import Builder
 from ....errors import CaptureError, EngineError, UnsupportedOpsError
+from ...characters import visible
 from ..running import Original
 from ..source import Arrange, Capture
 from .loading import dtype_of_type, files_beside, load_model, usual
@@ -30,6 +31,7 @@ from .reader import Reader
 from .rules.common import NUMBERS, Sizes, UnknownError, values_of
 from .rules.narrow import Narrow, kind_of, storage, widened
 
+_LONGEST_NAME = 80  # of a class, after which a folder is called
 _SMALL = 1024  # elements: more integers than that are a buffer, not part of the program
 _CONSTANT = 64  # elements: more floating-point numbers than that in a Constant are weights
 _NUMBERS = 64  # elements: fewer integers than that may be baked in where they decide about shapes
@@ -165,7 +167,7 @@ class _Reading:
             "framework": "onnx",
             "version": onnx.__version__,
             "class": self.graph.modules[""].cls,
-            "module": self.model.producer_name,
+            "module": visible(_text(self.model.producer_name)),
         }
 
     # -- inputs --------------------------------------------------------------------------------------------------
@@ -374,7 +376,7 @@ def _weights_of(node: Any) -> Any:
 
 def _legal(name: str) -> str:
     word = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "x"
-    return f"x_{word}" if word[0].isdigit() else f"{word}_" if keyword.iskeyword(word) else word
+    return f"x_{word}" if word[0].isdigit() else f"{word}_" if keyword.iskeyword(word) or word == "self" else word
 
 
 def _legal_names(names: Iterable[str]) -> dict[str, str]:
@@ -424,7 +426,7 @@ def _part(text: str) -> str:
 
 def _class_name(name: str) -> str:
     words = [word[:1].upper() + word[1:] for word in re.split(r"[\W_]+", name, flags=re.ASCII) if word]
-    text = "".join(words)
+    text = "".join(words)[:_LONGEST_NAME]
     return text if text[:1].isalpha() and not keyword.iskeyword(text) else f"Model{text}"
 
 

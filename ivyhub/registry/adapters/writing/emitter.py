@@ -13,6 +13,7 @@ from ....engine.graph import Graph
 from ....engine.outline import arguments
 from ....engine.promotion import promote
 from ....engine.spec import Spec
+from ...characters import visible
 from ...weights import Reshape, Transpose
 from ..target import Target
 from .classes import Class, Plan, plan
@@ -100,12 +101,13 @@ class Emitter:
             for item, leaf in items_of(tree, name(word))
         ]
         last = graph.meta.get("channels_last")
-        return (
-            f'"""{done.root.name} for {self.target}, written by ivyhub from {source}.\n\nInputs:\n\n'
+        text = (
+            f"{done.root.name} for {self.target}, written by ivyhub from {source}.\n\nInputs:\n\n"
             + "\n".join(inputs)
             + (f"\n\nOther than in the source, the channels come last in {last}." if last else "")
-            + '\n"""'
         )
+        # A file says what it was made by, and its words stay words.
+        return '"""' + visible(text).replace("\\", "\\\\").replace('"""', '\\"\\"\\"') + '\n"""'
 
     def _package(self, names: list[str], done: Plan) -> str:
         words = ", ".join(sorted(names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper, parser
 
 import ivyhub
+from ivyhub.cli import run
 from ivyhub.engine.graph import Graph
 from ivyhub.errors import CaptureError, CorruptFileError, UnsafeError, UnsupportedOpsError, UsageError
 from ivyhub.registry.adapters.onnx.capture import capture
 from ivyhub.registry.adapters.target import Target
+from ivyhub.registry.characters import steers
 from ivyhub.registry.conversion import open_runner
 from ivyhub.registry.export import record_of_object
 from tests.arrays import assert_close
@@ -184,12 +187,16 @@ def test_functions_of_the_model_are_read(rng: np.random.Generator) -> None:
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("location", ["../secret", "/etc/hostname", "sub/../../secret", "link"])
+@pytest.mark.parametrize(
+    "location",
+    ["../secret", "/etc/hostname", "sub/../../secret", "link", "ring", "a\0b", "..\\secret", "C:x", "con", ""],
+)
 def test_data_outside_of_the_folder_is_refused(location: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"\0" * 64)
     folder = tmp_path / "model"
     (folder / "sub").mkdir(parents=True)
     (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "ring").symlink_to("ring")
     model = parsed("net (float[4] x) => (float[4] y) { y = Add(x, w) }", w=np.zeros(4, np.float32))
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -199,6 +206,42 @@ def test_data_outside_of_the_folder_is_refused(location: str, tmp_path: Path) ->
     (folder / "net.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(UnsafeError, match="not in the model's folder"):
         ivyhub.trace(folder / "net.onnx")
+    assert run(["check", str(folder / "net.onnx"), "--to", "numpy"]) == 5
+
+
+EVIL = "os.mkdir('ran')"
+NAMES = (
+    *(f'x"; {EVIL}; "', f"x'''\n{EVIL}\n'''", f'x"""\n{EVIL}\n"""', f"x\n{EVIL}\n", f"{{{EVIL}}}", "x\\"),
+    *("self", "class", "__init__", "../../x", "x\x1b[2J\u202e", "x" * 300, 'x"\n[project]\nname = "y'),
+)
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch"])
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_are_programs_are_names(
+    name: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weight = rng.standard_normal((3, 2)).astype(np.float32)
+    floats = TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", [name, f"{name}w"], [f"{name}y"], name=name, doc_string=name)],
+        f"{name} net",
+        [helper.make_tensor_value_info(name, floats, [name, 3])],
+        [helper.make_tensor_value_info(f"{name}y", floats, [name, 2])],
+        [numpy_helper.from_array(weight, f"{name}w")],
+        doc_string=name,
+    )
+    model = helper.make_model(graph, producer_name=name, doc_string=name, opset_imports=[helper.make_opsetid("", 20)])
+    onnx.save(model, "net.onnx")
+    assert run(["convert", "net.onnx", "--to", target, "--out", "out", "--quiet", "--no-verify"]) == 0
+    x = rng.standard_normal((4, 3)).astype(np.float32)
+    given = x if target == "numpy" else importlib.import_module("torch").from_numpy(x)
+    result = ivyhub.transpile("net.onnx", to=target)(given)
+    # one product of three terms in float32
+    assert_close(result if target == "numpy" else result.detach().numpy(), x @ weight, 1e-6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "out"]
+    assert not steers((tmp_path / "out" / "README.md").read_text().replace("\n", ""))
 
 
 def test_damaged_files_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
