@@ -13,12 +13,13 @@ import keyword
 import re
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ....engine.graph import ModuleInfo, Parameter, Value
+from ....engine.graph import Call, ModuleInfo, Parameter, Value
 from ....engine.spec import Spec
 from ....engine.trace import starred
 from ....errors import CaptureError, UsageError
@@ -26,7 +27,7 @@ from .. import carried
 from ..source import Capture
 from .capture import Dynamic, Tracing, bind
 from .keras_files import load
-from .keras_layers import Reading, read_layer, read_noise, read_recurrent
+from .keras_layers import Reading, read_layer, read_noise
 from .original import Slot, Watch
 from .reader import Interval
 
@@ -82,7 +83,7 @@ def capture(
             trained.trace()
         _check_training(watching, other, model)
     slots = _enter_modules(tracing, watching, model)
-    tracing.intervals = watching.finished(tracing.builder)
+    tracing.intervals = watching.finished()
     tracing.builder.graph.meta |= starred(signature)
     cls = f"{type(model).__module__}.{type(model).__qualname__}"
     found = tracing.finish(
@@ -214,7 +215,7 @@ class Watching:
         self.readings: dict[str, Reading] = {}
         self.intervals: dict[int, list[Interval]] = {}
         self.graphs: dict[int, Any] = {}
-        self.formulas: dict[int, tuple[Interval, Any, Callable[..., Any]]] = {}
+        self.formulas: dict[int, tuple[Interval, Callable[..., Any]]] = {}
         self._within: list[Interval] = []
 
     @contextlib.contextmanager
@@ -266,14 +267,13 @@ class Watching:
         if single and not layer.built:
             layer.build(x.shape)
         reading = read_layer(layer, x) if single else None
-        formula = read_recurrent(layer, x) if single and reading is None else None
-        formula = read_noise(layer, x) if single and reading is None and formula is None else formula
+        formula = read_noise(layer, x) if single and reading is None else None
         if reading is not None:
             self.readings[path] = reading
             interval.run = _unbound
         elif formula is not None:
             interval.run = _unbound
-            self.formulas[id(interval)] = (interval, layer, formula)
+            self.formulas[id(interval)] = (interval, formula)
         self._within.append(interval)
         try:
             with _spied(layer, graph, ends) if reading is not None else contextlib.nullcontext():
@@ -292,13 +292,13 @@ class Watching:
             interval.result = result
         return result
 
-    def finished(self, builder: Any) -> dict[int, list[Interval]]:
-        """The intervals, each leaf with what reads it into a builder."""
+    def finished(self) -> dict[int, list[Interval]]:
+        """The intervals, each leaf with what reads it."""
         for notes in self.intervals.values():
             for interval in notes:
                 if id(interval) in self.formulas:
-                    _, layer, function = self.formulas[id(interval)]
-                    interval.run = _reads_arrays(builder, interval.path, layer, function)
+                    _, function = self.formulas[id(interval)]
+                    interval.run = _in_its_call(interval.path, function)
                 elif interval.run is _unbound:
                     interval.run = _calls_leaf(interval.path, self.readings[interval.path])
         return self.intervals
@@ -331,22 +331,16 @@ def _calls_leaf(path: str, reading: Reading) -> Callable[[Value], tuple[Value, .
     return run
 
 
-def _reads_arrays(builder: Any, path: str, layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    own = ("kernel", "recurrent_kernel", "bias") if hasattr(layer, "use_bias") else ()
-    names = [name for name in own if name != "bias" or layer.use_bias]
-
-    def run(x: Value) -> Any:
-        from dataclasses import replace
-
-        from ....engine.graph import Call
+def _in_its_call(path: str, function: Callable[[Value], tuple[Value, ...]]) -> Callable[[Value], tuple[Value, ...]]:
+    def run(x: Value) -> tuple[Value, ...]:
         from ....engine.recording import RECORDER
 
         current = RECORDER.get()
         if current.nested:
-            return function(x, *(current.parameter(f"{path}.{name}") for name in names))
+            return function(x)
         current.graph.calls.append(Call(path, current.scope.call, {"inputs": x}))
         with current.recording(replace(current.scope, call=len(current.graph.calls) - 1)):
-            found = function(x, *(current.parameter(f"{path}.{name}") for name in names))
+            found = function(x)
         current.graph.calls[-1].result = found[0] if len(found) == 1 else found
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -279,31 +279,22 @@ def _simple_rnn(layer: Any, x: Any) -> Reading | None:
     return _recurrence(layer, x, "RNN", activation=activation) if activation in ("tanh", "relu") else None
 
 
-def read_recurrent(layer: Any, x: Any) -> Callable[..., Any] | None:
-    """What computes a GRU of Keras from its input and arrays; None for any other layer, and for what it cannot.
-
-    It is no leaf: the one array of its biases is two of a leaf.
-    """
-    if type(layer).__name__ != "GRU" or not type(layer).__module__.startswith("keras."):
-        return None
-    if _activations(layer) != ("tanh", "sigmoid") or not _is_usual(layer, x) or not layer.reset_after:
+def _gru(layer: Any, x: Any) -> Reading | None:
+    """Its gates are update, reset, new in Keras; those of a leaf are reset, update, new."""
+    found = _recurrence(layer, x, "GRU") if _activations(layer) == ("tanh", "sigmoid") and layer.reset_after else None
+    if found is None:
         return None
 
-    def run(x: Value, kernel: Value, recurrent: Value, *bias: Value) -> tuple[Value, ...]:
-        x = ops.flip(x, axis=1) if layer.go_backwards else x
-        units = layer.units
-        weights = [_gates(ops.transpose(each, axes=(1, 0)), units) for each in (kernel, recurrent)]
-        weights += [_gates(ops.getitem(each, key=(place,)), units) for each in bias for place in (0, 1)]
-        zero = ops.full(shape=(1, x.shape[0], units), fill_value=0.0, dtype=x.dtype)
-        return _returned(layer, *ops.gru(x, zero, weights, use_bias=bool(bias), batch_first=True))
+    def gates(rows: np.ndarray) -> np.ndarray:
+        update, reset, new = np.split(rows, 3)
+        return np.concatenate([reset, update, new])
 
-    return run
-
-
-def _gates(rows: Value, units: int) -> Value:
-    """Keras's order of a GRU's gates is update, reset, new; PyTorch's reset, update, new."""
-    update, reset, new = (ops.getitem(rows, key=((i * units or None, (i + 1) * units, None),)) for i in range(3))
-    return ops.concat([reset, update, new], axis=0)
+    cell, weights = layer.cell, dict(found.weights)
+    for name, kernel in (("weight_ih_l0", cell.kernel), ("weight_hh_l0", cell.recurrent_kernel)):
+        weights[name] = kernel, lambda array: gates(array.T)
+    for place, name in enumerate(("bias_ih_l0", "bias_hh_l0") if layer.use_bias else ()):
+        weights[name] = cell.bias, lambda array, place=place: gates(array[place])
+    return replace(found, config=found.config | {"recurrent_bias": True}, weights=weights)
 
 
 LEAVES: Mapping[str, Callable[[Any, Any], Reading | None]] = {
@@ -317,5 +308,6 @@ LEAVES: Mapping[str, Callable[[Any, Any], Reading | None]] = {
     "BaseDepthwiseConv": _depthwise_conv,
     "Conv1D": _conv,
     "LSTM": _lstm,
+    "GRU": _gru,
     "SimpleRNN": _simple_rnn,
 }

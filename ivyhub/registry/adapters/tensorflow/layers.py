@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ....engine.template import Template
-from ...weights import Reshape, Step, Transpose
+from ...weights import Merge, Reorder, Reshape, Split, Step, Transpose
 from ..writing.layers import Leaves, Placement
 
 KERAS = Leaves()
@@ -19,6 +19,7 @@ BUILD = {
     "BatchNorm": Template("{self}.build((*{axes}, {num_features}))"),
     "Conv": Template("{self}.build((*{axes}, {in_channels}))"),
     "LSTM": Template("{self}.build((None, None, {input_size}))"),
+    "GRU": Template("{self}.build((None, None, {input_size}))"),
     "RNN": Template("{self}.build((None, None, {input_size}))"),
 }
 """What makes the arrays of a layer that has some. ``axes`` stands for the sizes of all axes but the last: None."""
@@ -72,6 +73,31 @@ for _class, _unbiased in (("support.BatchNormalization", True), ("keras.layers.B
 KERAS.row("Dropout", "keras.layers.Dropout({rate})", call="{self}({x}, training={training})")
 
 
+def _is_plain_recurrence(c: SimpleNamespace) -> bool:
+    return c.num_layers == 1 and not c.bidirectional and c.batch_first and not getattr(c, "proj_size", 0)
+
+
+def _gru_weights(c: SimpleNamespace) -> Placement:
+    """Keras has the update gate before the reset gate, and both biases in one array."""
+    rows, thirds = (3 * c.hidden_size,), (c.hidden_size,) * 3
+    gates = (Split(0, thirds), Reorder((1, 0, 2)), Merge(0, thirds), Transpose((1, 0)))
+    both = (Split(0, thirds), Split(0, thirds, 3), Reorder((1, 0, 2, 4, 3, 5)), Merge(0, thirds), Merge(0, thirds, 1))
+    stacked = (Reshape((1, *rows), rows), Reshape((1, *rows), rows, 1), Merge(0, (1, 1)))
+    return {
+        "weight_ih_l0": ("gru_cell.kernel", gates),
+        "weight_hh_l0": ("gru_cell.recurrent_kernel", gates),
+        ("bias_ih_l0", "bias_hh_l0"): ("gru_cell.bias", (*both, *stacked)),
+    }
+
+
+KERAS.row(
+    "GRU",
+    "keras.layers.GRU({hidden_size}, return_sequences=True, return_state=True, use_bias={use_bias:True})",
+    call="support.recurrent({self}, {x}, {states})",
+    alone="{self}({x})[0]",
+    weights=_gru_weights,
+    when=lambda c: _is_plain_recurrence(c) and (c.recurrent_bias or not c.use_bias),
+)
 for _layer, _kind, _cell in (("LSTM", "LSTM", "lstm_cell"), ("RNN", "SimpleRNN", "simple_rnn_cell")):
     KERAS.row(
         _layer,
@@ -84,11 +110,7 @@ for _layer, _kind, _cell in (("LSTM", "LSTM", "lstm_cell"), ("RNN", "SimpleRNN",
             "weight_hh_l0": (f"{_cell}.recurrent_kernel", (Transpose((1, 0)),)),
             "bias_ih_l0": (f"{_cell}.bias", ()),
         },
-        when=lambda c: (
-            (c.num_layers == 1 and not c.bidirectional and c.batch_first)
-            and not (c.use_bias and c.recurrent_bias)
-            and not getattr(c, "proj_size", 0)
-        ),
+        when=lambda c: _is_plain_recurrence(c) and not (c.use_bias and c.recurrent_bias),
     )
 
 

@@ -21,7 +21,7 @@ def as_is(array: Any) -> Any:
 
 @dataclass(frozen=True)
 class Slot:
-    """A variable and the parameter that it is in the graph.
+    """A variable and the parameter that it is, or a part of it is, in the graph.
 
     Attributes:
         path: of the parameter.
@@ -91,7 +91,7 @@ class Original:
         try:
             for _ in range(steps):
                 loss, found = self._differentiated(inputs, weights, True)
-                for slot, gradient in found:
+                for slot, gradient in {id(slot.variable): (slot, gradient) for slot, gradient in found}.values():
                     slot.variable.assign_sub(rate * gradient)
                 losses.append(float(loss))
         finally:

@@ -299,7 +299,9 @@ class _Writer:
         steps: tuple[WeightStep, ...] = ()
         row = self.style.leaves.find(info.layer, info.config, self.style.version) if info.layer else None
         if row is not None:
-            word, steps = row.weights(SimpleNamespace(**info.config))[word]
+            native, steps = row.weights(SimpleNamespace(**info.config))[word]
+            assert isinstance(native, str), f"{path} is stored in parts, which no expression joins"
+            word = native
         else:
             word = self.style.words(info.parameters)[word]
         tree = self.style.parameter(self.paths[module], word, trainable=parameter.trainable, layer=info.layer)

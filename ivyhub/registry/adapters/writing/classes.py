@@ -21,8 +21,9 @@ from ....engine.layer import find_layer
 from ....engine.ops.draws import DRAWS
 from ....engine.outline import Function, outline
 from ....engine.template import copy_tree, literal
-from ...weights import Entry, Step, WeightMap
+from ...weights import Entry, WeightMap
 from .body import Method, write_method
+from .layers import several
 from .names import identifier, numbered
 from .style import Callee, Member, Style, attribute, name
 
@@ -63,25 +64,16 @@ class Plan:
     classes: list[Class]
     root: Class
     records: dict[str, tuple[str, ...]]
-    places: dict[str, tuple[str, tuple[Step, ...]]] = field(default_factory=dict)  # owner's path -> native name, steps
+    places: list[Entry] = field(default_factory=list[Entry])  # from owners' paths to native names
 
     def weights(self) -> WeightMap:
         """The map from the graph's parameters to the tensors of the export."""
-        return WeightMap(
-            tuple(
-                Entry((native,), (path,), steps)
-                for path, (native, steps) in self.places.items()
-                if path not in self.graph.constants
-            )
-        )
+        return WeightMap(tuple(entry for entry in self.places if entry.sources[0] not in self.graph.constants))
 
     def constants(self) -> dict[str, np.ndarray]:
         """The large constants of the program by native name."""
-        return {
-            native: self.graph.constants[path]
-            for path, (native, _) in self.places.items()
-            if path in self.graph.constants
-        }
+        constants = self.graph.constants
+        return {e.targets[0]: constants[e.sources[0]] for e in self.places if e.sources[0] in constants}
 
 
 @dataclass
@@ -318,8 +310,9 @@ class _Planner:
             else:
                 row = self.style.leaves.find(str(child.layer), child.config, self.style.version)
                 table = row.weights(SimpleNamespace(**child.config)) if row is not None else {}
-                for word in frozen:
-                    yield from self.style.freeze(attribute(reach, table[word][0]))
+                for words, (native, _) in table.items():
+                    for own in several(native) if set(several(words)) & {*frozen} else ():
+                        yield from self.style.freeze(attribute(reach, own))
 
     def _ties(self, path: str) -> list[ast.stmt]:
         """Shared arrays whose names first meet in this module, where the style can tie them."""
@@ -404,26 +397,28 @@ class _Planner:
 
     # -- arrays --------------------------------------------------------------------------------------------------
 
-    def _places(self) -> dict[str, tuple[str, tuple[Step, ...]]]:
+    def _places(self) -> list[Entry]:
         """Where each array of the graph stands in the export."""
-        places: dict[str, tuple[str, tuple[Step, ...]]] = {}
+        places: list[Entry] = []
         for path, info in self.graph.modules.items():
-            native = self.native_path(path) if not path or self._is_kept(path) else []
+            home = self.native_path(path) if not path or self._is_kept(path) else []
             row = self.style.leaves.find(info.layer, info.config, self.style.version) if info.layer else None
-            table = row.weights(SimpleNamespace(**info.config)) if row is not None else None
-            words = self.style.words(info.parameters)
-            for word, parameter in info.parameters.items():
-                if parameter.alias is not None or not self.style.stores(parameter):
+            if row is not None:
+                table = row.weights(SimpleNamespace(**info.config))
+            else:
+                table = {word: (native, ()) for word, native in self.style.words(info.parameters).items()}
+            for names, (natives, steps) in table.items():
+                words = several(names)
+                held = [info.parameters[word] for word in words if word in info.parameters]
+                if len(held) < len(words) or any(p.alias is not None or not self.style.stores(p) for p in held):
                     continue
-                if table is None:
-                    place: tuple[str, tuple[Step, ...]] | None = (words[word], ())
-                else:
-                    place = table.get(word)
-                if place is not None:
-                    full = f"{path}.{word}" if path else word
-                    parts = [*native, place[0]]
-                    stored = self.style.stored_name(parts, trainable=parameter.trainable, layer=info.layer)
-                    places[full] = (stored, place[1])
+                trainable = all(parameter.trainable for parameter in held)
+                stored = [
+                    self.style.stored_name([*home, native], trainable=trainable, layer=info.layer)
+                    for native in several(natives)
+                ]
+                sources = tuple(f"{path}.{word}" if path else word for word in words)
+                places.append(Entry(tuple(stored), sources, steps))
         return places
 
 

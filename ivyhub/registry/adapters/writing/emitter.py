@@ -14,7 +14,7 @@ from ....engine.outline import arguments
 from ....engine.promotion import promote
 from ....engine.spec import Spec
 from ...characters import visible
-from ...weights import Reshape, Transpose
+from ...weights import Merge, Reorder, Reshape, Split, Step, Transpose
 from ..target import Target
 from .classes import Class, Plan, plan
 from .export import Export
@@ -144,12 +144,32 @@ def main_dtype(graph: Graph) -> str:
 def _tensors(graph: Graph, done: Plan) -> dict[str, Spec]:
     """Shape and dtype of each tensor as the export stores it."""
     found: dict[str, Spec] = {}
-    for path, (native, steps) in done.places.items():
-        spec = graph.parameter(path).spec
-        for step in steps:
-            if isinstance(step, Transpose):
-                spec = spec.with_shape(*(spec.shape[axis] for axis in step.perm))
-            elif isinstance(step, Reshape):
-                spec = spec.with_shape(*step.shape)
-        found[native] = spec
+    for entry in done.places:
+        row = [graph.parameter(path).spec for path in entry.sources]
+        for step in entry.steps:
+            row = _after(step, row)
+        found |= zip(entry.targets, row, strict=True)
     return found
+
+
+def _after(step: Step, row: list[Spec]) -> list[Spec]:
+    """The specs of a row of tensors after one step."""
+    if isinstance(step, Reorder):
+        return [row[place] for place in step.perm]
+    spec, count = row[step.at], 1
+    match step:
+        case Transpose(perm=perm):
+            made = [spec.with_shape(*(spec.shape[axis] for axis in perm))]
+        case Reshape(shape=shape):
+            made = [spec.with_shape(*shape)]
+        case Split(axis=axis, sizes=sizes):
+            made = [_with_size(spec, axis, size) for size in sizes]
+        case Merge(axis=axis, sizes=sizes):
+            made, count = [_with_size(spec, axis, sum(sizes))], len(sizes)
+        case _:  # to another dtype
+            made = [Spec(spec.shape, step.dtype)]
+    return [*row[: step.at], *made, *row[step.at + count :]]
+
+
+def _with_size(spec: Spec, axis: int, size: int) -> Spec:
+    return spec.with_shape(*spec.shape[:axis], size, *spec.shape[axis + 1 :])

@@ -13,7 +13,13 @@ from ....engine.template import Template
 from ....errors import EngineError
 from ...weights import Step
 
-Placement = Mapping[str, tuple[str, tuple[Step, ...]]]  # ivyhub's name -> (native name, steps)
+Names = str | tuple[str, ...]
+Placement = Mapping[Names, tuple[Names, tuple[Step, ...]]]  # ivyhub's name, or several -> (native name or names, steps)
+
+
+def several(names: Names) -> tuple[str, ...]:
+    """One name or several as several."""
+    return (names,) if isinstance(names, str) else names
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Leaves:
         ``weights`` may be a sequence of names that are the same on both sides. Raises `EngineError` when two rows of
         one layer and version have no condition.
         """
+        table: Placement | Callable[[SimpleNamespace], Placement]
         table = weights if callable(weights) or isinstance(weights, Mapping) else {name: (name, ()) for name in weights}
         place = table if callable(table) else lambda config: table
         rows = self._rows.setdefault(layer, [])

@@ -199,22 +199,36 @@ class Ends(keras.Model):
         self.first = L.LSTM(5, return_sequences=True, return_state=True)
         self.back = L.SimpleRNN(4, activation="tanh", go_backwards=True)
         self.bare = L.LSTM(4, use_bias=False, return_state=True)
+        self.gated = L.GRU(3, bias_initializer="normal", return_sequences=True)
 
     def call(self, x: Any) -> Any:
         y, h, c = self.first(x)
-        return self.back(y), h, c, *self.bare(y)
+        return self.back(y), h, c, *self.bare(y), self.gated(y)
+
+
+RECURRENT = {"first": "LSTM", "back": "RNN", "bare": "LSTM", "gated": "GRU"}
 
 
 def test_recurrent_layers_are_leaves_and_the_same_again(rng: np.random.Generator) -> None:
     model, x = Ends(), keras.ops.convert_to_tensor(rng.standard_normal((2, 4, 3)).astype(np.float32))
     expected = model(x)
     graph = ivyhub.trace(model, x, dynamic={"x": {0: "batch"}})
-    layers = {"": None, "first": "LSTM", "back": "RNN", "bare": "LSTM"}
-    assert {path: info.layer for path, info in graph.modules.items()} == layers
+    assert {path: info.layer for path, info in graph.modules.items() if path} == RECURRENT
     found = ivyhub.transpile(model, to="tensorflow", args=(x,), dynamic={"x": {0: "batch"}})
-    assert [type(each) for each in (found.first, found.back, found.bare)] == [L.LSTM, L.SimpleRNN, L.LSTM]
+    assert [type(getattr(found, name)) for name in RECURRENT] == [type(getattr(model, name)) for name in RECURRENT]
     for ours, theirs in zip(found(x), expected, strict=True):
         assert_close(ours, theirs, 1e-5)  # float32, a few steps of sums of ten numbers near 1
+
+
+@pytest.mark.slow
+def test_recurrent_layers_come_back_through_pytorch(rng: np.random.Generator) -> None:
+    model, x = Ends(), rng.standard_normal((2, 4, 3)).astype(np.float32)
+    expected = model(x)
+    there = ivyhub.transpile(model, to="torch", args=(keras.ops.convert_to_tensor(x),), dynamic={"x": {0: "batch"}})
+    found = ivyhub.transpile(there, to="tensorflow", args=(torch.from_numpy(x),), dynamic={"x": {0: "batch"}})
+    assert [type(getattr(found, name)) for name in RECURRENT] == [type(getattr(model, name)) for name in RECURRENT]
+    for ours, theirs in zip(found(x), expected, strict=True):
+        assert_close(ours, theirs, 1e-5)  # as above
 
 
 @pytest.mark.sweep
