@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ....errors import CorruptFileError, UnsafeError
+from ....errors import CorruptFileError, IvyhubError, UnsafeError
 
 _MODEL, _SAMPLES = "models/model.json", "data/sample_inputs/model.pt"
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
@@ -32,6 +32,8 @@ _TARGET = re.compile(
     rf"|_operator\.({'|'.join(_OPERATORS.split())})"
     r"|math\.[a-z]\w*|torch\.sym_\w+|torch\._sym_\w+"
 )
+_NAME = re.compile(r"[\w.+-]*")
+"""PyTorch makes source of the names of a program, and runs it: with anything else in them they would be more."""
 _TOUCHES_FILES = frozenset({"from_file"})
 _FUNCTIONS = """
 Symbol Integer Float Rational Add Mul Pow Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv CeilToInt FloorToInt
@@ -61,7 +63,9 @@ def load(path: Path) -> Any:
         parts[_MODEL] = json.dumps(program).encode()
         parts[_SAMPLES] = _samples(path, parts[_SAMPLES])
         return torch.export.load(_archive(parts))
-    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, OSError, TypeError, AssertionError) as error:
+    except IvyhubError:
+        raise
+    except Exception as error:  # of PyTorch, for which a program can be wrong in any way
         raise CorruptFileError(
             f"{path.name} is no .pt2 file that PyTorch {torch.__version__} reads: {error}",
             hint="save the program again with torch.export.save",
@@ -100,6 +104,8 @@ def _check(path: Path, program: Any) -> None:
     pending: list[Any] = [program]
     while pending:
         found = pending.pop()
+        if isinstance(found, str) and not _NAME.fullmatch(found):
+            raise refuse(f"the name {found[:100]!r}, which PyTorch would write into a program")
         if isinstance(found, list):
             pending += found
         if not isinstance(found, dict):
@@ -116,10 +122,12 @@ def _check(path: Path, program: Any) -> None:
                     raise refuse("inputs or outputs in classes of its own")
                 case (("as_custom_obj" | "custom_obj"), dict()):
                     raise refuse("an object of a class of its own")
-                case (("range_constraints" | "custom_obj_values"), dict()) if not all(map(str.isidentifier, value)):
-                    raise refuse("names that are none")
+                case (("target" | "as_operator" | "expr_str" | "in_spec" | "out_spec"), str()):
+                    pass  # looked at above
+                case (("as_string" | "as_strings"), _):
+                    pass  # arguments that are texts, which PyTorch writes as such
                 case _:
-                    pending.append(value)
+                    pending += [word, value]
 
 
 def _is_operation(target: str) -> bool:
@@ -169,13 +177,21 @@ def _is_tree(found: Any) -> bool:
         return all(isinstance(item, int) or _is_tree(item) for item in found)
     if not isinstance(found, dict) or found.keys() != {"type", "context", "children_spec"}:
         return False
-    return found["type"] in _TREES and "__enum__" not in str(found["context"]) and _is_tree(found["children_spec"])
+    context = found["context"]
+    keys = json.loads(context) if isinstance(context, str) else context
+    named = keys is None or (isinstance(keys, list) and all(map(_is_key, keys)))
+    return found["type"] in _TREES and named and _is_tree(found["children_spec"])
+
+
+def _is_key(found: Any) -> bool:
+    """Whether a key of a dictionary is a name or a number."""
+    return isinstance(found, int) or (isinstance(found, str) and _NAME.fullmatch(found) is not None)
 
 
 def _check_payloads(path: Path, config: Any, parts: dict[str, bytes]) -> None:
     """Weights are bytes of this archive, and not pickled."""
     for name, payload in config["config"].items():
-        if payload["use_pickle"] or not _PAYLOAD.match(str(payload["path_name"])):
+        if not _NAME.fullmatch(name) or payload["use_pickle"] or not _PAYLOAD.match(str(payload["path_name"])):
             raise UnsafeError(_refused(path, f"{name!r} as a Python object"), hint=_HINT)
 
 

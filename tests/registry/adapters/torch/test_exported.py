@@ -169,6 +169,9 @@ def tree(kind: str, context: str) -> str:
     return json.dumps([1, {"type": kind, "context": context, "children_spec": []}])
 
 
+CALL = "x=__import__('pathlib').Path('exploded').touch()"
+QUOTED = "a\") or __import__('pathlib').Path('exploded').touch() or (\"b"
+
 HOSTILE: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "a size that runs": (MODEL, replaced("expr_str", "__import__('pathlib').Path('exploded').touch()"), "arithmetic"),
     "a size in a name": (MODEL, replaced("expr_str", "Symbol('s0').__class__"), "arithmetic"),
@@ -182,6 +185,18 @@ HOSTILE: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "an enum": (MODEL, replaced("out_spec", tree("builtins.dict", '[{"__enum__": 1}]'), bool), "classes of its own"),
     "a pickled weight": (WEIGHTS, replaced("use_pickle", True), "as a Python object"),
     "a weight elsewhere": (WEIGHTS, replaced("path_name", "../../secret"), "as a Python object"),
+    "a name that calls": (MODEL, replaced("name", CALL, lambda old: isinstance(old, str)), "the name"),
+    "an input that calls": (MODEL, replaced("inputs", [{"as_tensor": {"name": CALL}}]), "the name"),
+    "an argument that calls": (MODEL, replaced("forward_arg_names", [CALL]), "the name"),
+    "a weight that calls": (MODEL, replaced("parameter_name", QUOTED), "the name"),
+    "a module that calls": (MODEL, replaced("fqn", QUOTED), "the name"),
+    "a value that calls": (MODEL, replaced("tensor_values", {CALL: {}}), "the name"),
+    "a key that calls": (MODEL, replaced("in_spec", tree("builtins.dict", json.dumps([CALL])), bool), "classes of"),
+    "a stored weight that calls": (
+        WEIGHTS,
+        lambda old: {"config": dict.fromkeys([QUOTED], next(iter(old["config"].values())))},
+        "as a",
+    ),
     "a pickled input": ("model.pt", lambda _: pickled(), "example inputs"),
 }
 
