@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
-_HOLE = re.compile(r"\{(_?)([a-z])(\+1)?\}|\*")
+_HOLE = re.compile(r"\{(_?)([a-z])(\+1|:3)?\}|\*")
 _GROUP = re.compile(r"\{([^{}]*[,|][^{}]*)\}")
 _T = TypeVar("_T")
 _NUMBER = r"(0|[1-9]\d{0,5})"
@@ -23,16 +23,18 @@ class _Spelling(NamedTuple):
         pattern: what it looks like.
         shift: the first one, where they are not counted from 0.
         first_hidden: Keras writes ``dense``, ``dense_1``, ``dense_2``.
+        width: how many digits it has at least.
     """
 
     pattern: str
     shift: int = 0
     first_hidden: bool = False
+    width: int = 1
 
 
 class Pattern:
-    """A name with numbers: ``{i}``; ``{i+1}`` where they count from 1, ``{_i}`` as Keras numbers its layers; ``*`` is
-    any one part between slashes, which has no meaning.
+    """A name with numbers: ``{i}``; ``{i+1}`` where they count from 1, ``{i:3}`` with three digits, ``{_i}`` as Keras
+    numbers its layers; ``*`` is any one part between slashes, which has no meaning.
 
     Args:
         text: the name.
@@ -57,14 +59,16 @@ class Pattern:
         for found in _HOLE.finditer(self.text):
             literals.append(self.text[end : found.start()])
             expression.append(re.escape(literals[-1]))
-            hidden, letter, shifted = found.groups()
+            hidden, letter, how = found.groups()
             spelling = _Spelling(_NUMBER)
             if found[0] == "*":
                 letter, spelling = "*", _Spelling("([^/]+)")
             elif hidden:
                 spelling = _Spelling(r"(?:_([1-9]\d{0,5}))?", first_hidden=True)
-            elif shifted:
+            elif how == "+1":
                 spelling = _Spelling(r"([1-9]\d{0,5})", 1)
+            elif how == ":3":
+                spelling = _Spelling(r"(\d{3})", width=3)
             expression.append(spelling.pattern)
             holes.append((letter, spelling))
             end = found.end()
@@ -97,7 +101,7 @@ class Pattern:
             if letter == "*":
                 made.append(WILD)
             elif not spelling.first_hidden:
-                made.append(str(numbers[letter] + spelling.shift))
+                made.append(f"{numbers[letter] + spelling.shift:0{spelling.width}d}")
             elif numbers[letter]:
                 made.append(f"_{numbers[letter]}")
             made.append(literal)

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from ivyhub.registry.adapters.families.conventions import FLAX, TF_KERAS
+from ivyhub.registry.adapters.families.conventions import FLAX, TF_KERAS, Convention, Leaf
 from ivyhub.registry.adapters.families.family import Family, Form, Row
+
+MESH = Convention(
+    "tf",
+    "/",
+    {
+        "to heads": {"weight": Leaf("", "i (n d)"), "bias": Leaf(None)},
+        "from heads": {"weight": Leaf("", "(n d) o"), "bias": Leaf(None)},
+        "linear": {"weight": Leaf("kernel", "i o")},
+        "embedding": {"weight": Leaf("embedding")},
+        "scale": {"weight": Leaf("scale")},
+    },
+)
 
 _LAYER = "{encoder,decoder}.block.{i}.layer.{j}"
 
@@ -39,6 +51,21 @@ T5 = Family(
             TF_KERAS,
             (Row(_LAYER, "{encoder,decoder}/block_._{i}/layer_._{j}"),),
             copies=(("(encoder|decoder)/shared/shared/embeddings:0", "shared/shared/shared/embeddings:0"),),
+        ),
+        Form(
+            "mesh-tensorflow",
+            "Mesh TensorFlow (TensorFlow 1)",
+            MESH,
+            (
+                Row(_LAYER, "{encoder,decoder}/block_{i:3}/layer_{j:3}"),
+                Row(
+                    _LAYER + ".SelfAttention.relative_attention_bias.weight",
+                    "{encoder,decoder}/block_{i:3}/layer_{j:3}/SelfAttention/relative_attention_bias",
+                    "e v",
+                ),
+                Row("lm_head", "decoder/logits"),
+            ),
+            ignored=("global_step", ".*_slot_.*"),
         ),
     ),
     {"n": ("num_heads",)},

@@ -118,6 +118,7 @@ def _made(ckpt: Any, weights: Any) -> MemoryCheckpoint:
         # in the first code GELU is an approximation
         ("bert/google-research.ckpt", {"hidden_act": "gelu_new"}),
         ("gpt2/openai.ckpt", {}),
+        ("t5/mesh-tensorflow.ckpt", {}),
         ("vit/google-research.npz", {"hidden_act": "gelu_new", "layer_norm_eps": 1e-6}),
         ("resnet/torchvision.pth", {}),
     ],
