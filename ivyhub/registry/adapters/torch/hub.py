@@ -24,7 +24,14 @@ import numpy as np
 
 from ....engine.backends import dtype_name, load
 from ....engine.extensions import load_installed
-from ....errors import CheckpointError, CorruptFileError, FrameworkNotInstalledError, TensorMismatchError, UnsafeError
+from ....errors import (
+    CheckpointError,
+    CorruptFileError,
+    FrameworkNotInstalledError,
+    IvyhubError,
+    TensorMismatchError,
+    UnsafeError,
+)
 from ...inputs import InputSpec, random_inputs
 from ...weights import Cast, Checkpoint, Entry, Merge, Reshape, Split, TensorInfo, Transpose, WeightMap
 from ...weights.header import load_json
@@ -32,6 +39,7 @@ from .capture import Capture, capture
 from .inputs import inputs_of
 
 MAX_CONFIG = 16 << 20
+_TIMM = re.compile(r"[\w.]+")  # a model of timm's own; with a slash or colon it is a repository or folder
 
 
 @dataclass
@@ -73,8 +81,17 @@ def read_folder(folder: Path, checkpoint: Checkpoint | None = None, dtype: str |
             f"transformers is needed to read this checkpoint (importing {error.name!r} failed)",
             hint="pip install 'ivyhub[transformers]'",
         ) from None
-    config, cls = _configuration(folder, transformers)
-    module = _build(cls, config, _dtype(config, checkpoint), dtype)
+    try:
+        config, cls = _configuration(folder, transformers)
+        module = _build(cls, config, _dtype(config, checkpoint), dtype)
+    except IvyhubError:
+        raise
+    except Exception as error:  # of transformers, for which a configuration can be wrong in any way
+        raise CheckpointError(
+            f"transformers {transformers.__version__} makes no model of {folder / 'config.json'}: "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+            hint="get the file again, or install what transformers asks for",
+        ) from error
     inputs, settings, notes = inputs_of(module, _preprocessor(folder))
     floating = dtype_name(module.dtype)
     inputs = [msgspec.structs.replace(spec, dtype=floating) if "float" in spec.dtype else spec for spec in inputs]
@@ -94,11 +111,7 @@ def _configuration(folder: Path, transformers: Any) -> tuple[Any, Any]:
     raw = load_json(path.read_bytes(), path)
     if not isinstance(raw, dict):
         raise CorruptFileError(f"expected a JSON object in {path}, received a {type(raw).__name__}")
-    if raw.get("auto_map"):
-        raise UnsafeError(
-            f"{path} asks to run code of its own: {json.dumps(raw['auto_map'])[:200]}",
-            hint="ivyhub runs no code of a checkpoint; load the model yourself and use ivyhub.transpile",
-        )
+    _refuse_reaching_out(raw, path)
     kind = raw.get("model_type")
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         raise CheckpointError(
@@ -124,6 +137,40 @@ def _configuration(folder: Path, transformers: Any) -> tuple[Any, Any]:
             f"{path} names no class (architectures), and transformers has no base model for {kind!r}",
             hint="add the class name as architectures to config.json",
         ) from None
+
+
+def _refuse_reaching_out(raw: dict[str, Any], path: Path) -> None:
+    """Raise `UnsafeError` where a configuration, or one inside of it, has transformers run or fetch something else.
+
+    An implementation of attention with a slash is code of a repository; a backbone that is none of timm's is a
+    repository or folder too. Pretrained weights of a backbone, which the checkpoint has itself, are not asked for.
+    """
+    pending: list[Any] = [raw]
+    while pending:
+        found = pending.pop()
+        pending += found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+        if not isinstance(found, dict):
+            continue
+        named = {
+            key: value for key, value in found.items() if value and key.endswith(("attn_implementation", "auto_map"))
+        }
+        code = {key: value for key, value in named.items() if key == "auto_map" or "/" in json.dumps(value)}
+        if code:
+            raise UnsafeError(
+                f"{path} asks to run code of its own: {json.dumps(code)[:200]}",
+                hint="ivyhub runs no code of a checkpoint; load the model yourself and use ivyhub.transpile",
+            )
+        timm = found.get("use_timm_backbone") or found.get("model_type") in ("timm_backbone", "timm_wrapper")
+        for key in ("backbone", "architecture"):
+            name = found.get(key)
+            plain = _TIMM.fullmatch(str(name)) is not None and (timm or key != "backbone")
+            if isinstance(name, str) and not plain:
+                raise UnsafeError(
+                    f"{path} asks for another repository, {name!r}, as its {key}",
+                    hint="write the backbone's own configuration there as backbone_config",
+                )
+        if "use_pretrained_backbone" in found:
+            found["use_pretrained_backbone"] = False
 
 
 def _dtype(config: Any, checkpoint: Checkpoint | None) -> Any:
