@@ -52,7 +52,7 @@ FORMATS = {
         Format("torch-distributed", "a folder of torch.distributed.checkpoint", ()),
         Format("hdf5", "an HDF5 file of Keras", (".h5", ".hdf5", ".keras")),
         Format("keras", "a .keras archive", (".keras",)),
-        Format("tensorflow", "a checkpoint of TensorFlow", (".index",)),
+        Format("tensorflow", "a checkpoint of TensorFlow", (".index", ".ckpt")),
         Format("tensorflow-v1", "a checkpoint of TensorFlow, version 1", (".ckpt",)),
         Format("msgpack", "MessagePack of Flax", (".msgpack",)),
         Format("orbax", "a folder of Orbax", ()),

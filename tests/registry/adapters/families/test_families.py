@@ -20,6 +20,7 @@ import pytest
 from ivyhub.cli import run
 from ivyhub.errors import CheckpointError, TensorMismatchError, UsageError
 from ivyhub.registry.adapters.families import FAMILIES, recognise, rename, renamed
+from ivyhub.registry.adapters.families.family import Family
 from ivyhub.registry.adapters.families.naming import tables
 from ivyhub.registry.checkpoints import FormatCheckpoint, open_file
 from ivyhub.registry.export import load_package
@@ -265,6 +266,13 @@ def test_options_without_names_or_a_format(
 ) -> None:
     source = FOLDER / "gpt2" / "transformers.safetensors"
     assert words in told("convert", source, *options, "--out", tmp_path / "x", code=2)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_the_page_has_every_form(family: Family) -> None:
+    page = (FOLDER.parents[2] / "docs" / "registry.md").read_text()
+    [row] = re.findall(rf"^\| {re.escape(family.title)} +\|(.*)\|$", page, re.MULTILINE)
+    assert re.findall(r"`([^`]+)`", row) == [form.name for form in family.forms]
 
 
 def test_every_rule_has_an_inverse_and_a_name_of_its_own() -> None:
