@@ -25,6 +25,7 @@ def command(
 
     A bare name stands for all its tags and aliases; without names everything is taken. Every file's
     digest is taken on the way. Aliases move; a tag that stands for another version here is refused.
+    Exports are source code, which a later pull hands out and runs: take them from people you trust.
 
     \b
     Examples:

@@ -15,8 +15,8 @@ from ivyhub.errors import VerificationError
 def command(output: Output, export: str) -> None:
     """Compare an export with its original again, on fresh random inputs.
 
-    DIR-OR-NAME is a folder that `ivyhub pull` wrote, or the name of a model in the registry. Exits
-    with 3 where a figure misses its tolerance.
+    DIR-OR-NAME is a folder that `ivyhub pull` wrote, or the name of a model in the registry. The
+    export is run: its source is Python. Exits with 3 where a figure misses its tolerance.
 
     \b
     Examples:
