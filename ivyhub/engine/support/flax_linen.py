@@ -8,6 +8,13 @@ import jax
 from flax import linen as nn
 
 
+def recurrent(layer, x, states=None):
+    """What an `nn.RNN` of an LSTM gives at every step, and its states at the end; states have a first axis of one."""
+    carry = None if states is None else (states[1][0], states[0][0])
+    carry, y = layer(x, initial_carry=carry, return_carry=True)
+    return y, carry[1][None], carry[0][None]
+
+
 class BatchNorm(nn.BatchNorm):
     """`nn.BatchNorm` whose running variance is the unbiased one, as PyTorch keeps it."""
 

@@ -104,7 +104,7 @@ def _function(function: Any, variables: Any) -> Program:
             parameter.alias = owners[id(leaf)]
         else:
             owners[id(leaf)] = path
-            places[path] = Place(path)
+            places[path] = Place((path,))
             if floating:
                 trainable.add(path)
         modules[".".join(parents)].parameters[own] = parameter
@@ -191,8 +191,11 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
     reader = Reader(whole=functions, notes=notes, module=lambda call: graph.calls[call].module)
     values = _inputs(builder, forms, structs)
     with builder.recording():
-        state = {path: Pending(functools.partial(_view, path, place)) for path, place in program.places.items()}
-        natives = {place.name: state[path] for path, place in program.places.items()}
+        natives = {
+            name: Pending(functools.partial(_view, path, place, name))
+            for path, place in program.places.items()
+            for name in place.names
+        }
         ordered = [natives[name] for name in sorted(tensors)]
         found = reader.read(closed, [*ordered, *values])
     if reader.missing:
@@ -203,7 +206,7 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
     leaves, structure = jax.tree.flatten(shapes)
     with builder.recording():
         outputs = as_tree(jax.tree.unflatten(structure, [reader.lifted(each) for each in found[: len(leaves)]]))
-    names = {place.name: path for path, place in program.places.items()}
+    names = {name: path for path, place in program.places.items() for name in place.names}
     rest = jax.tree_util.tree_flatten_with_path(changed)[0]
     for (keys, _), value in zip(rest, found[len(leaves) :], strict=True):
         native = str(keys[0].key)
@@ -224,7 +227,7 @@ def _captured(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any], 
         "module": program.module,
         **starred(program.signature),
     }
-    arrays = {path: place.view(np.asarray(program.tensors[place.name])) for path, place in program.places.items()}
+    arrays = {path: place.view(program.tensors) for path, place in program.places.items()}
     arrays |= {
         path: np.zeros(p.spec.shape, p.spec.dtype)
         for path, p in graph.parameters()
@@ -297,9 +300,9 @@ def _drop_calls(graph: Graph) -> None:
         call.parent = None if call.parent is None else numbers[call.parent]
 
 
-def _view(path: str, place: Place) -> Any:
+def _view(path: str, place: Place, name: str) -> Any:
     """A parameter as the source holds it, read where it is used; what leaf layers hold is seldom read."""
-    return place.of_source(RECORDER.get().parameter(path))
+    return place.of_source(RECORDER.get().parameter(path), name)
 
 
 def _bound(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..carried import is_carried
@@ -155,22 +155,47 @@ def _batch_norm(m: Any, x: Any, *, unbiased: bool = False) -> Reading | None:
     }
 
 
+#: The cells that are leaf layers, by the module and the name of their class.
+_CELLS = {
+    "flax.nnx.nn.recurrent.OptimizedLSTMCell": "LSTM",
+    "flax.nnx.nn.recurrent.GRUCell": "GRU",
+    "flax.linen.recurrent.LSTMCell": "LSTM",
+    "flax.linen.recurrent.OptimizedLSTMCell": "LSTM",
+}
+
+
 def _recurrence(m: Any, x: Any) -> Reading | None:
     """An LSTM or GRU over a sequence from its first step to its last, from zeros."""
-    kinds = {"OptimizedLSTMCell": "LSTM", "GRUCell": "GRU"}
-    cell, kind = m.cell, kinds.get(type(m.cell).__name__)
-    if kind is None or type(cell).__module__ != "flax.nnx.nn.recurrent" or not _plain(cell, x) or x.ndim != 3:
+    cell, kind = m.cell, _CELLS.get(f"{type(m.cell).__module__}.{type(m.cell).__qualname__}")
+    if kind is None or not _plain(cell, x) or x.ndim != 3:
         return None
     defaults = inspect.signature(type(cell).__init__).parameters
-    usual = all(getattr(cell, name) is defaults[name].default for name in ("gate_fn", "activation_fn"))
-    if not usual or cell.carry_init is not None or m.reverse or m.return_carry or not isinstance(x.shape[-1], int):
+    usual = all(getattr(cell, name) is defaults[name].default for name in ("gate_fn", "activation_fn", "carry_init"))
+    if not usual or m.reverse or m.return_carry or not isinstance(x.shape[-1], int):
         return None
     return kind, {
         "input_size": x.shape[-1],
-        "hidden_size": cell.hidden_features,
+        "hidden_size": getattr(cell, "hidden_features", None) or cell.features,
         "recurrent_bias": False,
         "batch_first": not m.time_major,
     }
+
+
+Home = Mapping[str, tuple[tuple[str, ...], tuple[int, ...] | None]]
+
+
+def _gates(m: Any) -> Home:
+    """Linen has an array for each gate, in the cell, which stands where it was made."""
+    home, gates = ".".join(m.cell.path), "ifgo"
+    return {
+        "weight_ih_l0": (tuple(f"{home}.i{gate}.kernel" for gate in gates), (1, 0)),
+        "weight_hh_l0": (tuple(f"{home}.h{gate}.kernel" for gate in gates), (1, 0)),
+        "bias_ih_l0": (tuple(f"{home}.h{gate}.bias" for gate in gates), None),
+    }
+
+
+#: For leaf layers that do not hold their arrays themselves: the paths of each, and the order of their axes.
+ELSEWHERE: Mapping[str, Callable[[Any], Home]] = {"flax.linen.recurrent.RNN": _gates}
 
 
 def result_of(reading: Reading, x: Any) -> tuple[tuple[Any, ...], Any] | None:
@@ -194,6 +219,7 @@ LEAVES: dict[str, Callable[[Any, Any], Reading | None]] = {
     "flax.nnx.nn.normalization.BatchNorm": _batch_norm,
     "flax.nnx.nn.stochastic.Dropout": _dropout,
     "flax.nnx.nn.recurrent.RNN": _recurrence,
+    "flax.linen.recurrent.RNN": _recurrence,
     "flax.linen.linear.Dense": _linear,
     "flax.linen.linear.Conv": _conv,
     "flax.linen.linear.Embed": _embedding,
@@ -220,4 +246,4 @@ def layer_name(kind: type) -> str:
 #: Layers that behave differently in training: what they do is kept by their leaf layers alone.
 MODAL = tuple(name for name in LEAVES if name.endswith(("Dropout", "BatchNorm")))
 
-__all__ = ["ARRAYS", "LEAVES", "MODAL", "Reading", "layer_name", "result_of"]
+__all__ = ["ARRAYS", "ELSEWHERE", "LEAVES", "MODAL", "Home", "Reading", "layer_name", "result_of"]

@@ -20,7 +20,7 @@ from ....engine.graph import Call, Graph, ModuleInfo, Parameter, below
 from ....engine.layer import find_layer
 from ....engine.spec import Spec
 from ....errors import CaptureError
-from .flax_layers import ARRAYS, LEAVES, MODAL, Reading, layer_name, result_of
+from .flax_layers import ARRAYS, ELSEWHERE, LEAVES, MODAL, Home, Reading, layer_name, result_of
 from .program import Place, Program, path_of
 from .sizes import spec_of_aval
 
@@ -47,6 +47,7 @@ class Calls:
         self.training = training
         self.stack = [0]
         self.leaves: dict[str, Reading] = {}
+        self.homes: dict[str, Home] = {}  # of leaf layers whose arrays are held elsewhere
         self.arguments: dict[int, dict[str, Any]] = {}  # of each call, by name: variables of the jaxpr
         self.results: dict[int, Any] = {}
         self.order: dict[str, None] = {}  # the paths of parts as they are first called
@@ -74,6 +75,8 @@ class Calls:
             (x,) = args
             found = LEAVES[name](module, x)
             if found is not None and self.leaves.setdefault(path, found) == found:
+                if name in ELSEWHERE:
+                    self.homes[path] = ELSEWHERE[name](module)
                 result = result_of(found, x)
                 if result is None:
                     out = jax.eval_shape(lambda x: original(x, **kwargs), jax.ShapeDtypeStruct(x.shape, x.dtype))
@@ -157,16 +160,17 @@ def _modules(
             """Whether a part is one of a leaf layer."""
             return any(below(path, leaf) for leaf in calls.leaves)
 
+        taken = {each for home in calls.homes.values() for held, _ in home.values() for each in held}
         for path in (*calls.order, *parts):
             if path and not inside(path):
                 at(path)
         for path, name in places.items():
             above, _, own = path.rpartition(".")
-            if inside(path):
+            if inside(path) or path in taken:
                 continue
             module = at(above)
             module.parameters[own] = Parameter(spec_of_aval(tensors[name]), trainable=name in trainable)
-            found[path] = Place(name)
+            found[path] = Place((name,))
         for path, (layer, config) in calls.leaves.items():
             module = at(path)
             kind = find_layer(layer)
@@ -178,13 +182,18 @@ def _modules(
                     shape, dtype = leaf.buffers()[word]
                     module.parameters[word] = Parameter(Spec(shape, dtype), trainable=False)
                     continue
-                own = dict(ARRAYS[layer](0))[word][0]
-                name = places[f"{path}.{own}"]
-                axes = ARRAYS[layer](len(tensors[name].shape))[word][1]
-                found[f"{path}.{word}"] = place = Place(name, axes)
-                spec = spec_of_aval(tensors[name])
-                shape = spec.shape if axes is None else tuple(spec.shape[axis] for axis in place.axes or ())
-                module.parameters[word] = Parameter(spec.with_shape(*shape), trainable=name in trainable)
+                if path in calls.homes:
+                    held, axes = calls.homes[path][word]
+                    names = tuple(places[each] for each in held)
+                else:
+                    names = (places[f"{path}.{ARRAYS[layer](0)[word][0]}"],)
+                    axes = ARRAYS[layer](len(tensors[names[0]].shape))[word][1]
+                found[f"{path}.{word}"] = Place(names, axes)
+                spec = spec_of_aval(tensors[names[0]])
+                shape = list(spec.shape if axes is None else (spec.shape[axis] for axis in axes))
+                shape[:1] = [shape[0] * len(names)] if len(names) > 1 else shape[:1]
+                trained = all(name in trainable for name in names)
+                module.parameters[word] = Parameter(spec.with_shape(*shape), trainable=trained)
         return modules, found
 
     return make

@@ -50,6 +50,12 @@ NNX.row(
 )
 
 
+def is_one_cell(c: SimpleNamespace) -> bool:
+    """Whether a recurrent layer is one cell of Flax over a sequence, which has one bias."""
+    one = c.num_layers == 1 and not c.bidirectional and not getattr(c, "proj_size", 0)
+    return one and c.use_bias and not c.recurrent_bias
+
+
 for _layer, _cell, _side in (("LSTM", "OptimizedLSTMCell", "h"), ("GRU", "GRUCell", "i")):
     NNX.row(
         _layer,
@@ -61,10 +67,7 @@ for _layer, _cell, _side in (("LSTM", "OptimizedLSTMCell", "h"), ("GRU", "GRUCel
             "weight_hh_l0": ("cell.dense_h.kernel", (_KERNEL,)),
             "bias_ih_l0": (f"cell.dense_{_side}.bias", ()),
         },
-        when=lambda c: (
-            (c.num_layers == 1 and not c.bidirectional and c.use_bias and not c.recurrent_bias)
-            and not getattr(c, "proj_size", 0)
-        ),
+        when=is_one_cell,
         derive=lambda c: {"time_major": not c.batch_first},
     )
 

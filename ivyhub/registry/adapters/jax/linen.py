@@ -5,18 +5,19 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from ....engine.graph import Graph
 from ....engine.spec import Spec
 from ....engine.template import literal
-from ...weights import Transpose
+from ...weights import Split, Transpose
 from ..writing.classes import Class
 from ..writing.emitter import Emitter
-from ..writing.layers import Leaves
+from ..writing.layers import Leaves, Placement
 from ..writing.prepare import prepare
 from ..writing.style import IMPORTS, Style, array_literal, attribute, expression, filled, name, repeated, statement
-from .layers import batch_norm, conv_settings, conv_weights
+from .layers import batch_norm, conv_settings, conv_weights, is_one_cell
 from .styles import jax_dtype
 
 LINEN = Leaves()
@@ -52,6 +53,28 @@ LINEN.row(
     f"{_DTYPES})",
     weights={"weight": ("scale", ()), "bias": ("bias", ())},
     when=lambda c: c.channel_axis == -1,
+)
+
+
+def _lstm_weights(c: SimpleNamespace) -> Placement:
+    """Linen has an array for each gate."""
+    sizes, gates = (c.hidden_size,) * 4, "ifgo"
+    kernels = (Split(0, sizes), *(Transpose((1, 0), at) for at in range(4)))
+    return {
+        "weight_ih_l0": (tuple(f"cell.i{gate}.kernel" for gate in gates), kernels),
+        "weight_hh_l0": (tuple(f"cell.h{gate}.kernel" for gate in gates), kernels),
+        "bias_ih_l0": (tuple(f"cell.h{gate}.bias" for gate in gates), (Split(0, sizes),)),
+    }
+
+
+LINEN.row(
+    "LSTM",
+    f"nn.RNN(nn.OptimizedLSTMCell({{hidden_size}}, {_DTYPES}), time_major={{time_major:False}})",
+    call="support.recurrent({self}, {x}, {states})",
+    alone="{self}({x})",
+    weights=_lstm_weights,
+    when=is_one_cell,
+    derive=lambda c: {"time_major": not c.batch_first},
 )
 LINEN.row("Dropout", "nn.Dropout({rate})", call="{self}({x}, deterministic={training})")
 LINEN.row(

@@ -16,23 +16,33 @@ from ....engine.graph import Graph, ModuleInfo
 
 @dataclass(frozen=True)
 class Place:
-    """Where the source holds a parameter of the graph: a name, and the order of its axes in the graph."""
+    """Where the source holds a parameter of the graph.
 
-    name: str
+    Attributes:
+        names: of the native array, or of several, which stand one behind the other along the parameter's first axis.
+        axes: the order of their axes in the graph; None where it is theirs.
+    """
+
+    names: tuple[str, ...]
     axes: tuple[int, ...] | None = None
 
-    def view(self, array: Any) -> Any:
-        """An array of the source in the graph's layout."""
-        return array if self.axes is None else array.transpose(self.axes)
+    def view(self, tensors: Mapping[str, Any]) -> np.ndarray:
+        """The parameter in the graph's layout, from arrays of the source."""
+        arrays = [np.asarray(tensors[name]) for name in self.names]
+        arrays = arrays if self.axes is None else [array.transpose(self.axes) for array in arrays]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    def of_source(self, value: Any) -> Any:
-        """A value in the source's layout, from one in the graph's."""
+    def of_source(self, value: Any, name: str) -> Any:
+        """A native array in the source's layout, from the parameter in the graph's."""
+        if len(self.names) > 1:
+            place, size = self.names.index(name), int(value.shape[0]) // len(self.names)
+            value = ops.getitem(value, key=((place * size, (place + 1) * size, None),))
         if self.axes is None:
             return value
         return ops.transpose(value, axes=tuple(np.argsort(self.axes).tolist()))
 
     def of_graph(self, value: Any) -> Any:
-        """A value in the graph's layout, from one in the source's."""
+        """A value in the graph's layout, from one of a single array in the source's."""
         return value if self.axes is None else ops.transpose(value, axes=self.axes)
 
 
@@ -45,7 +55,7 @@ class Program:
         run: the results for native tensors by name, the arguments, and whether it trains; and the tensors it changed.
         signature: of its arguments.
         tensors: native arrays by name.
-        places: for each parameter of the graph, the native array that it is.
+        places: for each parameter of the graph, the native array that it is, or those that it is made of.
         trainable: the names of the tensors that gradients reach.
         modules: the module table.
         tracing: entered while it is traced, with the graph, and with what was seen in training where that is over; see

@@ -38,9 +38,9 @@ class SourceRunner:
         _, found, changed = self._differentiated(inputs, weights, train)
         self.tensors |= changed
         return {
-            path: np.asarray(place.view(found[place.name]))
+            path: place.view(found)
             for path, place in self.program.places.items()
-            if place.name in found
+            if all(name in found for name in place.names)
         }
 
     def descend(self, inputs: Arrays, weights: Sequence[np.ndarray | None], *, rate: float, steps: int) -> list[float]:
@@ -55,9 +55,9 @@ class SourceRunner:
 
     def buffers(self) -> dict[str, np.ndarray]:
         return {
-            path: np.asarray(place.view(self.tensors[place.name]))
+            path: place.view(self.tensors)
             for path, place in self.program.places.items()
-            if place.name not in self.program.trainable and self.tensors[place.name].dtype.kind == "f"
+            if all(n not in self.program.trainable and self.tensors[n].dtype.kind == "f" for n in place.names)
         }
 
     def widened(self) -> SourceRunner:

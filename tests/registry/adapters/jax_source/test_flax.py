@@ -180,6 +180,47 @@ def test_recurrent_layers_are_the_same_again(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(found(x), model(x), atol=1e-5)  # float32, a few steps of sums of ten numbers near 1
 
 
+class Cells(linen.Module):
+    """Cells of layers that are made before, and of one that is made where it is called."""
+
+    def setup(self) -> None:
+        self.first = linen.RNN(linen.OptimizedLSTMCell(5), time_major=True)
+
+    @linen.compact
+    def __call__(self, x: Any) -> Any:
+        x = jnp.swapaxes(self.first(jnp.swapaxes(x, 0, 1)), 0, 1)
+        return linen.Dense(2, name="head")(linen.RNN(linen.LSTMCell(4, bias_init=normal), name="second")(x))
+
+
+def normal(key: Any, shape: Any, dtype: Any = jnp.float32) -> Any:
+    return jax.random.normal(key, shape, dtype)
+
+
+def _cells(rng: np.random.Generator) -> tuple[Any, Any]:
+    module = Cells()
+    return module, module.init(jax.random.key(int(rng.integers(2**31))), jnp.zeros((2, 4, 3)))
+
+
+@pytest.mark.slow
+def test_recurrent_layers_of_linen_are_leaves_and_the_same_again(rng: np.random.Generator) -> None:
+    source, x = _cells(rng), jnp.asarray(rng.standard_normal((2, 4, 3)), jnp.float32)
+    graph = ivyhub.trace(source, x, dynamic={"x": {0: "batch"}})
+    layers = {"": None, "first": "LSTM", "second": "LSTM", "head": "Linear"}
+    assert {path: info.layer for path, info in graph.modules.items()} == layers
+    module, variables = ivyhub.transpile(source, to="flax.linen", args=(x,), dynamic={"x": {0: "batch"}})
+    assert {*variables["params"]["second"]["cell"]} == {f"{side}{gate}" for side in "ih" for gate in "ifgo"}
+    again = ivyhub.trace((module, variables), x, dynamic={"x": {0: "batch"}})
+    assert {path: info.layer for path, info in again.modules.items()} == layers
+    np.testing.assert_allclose(module.apply(variables, x), source[0].apply(source[1], x), atol=1e-5)  # as above
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("to", ["torch", "tensorflow", "jax", "flax.linen"])
+def test_recurrent_layers_of_linen_are_certified(to: str, rng: np.random.Generator) -> None:
+    x = jnp.zeros((2, 4, 3))
+    ivyhub.transpile(_cells(rng), to=to, args=(x,), dynamic={"x": {0: "batch"}}, verify=True)
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("to", ["torch", "tensorflow", "jax", "flax.linen"])
 def test_recurrent_layers_are_certified(to: str, rng: np.random.Generator) -> None:
