@@ -165,13 +165,11 @@ def _rules(family: Family, form: Form, bare: bool) -> tuple[Rule, ...]:
             continue
         row = next((places[prefix] for prefix in _prefixes(canonical) if prefix in places), None)
         row = row or Row(first := canonical.split(".")[0], "" if form.complete else first)
-        if not row.path:
-            continue
         sources = fused(row.canonical)
         rest = canonical[len(next(name for name in sources if f"{canonical}.".startswith(f"{name}."))) :]
-        if tensor != rest and form.convention.leaf(kind, tensor).name is None:
-            continue
         names, layout = _places(form.convention, row, rest, kind, tensor)
+        if not names:
+            continue
         whole = tuple(source + rest for source in sources)
         done.update(whole)
         if len(whole) > 1:  # behind each other along the axis of their outputs
@@ -183,18 +181,17 @@ def _rules(family: Family, form: Form, bare: bool) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _places(convention: Convention, row: Row, rest: str, kind: str, tensor: str) -> tuple[tuple[str, ...], str]:
-    """The names of a tensor in a form, and its layout; `rest` is its path below the one of the row."""
-    if not rest and tensor and row.layout:
-        return tuple(_placed(convention.template, path, convention.separator) for path in fused(row.path)), row.layout
+def _places(convention: Convention, row: Row, rest: str, kind: str, tensor: str) -> tuple[list[str], str]:
+    """The names of a tensor in a form, none where it has no place, and its layout; `rest` is its path below a row's."""
     leaf = convention.leaf(kind, tensor)
-    if not rest and tensor:  # a tensor by its own name
-        end, layout = "", leaf.layout
+    if not rest and tensor:  # a row for this one tensor
+        parts, layout = [], row.layout or leaf.layout
     else:
-        middle = rest[: len(rest) - len(tensor)].strip(".") if tensor else rest.strip(".")
-        parts = [part for part in (*middle.split("."), leaf.name) if part]
-        end, layout = "".join(convention.separator + part for part in parts), row.layout or leaf.layout
-    return tuple(_placed(leaf.template, path + end, convention.separator) for path in fused(row.path)), layout
+        parts, layout = [*rest.removesuffix(tensor).strip(".").split("."), leaf.name], leaf.layout
+    if not row.path or None in parts:
+        return [], ""
+    end = "".join(f"{convention.separator}{part}" for part in parts if part)
+    return [_placed(leaf.template, path + end, convention.separator) for path in fused(row.path)], layout
 
 
 def _placed(template: str, path: str, separator: str) -> str:

@@ -144,11 +144,9 @@ def rename(
         )
     target = _table(family.name, form.name, source.bare and form.bare)
     left_out = _left_out(ckpt, source, untied)
-    known = dict(sizes)
+    known, kept = dict(sizes), ckpt.keys() - set(left_out)
 
-    inwards, unknown = _entries(
-        {name: ckpt[name].shape for name in ckpt if name not in left_out}, source.inwards, known
-    )
+    inwards, unknown = _entries({name: ckpt[name].shape for name in ckpt if name in kept}, source.inwards, known)
     if unknown:
         raise _unexplained(found._replace(unexplained=unknown), len(ckpt))
     shapes = {tensor.info.name: tensor.info.shape for tensor in WeightMap(inwards).apply(ckpt)}
@@ -159,9 +157,10 @@ def rename(
             f"{_listed(needed)}",
             hint="leave them out with --partial, or choose other names",
         )
-    lost = {entry for entry in inwards if not set(homeless).isdisjoint(entry.targets)}
-    left_out += [name for entry in inwards if entry in lost for name in entry.sources]
-    weights = WeightMap(tuple(entry for entry in inwards if entry not in lost)).compose(WeightMap(outwards))
+    lost = set(homeless)
+    left_out += [name for entry in inwards if not lost.isdisjoint(entry.targets) for name in entry.sources]
+    travelling = tuple(entry for entry in inwards if lost.isdisjoint(entry.targets))
+    weights = WeightMap(travelling).compose(WeightMap(outwards))
     return Renaming(found, target, weights, tuple(left_out), tuple(_counters(shapes, target)))
 
 
@@ -224,7 +223,12 @@ def _entries(
             without.append(name)
         else:
             (rule, place), numbers = match
-            groups.setdefault((rule, tuple(sorted(numbers.items()))), {})[place] = name
+            other = groups.setdefault((rule, tuple(sorted(numbers.items()))), {}).setdefault(place, name)
+            if other != name:
+                raise CheckpointError(
+                    f"expected one model, received {other!r} and {name!r}, which are the same tensor of it",
+                    hint="write the models to files of their own where they were made",
+                )
     layouts = [(rule.layout, shapes[name]) for (rule, _), names in groups.items() for name in names.values()]
     while any(learn(layout, shape, known) for layout, shape in layouts):
         pass

@@ -222,6 +222,12 @@ KERAS = "layers/transformer_decoder/_self_attention_layer"
         ({"transformer.wte.weight": MATRIX, "score.weight": MATRIX}, "keras-hub", CheckpointError, "score.weight"),
         ({"h.0.attn.c_proj.weight": MATRIX}, "keras-hub", CheckpointError, "the number of heads"),
         ({"h.0.attn.c_proj.weight": ONE}, "flax", TensorMismatchError, "c_proj.weight: expected"),
+        (
+            {f"bert/{model}/bert/pooler/dense/bias:0": ONE for model in "ab"},
+            "flax",
+            CheckpointError,
+            "the same tensor",
+        ),
         ({f"{KERAS}/key_dense/vars/1": MATRIX}, "flax", CheckpointError, "query_dense/vars/1"),
         (
             {
