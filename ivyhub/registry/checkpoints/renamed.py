@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
+import msgspec
 import numpy as np
 
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint, Stored
@@ -20,6 +22,7 @@ class RenamedCheckpoint(FormatCheckpoint):
         ckpt: holds the sources; stays open as long as this one.
         weights: the map.
         zeros: names of counters beside its tensors, which are integers of zero.
+        repeated: further names, each with the one that it repeats.
         separator: between the parts of the new names.
         metadata: the strings that it carries.
 
@@ -33,6 +36,7 @@ class RenamedCheckpoint(FormatCheckpoint):
         weights: WeightMap,
         *,
         zeros: Iterable[str] = (),
+        repeated: Mapping[str, str] = MappingProxyType({}),
         separator: str,
         metadata: Mapping[str, str],
     ) -> None:
@@ -40,6 +44,9 @@ class RenamedCheckpoint(FormatCheckpoint):
             PlannedTensor(TensorInfo(name, "int64", ()), Reader(lambda: np.zeros((), np.int64)), None) for name in zeros
         ]
         self._planned = {tensor.info.name: tensor for tensor in (*weights.apply(ckpt), *counters)}
+        for name, original in repeated.items():
+            planned = self._planned[original]
+            self._planned[name] = planned._replace(info=msgspec.structs.replace(planned.info, name=name))
         super().__init__(
             ckpt.format,
             [Stored(tensor.info, tensor.read) for tensor in self._planned.values()],

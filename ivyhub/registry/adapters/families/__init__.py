@@ -84,7 +84,14 @@ def renamed(
     how = rename(ckpt, names, sizes=sizes, partial=partial, untied=config.get("tie_word_embeddings") is False)
     convention = how.table.form.convention
     metadata = {**(ckpt.metadata if ckpt.format == "safetensors" else {}), "format": convention.ecosystem}
-    made = RenamedCheckpoint(ckpt, how.weights, zeros=how.zeros, separator=convention.separator, metadata=metadata)
+    made = RenamedCheckpoint(
+        ckpt,
+        how.weights,
+        zeros=how.zeros,
+        repeated=how.repeated,
+        separator=convention.separator,
+        metadata=metadata,
+    )
     return made, how
 
 

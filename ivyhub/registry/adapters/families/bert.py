@@ -50,6 +50,7 @@ BERT = Family(
                 Row("cls.seq_relationship", "nsp___cls/seq_relationship"),
             ),
             copies=((r"mlm___cls/([^/]+)/bert/(.*)", r"bert/\1/bert/\2"),),
+            repeated=((r"bert/([^/]+)/bert/(embeddings/.*)", r"mlm___cls/\1/bert/\2"),),
         ),
         Form(
             "google-research",

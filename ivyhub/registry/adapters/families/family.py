@@ -38,6 +38,7 @@ class Form(NamedTuple):
         ignored: expressions of names that carry nothing of the model: masks, positions, the state of an optimiser.
         copies: expressions of names that are copies of another tensor, and its name.
         tied: likewise, in models whose configuration does not say otherwise.
+        repeated: expressions of names that are written again, and under what name, beside others of its first part.
         bare: whether models without a head leave out the root of the path.
     """
 
@@ -49,6 +50,7 @@ class Form(NamedTuple):
     ignored: tuple[str, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
     tied: tuple[tuple[str, str], ...] = ()
+    repeated: tuple[tuple[str, str], ...] = ()
     bare: bool = False
 
 

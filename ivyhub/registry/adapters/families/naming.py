@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
@@ -59,6 +60,7 @@ class Renaming(NamedTuple):
         weights: what becomes of its tensors.
         left_out: what does not travel: copies of other tensors, what is no part of the model, what the form lacks.
         zeros: counters that the form has and the checkpoint has not.
+        repeated: names that the form has for tensors under other names of it.
     """
 
     found: Found
@@ -66,6 +68,7 @@ class Renaming(NamedTuple):
     weights: WeightMap
     left_out: tuple[str, ...]
     zeros: tuple[str, ...] = ()
+    repeated: Mapping[str, str] = MappingProxyType({})
 
     @property
     def name(self) -> str:
@@ -161,7 +164,18 @@ def rename(
     left_out += [name for entry in inwards if not lost.isdisjoint(entry.targets) for name in entry.sources]
     travelling = tuple(entry for entry in inwards if lost.isdisjoint(entry.targets))
     weights = WeightMap(travelling).compose(WeightMap(outwards))
-    return Renaming(found, target, weights, tuple(left_out), tuple(_counters(shapes, target)))
+    zeros, repeated = tuple(_counters(shapes, target)), dict(_repeated(weights, form))
+    return Renaming(found, target, weights, tuple(left_out), zeros, repeated)
+
+
+def _repeated(weights: WeightMap, form: Form) -> Iterator[tuple[str, str]]:
+    names = [name for entry in weights.entries for name in entry.targets]
+    groups = {name.partition("/")[0] for name in names}
+    for name in names:
+        for expression, replacement in form.repeated:
+            found = re.fullmatch(expression, name)
+            if found is not None and (again := found.expand(replacement)).partition("/")[0] in groups:
+                yield again, name
 
 
 def _counters(canonical: Collection[str], table: Table) -> Iterator[str]:

@@ -50,7 +50,8 @@ T5 = Family(
             "transformers (TensorFlow)",
             TF_KERAS,
             (Row(_LAYER, "{encoder,decoder}/block_._{i}/layer_._{j}"),),
-            copies=(("(encoder|decoder)/shared/shared/embeddings:0", "shared/shared/shared/embeddings:0"),),
+            copies=((r"(encoder|decoder)/([^/]+)/shared/embeddings:0", r"shared/\2/shared/embeddings:0"),),
+            repeated=tuple((r"shared/([^/]+)/(.*)", rf"{each}/\1/\2") for each in ("encoder", "decoder")),
         ),
         Form(
             "mesh-tensorflow",
