@@ -39,6 +39,7 @@ from ivyhub.registry.adapters.families.family import Family
 from ivyhub.registry.adapters.families.naming import FAMILIES, Found, Renaming, recognise, rename
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint
 from ivyhub.registry.checkpoints.renamed import RenamedCheckpoint
+from ivyhub.registry.weights.checkpoint import file_inside
 from ivyhub.registry.weights.header import load_json
 
 __all__ = ["FAMILIES", "Found", "Renaming", "recognise", "rename", "renamed"]
@@ -64,6 +65,7 @@ def renamed(
     Raises:
         CheckpointError, TensorMismatchError, UsageError: see `rename`.
         CorruptFileError: the configuration is no JSON object.
+        UnsafeError: it is a link out of the folder.
 
     Example:
         >>> import tempfile
@@ -97,9 +99,11 @@ def renamed(
 
 def _configuration(ckpt: FormatCheckpoint) -> Mapping[str, Any]:
     """The configuration beside a checkpoint, {} where there is none."""
-    path = next((path for name in _CONFIGS if (path := ckpt.files[0].parent / name).is_file()), None)
-    if path is None:
+    folder = ckpt.files[0].parent
+    name = next((name for name in _CONFIGS if (folder / name).is_file()), None)
+    if name is None:
         return {}
+    path = file_inside(folder, name)
     if path.stat().st_size > _MAX_CONFIG:
         raise CorruptFileError(
             f"expected a configuration of at most {_MAX_CONFIG} bytes, received {path.stat().st_size}"

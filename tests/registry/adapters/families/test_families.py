@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from ivyhub.cli import run
-from ivyhub.errors import CheckpointError, TensorMismatchError, UsageError
+from ivyhub.errors import CheckpointError, CorruptFileError, TensorMismatchError, UnsafeError, UsageError
 from ivyhub.registry.adapters.families import FAMILIES, recognise, rename, renamed
 from ivyhub.registry.adapters.families.family import Family
 from ivyhub.registry.adapters.families.naming import tables
@@ -246,6 +246,32 @@ KERAS = "layers/transformer_decoder/_self_attention_layer"
 def test_refusals(tensors: dict[str, np.ndarray], names: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=re.escape(words)):
         rename(MemoryCheckpoint(tensors), names)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("[]", CorruptFileError, "expected a JSON object"),
+        ("{", CorruptFileError, "expected JSON"),
+        ('{"n_head": "2"}', CheckpointError, "the number of heads"),
+        ('{"n_head": -2}', CheckpointError, "the number of heads"),
+        ('{"n_head": true}', CheckpointError, "the number of heads"),
+        ('{"n_head": 3}', TensorMismatchError, "other sizes than config.json"),
+        ("link", UnsafeError, "leads out of it"),
+    ],
+)
+def test_configurations_that_cannot_be(text: str, error: type[Exception], words: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    named: dict[str, Any] = {"transformer.h.0.attn.c_proj.weight": MATRIX}
+    np.savez(folder / "model.npz", **named)
+    if text == "link":
+        (tmp_path / "elsewhere.json").write_text('{"n_head": 2}')
+        (folder / "config.json").symlink_to(tmp_path / "elsewhere.json")
+    else:
+        (folder / "config.json").write_text(text)
+    with pytest.raises(error, match=re.escape(words)):
+        renamed(open_file(folder / "model.npz"), "keras-hub")
 
 
 def test_inspect_tells_the_form_and_what_it_does_not_explain(tmp_path: Path, told: Callable[..., str]) -> None:
