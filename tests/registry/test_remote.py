@@ -246,3 +246,15 @@ def test_no_network_says_what_to_do(hub: Hub, pull: Any) -> None:
     assert "HF_ENDPOINT" in result["hint"]
     with_extra = pull("minilm", revision="main", environment=closed)  # a revision is never served by the package
     assert "ivyhub[demo]" in with_extra["hint"]
+
+
+@pytest.mark.slow
+def test_a_whole_pull_sends_nothing(hub: Hub, bert_folder: Path, home: Path, tmp_path: Path) -> None:
+    """Transformers, in whose hands a model is compared, asks no service to convert it and tells nobody of it."""
+    files = {path.name: path.read_bytes() for path in bert_folder.iterdir()}
+    hub.repositories["org/model"] = Repository(files)
+    command = [sys.executable, "-m", "ivyhub", "pull", "org/model", "--framework", "numpy", "--to", "out"]
+    done = subprocess.run(command, env=hub.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {request.split()[0] for request in hub.requests} == {"GET", "HEAD"}
+    assert all("org/model" in request for request in hub.requests)
