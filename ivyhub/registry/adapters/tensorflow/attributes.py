@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....engine.backends import dtype_name
+from ....errors import CaptureError
 
 
 def attribute(op: Any, attr: Any) -> Any:
@@ -59,4 +60,10 @@ def branches(op: Any) -> list[Any]:
 
 
 def _graph_of(op: Any, name: str) -> Any:
-    return op.graph._get_function(name).graph
+    found = getattr(op.graph._get_function(name), "graph", None)
+    if found is None:  # of the first version of TensorFlow: what is left of one is its definition
+        raise CaptureError(
+            f"{op.type} calls {name}, a function that TensorFlow made in its old way, which is not read",
+            hint="write the operation without it, or wrap the function in tf.function",
+        )
+    return found

@@ -173,6 +173,7 @@ def layer_paths(model: Any) -> dict[int, str]:
                 taken.add(word)
             if isinstance(parent, kinds.RNN) and layer is parent.cell:
                 found[id(layer)] = path  # the cell's arrays are the layer's
+                visit(layer, path)
                 continue
             found[id(layer)] = f"{path}.{word}" if path else word
             visit(layer, found[id(layer)])
@@ -402,6 +403,10 @@ def _enter_modules(tracing: Tracing, watching: Watching, model: Any) -> list[Slo
     """Fill the module table with the layers that were called, and give each of their arrays its place."""
     graph = tracing.builder.graph
     layers = {"": model, **watching.layers}
+    read = {id(variable) for variable in tracing.variables()}
+    for layer, path in _own_layers(model, watching.paths):  # what another layer computes with, past its own call
+        if any(id(variable.value) in read for _, variable in _own_variables(layer)):
+            layers.setdefault(path, layer)
     for path in sorted(layers):
         steps = path.split(".") if path else []
         for end in range(1, len(steps)):

@@ -13,12 +13,11 @@ import ivyhub
 from ivyhub.errors import CaptureError, IvyhubError, UnsupportedOpsError
 from ivyhub.registry.adapters.tensorflow.rules.common import number
 from tests.registry.adapters.tensorflow_source.functions import ARRAYS, LINALG, LISTS, MATH, NN
+from tests.registry.adapters.tensorflow_source.functions_more import IMAGES, ORDER, SPECIAL
 
-CASES = {
-    f"{family}: {name}": case
-    for family, cases in {"math": MATH, "arrays": ARRAYS, "linalg": LINALG, "nn": NN, "lists": LISTS}.items()
-    for name, case in cases.items()
-}
+FAMILIES = {"math": MATH, "arrays": ARRAYS, "linalg": LINALG, "nn": NN, "lists": LISTS}
+FAMILIES |= {"special": SPECIAL, "order": ORDER, "images": IMAGES}
+CASES = {f"{family}: {name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}
 
 # float32 has 24 bits; the longest sums here are of some hundred terms, and decompositions lose one decimal digit.
 TOLERANCE = 3e-5
@@ -66,9 +65,10 @@ def test_operations(name: str, to: str, rng: np.random.Generator) -> None:
     assert_same(function, draw(rng), to)
 
 
-@pytest.mark.parametrize(
-    "name", ["math: activations", "linalg: products", "nn: volumes", "nn: pools", "nn: losses", "lists: maps"]
-)
+DIFFERENTIATED = ("math: activations", "linalg: products", "nn: volumes", "nn: pools", "nn: losses", "lists: maps")
+
+
+@pytest.mark.parametrize("name", [*DIFFERENTIATED, "images: sizes", "images: windows"])
 def test_gradients(name: str, rng: np.random.Generator) -> None:
     """By the first argument, of the sum of all results times random numbers."""
     import torch
@@ -140,11 +140,11 @@ def test_modules_have_their_variables(rng: np.random.Generator) -> None:
 def test_every_operation_without_a_rule_is_named_with_its_line() -> None:
     def unknown(x: Any) -> Any:
         y = tf.math.betainc(x, x, x)
-        return tf.math.igamma(y, y)
+        return tf.math.special.dawsn(y)
 
     with pytest.raises(UnsupportedOpsError) as error:
         ivyhub.trace(unknown, tf.TensorSpec((3,)))
-    assert [op for op, _, _ in error.value.missing] == ["Betainc", "Igamma"]
+    assert [op for op, _, _ in error.value.missing] == ["Betainc", "Dawsn"]
     assert all("test_functions.py:" in line for _, _, line in error.value.missing)
 
 
@@ -158,6 +158,12 @@ def _runs_python(x: Any) -> Any:
 
 def _depends_on_values(x: Any) -> Any:
     return tf.reshape(x, (tf.cast(x[0], tf.int32), -1))
+
+
+def _old_function(x: Any) -> Any:
+    """TensorFlow's loss calls a function of its first version."""
+    logits, lengths = tf.tile(x[None, None], (3, 4, 1)), tf.constant([4, 4, 4])
+    return tf.nn.ctc_loss(tf.constant([[1, 2]] * 3), logits, lengths // 2, lengths, False, blank_index=0)
 
 
 @tf.custom_gradient
@@ -182,6 +188,7 @@ def _grows(x: Any) -> Any:
         (_runs_python, "PyFunc.*test_functions.py"),
         (_depends_on_values, "depends on the values"),
         (_own_gradient, "gradient of its own"),
+        (_old_function, "a function that TensorFlow made in its old way"),
     ],
 )
 def test_what_a_graph_cannot_do_is_refused(function: Callable[..., Any], words: str) -> None:

@@ -253,3 +253,14 @@ def test_the_first_module_that_differs_is_told_across_layouts() -> None:
     model = keras.Sequential([L.Input((4, 4, 3)), L.Conv2D(2, 3, name="conv"), Counts(name="counts"), L.Flatten()])
     with pytest.raises(VerificationError, match=r"the first module that differs is counts\n"):
         ivyhub.transpile(model, to="torch", verify=True)
+
+
+@pytest.mark.parametrize("kind", ["time distributed", "stacked cells"])
+def test_layers_within_layers_that_do_not_call_them_have_their_arrays(kind: str, rng: np.random.Generator) -> None:
+    stacked = L.StackedRNNCells([L.LSTMCell(3), L.GRUCell(2)])
+    layer = L.TimeDistributed(L.Dense(3)) if kind == "time distributed" else L.RNN(stacked)
+    model = keras.Sequential([L.Input((3, 4)), layer])
+    x = rng.standard_normal((2, 3, 4)).astype(np.float32)
+    found = ivyhub.transpile(model, to="torch")
+    assert len(list(found.parameters())) == len(model.trainable_variables)
+    assert_close(found(torch.from_numpy(x)), model(x), 1e-5)  # float32 sums of a few numbers near 1

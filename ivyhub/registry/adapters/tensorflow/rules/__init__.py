@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import elementwise, indexing, linalg, nn, reduction, shape
+from . import elementwise, images, indexing, linalg, nn, ordering, reduction, shape
 from .common import OPERANDS, RULES, Operands, has_sizes, number, reads, sizes_array
 
 __all__ = [
@@ -11,10 +11,12 @@ __all__ = [
     "Operands",
     "elementwise",
     "has_sizes",
+    "images",
     "indexing",
     "linalg",
     "nn",
     "number",
+    "ordering",
     "reads",
     "reduction",
     "shape",

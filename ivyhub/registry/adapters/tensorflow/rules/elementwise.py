@@ -19,6 +19,18 @@ UNARY = {
     "Asinh": "asinh",
     "Atan": "atan",
     "Atanh": "atanh",
+    "BesselI0": "bessel_i0",
+    "BesselI0e": "bessel_i0e",
+    "BesselI1": "bessel_i1",
+    "BesselI1e": "bessel_i1e",
+    "BesselJ0": "bessel_j0",
+    "BesselJ1": "bessel_j1",
+    "BesselK0": "bessel_k0",
+    "BesselK0e": "bessel_k0e",
+    "BesselK1": "bessel_k1",
+    "BesselK1e": "bessel_k1e",
+    "BesselY0": "bessel_y0",
+    "BesselY1": "bessel_y1",
     "Ceil": "ceil",
     "ComplexAbs": "abs",
     "Conj": "conj",
@@ -42,6 +54,7 @@ UNARY = {
     "Lgamma": "lgamma",
     "Digamma": "digamma",
     "LogicalNot": "logical_not",
+    "Ndtri": "ndtri",
     "Neg": "negative",
     "Real": "real",
     "Reciprocal": "reciprocal",
@@ -76,6 +89,8 @@ BINARY = {
     "FloorMod": "remainder",
     "Greater": "greater",
     "GreaterEqual": "greater_equal",
+    "Igamma": "igamma",
+    "Igammac": "igammac",
     "LeftShift": "bitwise_left_shift",
     "Less": "less",
     "LessEqual": "less_equal",
@@ -89,9 +104,10 @@ BINARY = {
     "RealDiv": "divide",
     "RightShift": "bitwise_right_shift",
     "Sub": "subtract",
+    "Zeta": "zeta",
 }
 
-_ARRAYS_ONLY = {"Atan2", "Complex", "NextAfter"}
+_ARRAYS_ONLY = {"Atan2", "Complex", "Igamma", "Igammac", "NextAfter", "Zeta"}
 
 
 def _unary(op: Callable[..., Any]) -> Callable[..., Any]:

@@ -124,6 +124,18 @@ def matrix_diag_part(x: Array, k: Any, padding: Any, *, align: str) -> Array:
     return ops.diagonal(x, offset=k)
 
 
+@reads("MatrixSetDiagV3", known=(2,))
+def matrix_set_diag(x: Array, diagonal: Array, k: Any, *, align: str) -> Array:
+    if k not in (0, (0,)):
+        raise CaptureError("only the main diagonal is known of MatrixSetDiagV3")
+    rows, columns = shape_of(x)[-2:]
+    row, column = ops.arange(stop=rows, dtype="int32"), ops.arange(stop=columns, dtype="int32")
+    main = ops.equal(ops.getitem(row, key=(FULL, None)), column)
+    lead = (FULL,) * (len(shape_of(x)) - 2)
+    wide = isinstance(rows, int) and isinstance(columns, int) and columns > rows
+    return ops.where(main, ops.getitem(diagonal, key=(*lead, FULL, None) if wide else (*lead, None)), x)
+
+
 @reads("Bincount", known=(1,))
 def bincount(x: Array, size: Size, weights: Array) -> Array:
     return _counted(x, size, weights, binary=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .....engine import ops
 from .....engine.dims import Size
-from .common import Array, adjoint, cast, reads, shape_of
+from .common import FULL, Array, adjoint, cast, reads, shape_of
 
 
 @reads("MatMul")
@@ -49,6 +49,20 @@ def triangular_solve(a: Array, b: Array, *, lower: bool, adjoint: bool) -> Array
     """The other triangle is not read."""
     a = ops.tril(a) if lower else ops.triu(a)
     return ops.solve(_adjoint(a) if adjoint else a, b)
+
+
+@reads("TridiagonalSolve")
+def tridiagonal_solve(diagonals: Array, b: Array, *, partial_pivoting: bool) -> Array:
+    """Of the diagonals above and below the main one, the last and the first element do not count."""
+    ndim, size = len(shape_of(diagonals)), shape_of(diagonals)[-1]
+    lead = (FULL,) * (ndim - 2)
+    place = ops.arange(stop=size, dtype="int32")
+    across = ops.subtract(place, ops.getitem(place, key=(FULL, None)))  # the column less the row
+    matrix = ops.multiply(0, ops.getitem(diagonals, key=(*lead, 1, None)))
+    for number, offset in enumerate((1, 0, -1)):
+        column = ops.getitem(diagonals, key=(*lead, number, FULL, None))
+        matrix = ops.add(matrix, ops.where(ops.equal(across, offset), column, 0))
+    return ops.solve(matrix, b)
 
 
 @reads("Cholesky")
