@@ -1,8 +1,9 @@
-"""Pickles are read by a process without rights, which can only say what it found.
+"""Pickles are read by a process without rights, which can only say what it found; HDF5 files are first tried there.
 
 Nothing in a pickle is executed (`pickles`), so this is a second wall: should a file that was made for it find a way
 through the reader, or through Python itself, it is in a process that can neither write, nor start programs, nor open a
 connection, and whose time and memory end. What it says is data of a fixed form, which is checked again (`contents`).
+Of HDF5, whose library of C never comes back from some damaged files, it only says that it came back (`hdf5`).
 
 A small server is started at the first such file. It has read nothing, and makes a copy of itself for each file: the
 copy gives its rights away, reads, answers and ends. On Linux it keeps those calls of the system that reading needs
@@ -22,6 +23,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
@@ -32,9 +34,10 @@ from ivyhub.errors import CheckpointError, CorruptFileError, IvyhubError, Unsafe
 from ivyhub.registry.checkpoints.contents import Contents
 from ivyhub.registry.weights.header import check_names
 
-Kind = Literal["archive", "legacy", "tar", "distributed"]
+Kind = Literal["archive", "legacy", "tar", "distributed", "hdf5"]
 
-_SECONDS = 300
+_SECONDS, _FREE_SECONDS = 300, 10
+"""Of its processor: the most, and those that a small file has; each megabyte adds four."""
 _MEMORY = 8 << 30
 _LONGEST_ANSWER = 1 << 31
 _ERRORS = {kind.__name__: kind for kind in (CheckpointError, CorruptFileError, UnsafeError)}
@@ -56,7 +59,7 @@ class _Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
 
-    def ask(self, kind: Kind, path: Path) -> bytes | None:
+    def ask(self, kind: Kind, path: Path, part: tuple[int, int] | None) -> bytes | None:
         """The answer for a file; None where its reader ended without one."""
         with self._lock:
             if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
@@ -65,7 +68,7 @@ class _Server:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             try:
-                _send(self._process.stdin, json.dumps([kind, str(path.absolute())]).encode())
+                _send(self._process.stdin, json.dumps([kind, str(path.absolute()), part or ()]).encode())
                 return _receive(self._process.stdout)
             except (OSError, EOFError):
                 return None
@@ -78,7 +81,8 @@ class _Server:
             [sys.executable, "-I", "-S", "-c", command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # a process with threads is not copied
+            # HDF5 would lock what it reads; and a process with threads is not copied.
+            env={**kept, "HDF5_USE_FILE_LOCKING": "FALSE", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
         self._owner = os.getpid()
         atexit.register(self._stop, self._process)
@@ -96,18 +100,19 @@ class _Server:
 _SERVER = _Server()
 
 
-def read(kind: Kind, path: Path) -> Contents:
+def read(kind: Kind, path: Path, part: tuple[int, int] | None = None) -> Contents:
     """What a file of pickles holds.
 
     Args:
         kind: its form.
         path: the file, or the folder.
+        part: where it begins in the file and how long it is; all of it if not given.
 
     Raises:
         CheckpointError, CorruptFileError, UnsafeError: what its reader raises, see `torch_files` and `distributed`.
         UnsafeError: reading it takes more time or memory than any checkpoint does.
     """
-    data = _SERVER.ask(kind, path)
+    data = _SERVER.ask(kind, path, part)
     if data is None:
         raise UnsafeError(
             f"refused {path}: the process that reads it ended without an answer",
@@ -142,7 +147,7 @@ def _receive(pipe: IO[bytes]) -> bytes | None:
 
 def serve() -> None:
     """Answer requests on stdin until there are none."""
-    from ivyhub.registry.checkpoints import distributed, torch_files  # before rights are given away
+    from ivyhub.registry.checkpoints import distributed, hdf5, torch_files  # before rights are given away
 
     asked, answers = os.fdopen(0, "rb"), os.fdopen(1, "wb")
     while True:
@@ -150,9 +155,11 @@ def serve() -> None:
             request = _receive(asked)
         except EOFError:
             return
-        kind, path = json.loads(request or b"[]")
-        readers = {**torch_files.READERS, "distributed": distributed.read_folder}
-        _send(answers, _in_a_copy(readers[kind], Path(path)))
+        kind, path, part = json.loads(request or b"[]")
+        readers = {**torch_files.READERS, "distributed": distributed.read_folder, "hdf5": hdf5.try_file}
+        if kind == "hdf5":
+            hdf5.load_h5py()
+        _send(answers, _in_a_copy(partial(readers[kind], *part), Path(path)))
 
 
 def _in_a_copy(reader: Callable[[Path], Contents], path: Path) -> bytes:
@@ -166,7 +173,8 @@ def _in_a_copy(reader: Callable[[Path], Contents], path: Path) -> bytes:
             for open_file in (0, 1, ours):
                 os.close(open_file)
             size = path.stat().st_size
-            give_up_rights(_MEMORY + 2 * size)
+            seconds = _SECONDS if path.is_dir() else min(_SECONDS, _FREE_SECONDS + (size >> 18))
+            give_up_rights(_MEMORY + 2 * size, seconds)
             data = memoryview(_answer(reader, path))
             while data:
                 data = data[os.write(theirs, data) :]
@@ -193,15 +201,16 @@ def _answer(reader: Callable[[Path], Contents], path: Path) -> bytes:
     return msgspec.msgpack.encode(answer)
 
 
-def give_up_rights(memory: int) -> None:
+def give_up_rights(memory: int, seconds: int = _SECONDS) -> None:
     """From now on this process reads files, answers, and ends; it has no way back.
 
     Args:
         memory: the most that it may map, in bytes.
+        seconds: the most that it may take of the processor.
     """
     import resource
 
-    limits: Mapping[str, int] = {"CPU": _SECONDS, "FSIZE": 0, "NPROC": 0, "CORE": 0, "AS": memory}
+    limits: Mapping[str, int] = {"CPU": seconds, "FSIZE": 0, "NPROC": 0, "CORE": 0, "AS": memory}
     for name, most in limits.items():
         with suppress(OSError, ValueError, AttributeError):
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))

@@ -11,12 +11,14 @@ import math
 import tempfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ivyhub.errors import FrameworkNotInstalledError, IvyhubError
-from ivyhub.registry.checkpoints import zips
+from ivyhub.registry.checkpoints import confined, zips
+from ivyhub.registry.checkpoints.contents import Contents
 from ivyhub.registry.checkpoints.mapped import (
     MOST_DEPTH,
     MOST_TENSORS,
@@ -62,7 +64,29 @@ def open_hdf5(pages: Pages, format: str = "hdf5", name: str = "") -> FormatCheck
         UnsafeError: a dataset or link leads out of the file, a group lies in itself, a dataset would be larger than
             any that its bytes can hold, or needs a filter from outside.
     """
-    h5py = load_h5py()
+    load_h5py()
+    confined.read("hdf5", pages.path, (pages.start, pages.size))
+    return _opened(pages, format, name)
+
+
+def try_file(start: int, size: int, path: Path) -> Contents:
+    """Open a part of a file as `open_hdf5` does, and go along all that it reads by later; nothing is kept of it.
+
+    The library of HDF5 goes in a circle, or ends its process, where places in a file do not fit: see `confined`.
+    """
+    pages = Pages(path).part(start, size)
+    with _opened(pages, "hdf5", WEIGHTS):
+        pass
+    with load_h5py().File(_Window(pages), "r") as file:
+        for _, dataset in _datasets(str(path), file):
+            if dataset.chunks is not None:
+                dataset.id.chunk_iter(lambda _: None)
+    return Contents("hdf5", (), (), {}, {})
+
+
+def _opened(pages: Pages, format: str, name: str) -> FormatCheckpoint:
+    import h5py
+
     where = f"{pages.path}{name and '/'}{name}"
     try:
         source: Any = pages.path if not name else _Window(pages)
@@ -107,7 +131,7 @@ def _open_weights(pages: Pages, member: zips.Member) -> FormatCheckpoint:
         for piece in zips.expand(pages, member):
             file.write(piece)
         file.flush()
-        found = open_hdf5(Pages(type(pages.path)(file.name)), "keras")
+        found = open_hdf5(Pages(Path(file.name)), "keras")
         found.files = (pages.path,)
         return found
 

@@ -174,6 +174,7 @@ def many(keras: Any) -> Any:
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
+    keras.backend.clear_session()  # which counts the names of layers
     return made.many(keras)
 
 

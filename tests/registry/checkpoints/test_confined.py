@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ivyhub.cli import run
 from ivyhub.registry.checkpoints import open_file
 
 torch = pytest.importorskip("torch")
@@ -92,3 +93,25 @@ def test_files_under_relative_names_are_read(
     torch.save(torch.from_numpy(rng.standard_normal(4)), "x.pt")
     with open_file(Path("x.pt")) as checkpoint:
         assert checkpoint["tensor"].shape == (4,)
+
+
+@pytest.mark.slow  # ten seconds of a processor
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows takes no time from a process")
+def test_a_file_in_which_the_library_of_hdf5_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
+    data = bytearray((Path(__file__).parents[2] / "fixtures/checkpoints/keras-2.17.h5").read_bytes())
+    first = data.index(b"GCOL") + 16  # of the texts that attributes are: now without a place and without a length
+    data[first : first + 16] = bytes(16)
+    (tmp_path / "x.h5").write_bytes(data)
+    assert run(["inspect", str(tmp_path / "x.h5")]) == 5
+
+
+def test_hdf5_files_of_any_kind_are_tried_and_read(tmp_path: Path, rng: np.random.Generator) -> None:
+    h5py = pytest.importorskip("h5py")
+    values = rng.standard_normal((30, 5))
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+        file.create_dataset("a/chunked", data=values, chunks=(7, 2), compression="gzip")
+        file.create_dataset("a/plain", data=values)
+        file.attrs["text"] = "x" * 1000
+    with open_file(tmp_path / "x.h5") as checkpoint:
+        assert all(np.array_equal(checkpoint.read(name), values) for name in ("a/chunked", "a/plain"))
+    assert checkpoint.metadata["text"] == "x" * 1000
