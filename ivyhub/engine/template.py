@@ -2,7 +2,7 @@
 
 ``{x}``            replaced by the expression given for ``x``; where that is None, the argument is left out of its call
                    (a keyword, or trailing positional ones), or written ``None`` when it cannot be.
-``{axis:-1}``      the same, and also left out when the expression equals the default after the colon.
+``{axis:-1}``      the same, and also left out, there, when the expression equals the default after the colon.
 ``*{arrays}``      a tuple is spread into the call, list or tuple around it.
 
     >>> row = Template("F.softmax({x}, dim={axis:-1}, dtype={dtype})")
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -47,18 +48,19 @@ class Template:
         self.text = text
         found = list(_PLACEHOLDER.finditer(text))
         self.placeholders: tuple[str, ...] = tuple(match[1] for match in found)
-        self._stated = {match[1]: match[2] for match in found if match[2] is not None}
+        self._stated = {_word(i, match): match[2] for i, match in enumerate(found) if match[2] is not None}
 
     # Parsed at the first use: a process uses few of the thousand rows that it declares.
 
     @functools.cached_property
     def tree(self) -> ast.expr:
-        """The expression, with a placeholder ``x`` as the name ``_ph_x``."""
-        return ast.parse(_PLACEHOLDER.sub(r"_ph_\1", self.text), mode="eval").body
+        """The expression, with a name (`_word`) for each placeholder."""
+        places = itertools.count()
+        return ast.parse(_PLACEHOLDER.sub(lambda match: _word(next(places), match), self.text), mode="eval").body
 
     @functools.cached_property
     def _defaults(self) -> dict[str, str]:
-        return {name: ast.unparse(ast.parse(text, mode="eval")) for name, text in self._stated.items()}
+        return {word: ast.unparse(ast.parse(text, mode="eval")) for word, text in self._stated.items()}
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
@@ -69,6 +71,17 @@ class Template:
         What is among ``stated`` is written even where it equals its default.
         """
         return _Fill(values, self._defaults, stated).visit(copy_tree(self.tree))
+
+
+def _word(place: int, match: re.Match[str]) -> str:
+    """What a placeholder is in the tree: one may have a default where another of its name has none."""
+    return f"_ph{place}_{match[1]}"
+
+
+def _named(node: ast.expr) -> str | None:
+    """The name of a placeholder in a tree; None for anything else."""
+    word = node.id if isinstance(node, ast.Name) else ""
+    return word.partition("_")[2].partition("_")[2] if word.startswith("_ph") else None
 
 
 def literal(value: Any, hint: str = "") -> ast.expr | None:
@@ -159,22 +172,25 @@ class _Fill(ast.NodeTransformer):
         self, values: Mapping[str, ast.expr | None], defaults: Mapping[str, str], stated: Collection[str]
     ) -> None:
         self.values = values
-        self.defaults = {name: default for name, default in defaults.items() if name not in stated}
+        self.defaults = defaults
+        self.stated = stated
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        if not node.id.startswith("_ph_"):
+        name = _named(node)
+        if name is None:
             return node
-        value = self.values[node.id[4:]]
+        value = self.values[name]
         return ast.Constant(None) if value is None else copy_tree(value)
 
     def _omitted(self, node: ast.expr) -> bool:
-        if not (isinstance(node, ast.Name) and node.id.startswith("_ph_")):
+        name = _named(node)
+        if name is None:
             return False
-        name = node.id[4:]
         value = self.values[name]
+        default = None if name in self.stated else self.defaults.get(getattr(node, "id", ""))
         if value is None:
-            return self.defaults.get(name) in (None, "None")
-        return name in self.defaults and ast.unparse(value) == self.defaults[name]
+            return default in (None, "None")
+        return default is not None and ast.unparse(value) == default
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         node.keywords = [keyword for keyword in node.keywords if not self._omitted(keyword.value)]

@@ -325,7 +325,10 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     ),
     **dict.fromkeys(
         ("sort", "argsort"),
-        lambda d: [((d.apart(BATCH, 6),), {}), ((d.apart(BATCH, 6),), {"axis": 0, "descending": True})],
+        lambda d: [
+            ((d.apart(BATCH, 6),), {"axis": axis, "descending": descending})
+            for axis, descending in ((-1, False), (-1, True), (0, True))
+        ],
     ),
     "topk": lambda d: [((d.apart(BATCH, 6),), {"k": 3}), ((d.apart(6, BATCH),), {"k": 3, "axis": 0})],
     # creation
