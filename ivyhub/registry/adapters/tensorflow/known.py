@@ -22,6 +22,10 @@ LARGEST = 1024
 """Of how many elements an array may be that is computed while a graph is read; larger ones the graph computes."""
 
 
+BOUNDED = frozenset({"Cast", "ExpandDims", "Reshape", "Squeeze", "Unique", "Where"})
+"""Operations that give few numbers where they are given few, also where TensorFlow does not know how many."""
+
+
 def _elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return np.frompyfunc(function, 2, 1)
 
@@ -118,7 +122,9 @@ def computed(op: Any, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> l
 
     if any(not isinstance(x, np.ndarray) or x.dtype == object or x.size > LARGEST for x in inputs):
         return None
-    if not inputs or op.op_def.is_stateful or any(_elements(out) > LARGEST for out in op.outputs):
+    if not inputs or op.op_def.is_stateful:
+        return None
+    if op.type not in BOUNDED and any(_elements(out) > LARGEST for out in op.outputs):
         return None
     if any(out.dtype == tf.variant for out in op.outputs):  # a list of tensors
         return None

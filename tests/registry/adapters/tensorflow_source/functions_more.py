@@ -35,10 +35,14 @@ ORDER: dict[str, Case] = {
             *(tf.searchsorted(tf.sort(x), y), tf.searchsorted(tf.sort(x), x, side="right", out_type=tf.int64)),
             *(tf.searchsorted(tf.sort(x[0]), y[0]), tf.raw_ops.Bucketize(input=x, boundaries=[-0.5, 0.1])),
             *(tf.histogram_fixed_width(x, [-1.0, 1.5], 5), tf.math.invert_permutation(tf.argsort(x[0]))),
-            tf.math.in_top_k([0, 4, 2], x, 2),
+            *(tf.math.in_top_k([0, 4, 2], x, 2), tf.bitcast(x, tf.int32)),
+            *(tf.math.cumulative_logsumexp(40.0 * x, 1), tf.math.cumulative_logsumexp(x, 0, reverse=True)),
         ],
         (3, 5),
         (3, 4),
+    ),
+    "chosen rows": of_floats(
+        lambda x: [tf.repeat(x, [1, 2, 0, 3], 0), tf.boolean_mask(x, [True, False, True, True])], (4, 3)
     ),
     "segments": of_floats(
         lambda x: [

@@ -262,6 +262,11 @@ def cumsum(x: Array, axis: int, *, exclusive: bool, reverse: bool) -> Array:
     return _cumulative(ops.cumulative_sum, x, axis, exclusive, reverse, 0)
 
 
+@reads("Bitcast")
+def bitcast(x: Array, *, type: str) -> Array:
+    return ops.bitcast(x, dtype=type)
+
+
 @reads("Cumprod", known=(1,))
 def cumprod(x: Array, axis: int, *, exclusive: bool, reverse: bool) -> Array:
     return _cumulative(ops.cumulative_prod, x, axis, exclusive, reverse, 1)

@@ -96,3 +96,13 @@ for _name, _op, _empty in (
     ("SegmentMinV2", ops.segment_min, False),
 ):
     reads(_name, known=(1,))(_of_sorted(_op, empty=_empty))
+
+
+@reads("CumulativeLogsumexp", known=(1,))
+def cumulative_logsumexp(x: Array, axis: int, *, exclusive: bool, reverse: bool) -> Array:
+    from .....engine.control_flow import associative_scan  # which stands above the operations
+
+    axis %= len(shape_of(x))
+    if exclusive:
+        raise CaptureError("the cumulative logsumexp of what stands before each element is unknown")
+    return associative_scan(ops.logaddexp, x, axis=axis, reverse=reverse)
