@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 from ivyhub.cli import run
+from ivyhub.cli.output import Output
 from ivyhub.errors import CorruptFileError, IvyhubError, UnsafeError
+from ivyhub.registry.characters import steers
 from ivyhub.registry.checkpoints import mapped, onnx_files, open_file, pickles, torch_files
 from ivyhub.registry.checkpoints.protobuf import encoded
 
@@ -115,6 +117,14 @@ def test_one_name_twice_among_very_many(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
     with pytest.raises(CorruptFileError, match="'29999' twice"):
         open_file(tmp_path / "x.safetensors")
+
+
+def test_two_hundred_thousand_tensors(tmp_path: Path) -> None:
+    one = '"layers.{0}.weight":{{"dtype":"U8","shape":[1],"data_offsets":[{0},{1}]}}'
+    text = ("{" + ",".join(one.format(place, place + 1) for place in range(200_000)) + "}").encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(200_000))
+    ckpt = open_file(tmp_path / "x.safetensors")
+    assert (len(ckpt), ckpt.read("layers.199999.weight").tolist()) == (200_000, [0])
 
 
 def test_parts_of_an_array(rng: np.random.Generator) -> None:
@@ -272,6 +282,17 @@ def test_what_a_file_says_steers_no_terminal(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "x.npz").write_bytes(zipped(**{"w.npy": npy(EVIL)}))
     assert run(["inspect", str(tmp_path / "x.npz")]) == 1
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_no_line_of_a_command_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for output in (Output(), Output(json=True)):
+        output.line(EVIL)
+        output.lines([EVIL])
+        output.document({EVIL: EVIL})
+        output.error(UnsafeError(EVIL, hint=EVIL))
+    told = "".join(capsys.readouterr())
+    assert told.count("202e") == 8
+    assert not steers(told.replace("\n", ""))
 
 
 def npy(descr: str) -> bytes:
