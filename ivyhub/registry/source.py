@@ -28,7 +28,7 @@ FOREIGN = ("flax_model.msgpack", "tf_model.h5")
 #: A licence as the head of a card has it.
 PLAIN_LICENCE = r"[\w.+-]+"
 
-_LONGEST_INDEX, _LONGEST_FRONT = 100_000_000, 1 << 20
+_LONGEST_INDEX, _LONGEST_FRONT, _LARGEST_SIDE_FILE = 100_000_000, 1 << 20, 1 << 30
 _PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 _SIDE_FILES = {".jinja", ".json", ".model", ".tiktoken", ".txt"}
 _CARD = re.compile(r"(readme|licen[cs]e|notice)(\.(md|txt))?\Z", re.IGNORECASE)
@@ -140,7 +140,13 @@ def scan_folder(
         for name in chosen:
             path = folder / name
             _check_link(path, folder)
-            files[name] = FileRecord(digest_of(path), path.stat().st_size)
+            size = path.stat().st_size
+            if name not in weights and size > _LARGEST_SIDE_FILE:
+                raise CorruptFileError(
+                    f"expected at most {_LARGEST_SIDE_FILE} bytes of {name} in {folder}, received {size}",
+                    hint="only weights are that large: get the file again",
+                )
+            files[name] = FileRecord(digest_of(path), size)
     digests = msgspec.json.encode({name: file.digest for name, file in files.items()}, order="sorted")
     return Source(
         id=id,

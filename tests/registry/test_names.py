@@ -192,6 +192,14 @@ def test_what_a_folder_lacks_is_named(folder: Path) -> None:
         resolve_source(str(folder))
 
 
+@pytest.mark.parametrize("name", ["README.md", "tokenizer.json", "config.json"])
+def test_a_file_beside_the_weights_is_no_larger_than_memory(folder: Path, name: str) -> None:
+    with (folder / name).open("r+b" if (folder / name).exists() else "wb") as file:
+        file.truncate(1 << 36)  # takes no room on the disk
+    with pytest.raises(CorruptFileError, match=name):
+        resolve_source(str(folder))
+
+
 def test_a_link_must_stay_in_the_folder(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text("private")
     (folder / "tokenizer.json").symlink_to(tmp_path / "secret.json")
