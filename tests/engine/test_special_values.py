@@ -134,6 +134,9 @@ def test_factors_of_the_largest_and_the_smallest_matrices(dtype: str, framework:
         identity = np.broadcast_to(np.eye(inner), (3, inner, inner))
         np.testing.assert_allclose(q.conj().mT @ q, identity, atol=tolerance)
         np.testing.assert_allclose(q @ (r / powers), near, atol=tolerance)
+        q, r = (np.asarray(each) for each in xp.linalg.qr(xp.asarray(near * 0), mode=mode))
+        np.testing.assert_allclose(q.conj().mT @ q, identity, atol=tolerance)
+        np.testing.assert_array_equal(r, np.zeros_like(r))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])

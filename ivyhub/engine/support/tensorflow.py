@@ -292,7 +292,7 @@ def svd(x: tf.Tensor, full_matrices: bool = True) -> tuple[tf.Tensor, tf.Tensor,
 def qr(x: tf.Tensor, full_matrices: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
     """Q and R; a power of two brings each matrix near 1, since the kernel's squares overflow, or vanish."""
     sizes = tf.stop_gradient(tf.maximum(tf.abs(tf.math.real(x)), tf.abs(tf.math.imag(x))))
-    limit = float(sizes.dtype.max) / 4
+    limit = float(sizes.dtype.max) / 8  # half of its inverse is normal: what is not counts as 0
     largest = tf.clip_by_value(tf.reduce_max(sizes, axis=(-2, -1), keepdims=True), 1 / limit, limit)
     scale = 2.0 ** tf.floor(tf.math.log(largest) / math.log(2))
     q, r = tf.linalg.qr(x * tf.cast(1 / scale, x.dtype), full_matrices=full_matrices)
