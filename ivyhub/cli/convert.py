@@ -127,17 +127,19 @@ def _write_tensors(
 
     with open_file(source) as ckpt, output.progress() as progress, progress.stage("writing"):
         note = mismatch(source, ckpt)
-        path = out or default_path(source, target)
-        tensors, how = ckpt, None
+        tensors, how, suffix = ckpt, None, None
         if names is not None:
             from ivyhub.registry.adapters.families import renamed
             from ivyhub.registry.adapters.versions import STYLES, restyled
 
             if names in STYLES and (heads or partial):
                 raise UsageError(f"--heads and --partial are not for --names {names}", hint="leave them out")
-            tensors, how = (
-                restyled(ckpt, names) if names in STYLES else renamed(ckpt, names, heads=heads, partial=partial)
-            )
+            if names in STYLES:
+                tensors, how = restyled(ckpt, names)
+                suffix = STYLES[names].suffixes.get(target)
+            else:
+                tensors, how = renamed(ckpt, names, heads=heads, partial=partial)
+        path = out or default_path(source, target, suffix)
         done = convert(tensors, target, path, dtype=dtype, force=force, progress=progress.advance)
     told = None if how is None else {"from": how.before, "to": how.name, "left_out": how.left_out}
     output.document({**to_builtins(done), "names": told}, ids=done.files)

@@ -96,17 +96,18 @@ class Converted(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
 
 
-def default_path(source: Path, target: str) -> Path:
-    """The path in the current folder that a conversion writes to, where none is given.
+def default_path(source: Path, target: str, suffix: str | None = None) -> Path:
+    """The path in the current folder that a conversion writes to, where none is given; with another suffix if asked.
 
     Example:
         >>> default_path(Path("weights/pytorch_model.bin"), "safetensors").name, default_path(Path("x"), "orbax").name
         ('pytorch_model.safetensors', 'x-orbax')
     """
     name = source.expanduser().resolve().name
-    for suffix in (".index.json", ".index", ".weights.h5"):
-        name = name.removesuffix(suffix)
-    return Path(f"{Path(name).stem if Path(name).suffix and not source.is_dir() else name}{TARGETS[target].suffix}")
+    for ending in (".index.json", ".index", ".weights.h5"):
+        name = name.removesuffix(ending)
+    stem = Path(name).stem if Path(name).suffix and not source.is_dir() else name
+    return Path(f"{stem}{suffix or TARGETS[target].suffix}")
 
 
 def convert(

@@ -179,7 +179,9 @@ def many(keras: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
-def test_a_model_of_keras_2_in_keras_3_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_of_keras_2_in_keras_3_and_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     keras = pytest.importorskip("keras")
     old = FIXTURES / "keras-2.15-layers.h5"
     new = tmp_path / "new.weights.h5"
@@ -205,7 +207,10 @@ def test_a_model_of_keras_2_in_keras_3_and_back(tmp_path: Path, capsys: pytest.C
         assert {f"model_weights/{name}" for name in back} == {name for name in first if name.startswith("model_")}
         for name in back:
             assert np.array_equal(back.read(name), first.read(f"model_weights/{name}")), name
-        convert(back, "h5", tmp_path / "back.h5")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.keras").rename("back.keras")
+    assert run(["convert", "back.keras", "--to", "h5", "--names", "keras-2"]) == 0  # back.h5: see STYLES
+    (tmp_path / "back.keras").rename("model.keras")
     with pytest.raises(CheckpointError, match="own names"), open_file(tmp_path / "model.keras") as third:
         convert(restyled(third, "keras-2")[0], "keras", tmp_path / "no.keras")
     listed(old, "model_weights", tmp_path / "back.h5")

@@ -10,6 +10,7 @@ told.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ivyhub.errors import CheckpointError
@@ -30,6 +31,7 @@ class Style(NamedTuple):
         ecosystem: what transformers calls its framework.
         separator: between the parts of its names.
         plan: of a checkpoint, what becomes of its tensors, and the names of those that do not travel.
+        suffixes: by format, how its files are called, where not as others of the format.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Style(NamedTuple):
     ecosystem: str
     separator: str
     plan: Callable[[FormatCheckpoint], tuple[list[Entry], list[str]]]
+    suffixes: Mapping[str, str] = MappingProxyType({})
 
 
 STYLES: Mapping[str, Style] = {
@@ -49,7 +52,8 @@ STYLES: Mapping[str, Style] = {
         Style("flax.nnx", "flax.linen", "flax", ".", flax.to_nnx),
         Style("flax.linen", "flax.nnx", "flax", ".", flax.to_linen),
         Style("keras-3", "keras-2", "tf", "/", keras.to_three),
-        Style("keras-2", "keras-3", "tf", "/", keras.to_two),
+        # Keras 2.13 and later takes a .weights.h5 file for one of Keras 3.
+        Style("keras-2", "keras-3", "tf", "/", keras.to_two, {"h5": ".h5"}),
     )
 }
 """Every style, by name."""
