@@ -74,13 +74,16 @@ class _Server:
                 return None
 
     def _start(self) -> None:
-        places = [*sys.path, str(Path(ivyhub.__file__).parents[1])]
-        command = f"import sys; sys.path[:] = {places!r}; from {__name__} import serve; serve()"
+        # The folder that this runs in may be that of a hostile checkpoint, with a module or two in it.
+        places = [place for place in sys.path if place and Path(place) != Path.cwd()]
+        places.append(str(Path(ivyhub.__file__).parents[1]))
+        command = f"import sys; sys.path += {places!r}; from {__name__} import serve; serve()"
         kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C at the terminal is for this process
             # HDF5 would lock what it reads; and a process with threads is not copied.
             env={**kept, "HDF5_USE_FILE_LOCKING": "FALSE", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )

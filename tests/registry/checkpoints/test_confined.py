@@ -115,3 +115,15 @@ def test_hdf5_files_of_any_kind_are_tried_and_read(tmp_path: Path, rng: np.rando
     with open_file(tmp_path / "x.h5") as checkpoint:
         assert all(np.array_equal(checkpoint.read(name), values) for name in ("a/chunked", "a/plain"))
     assert checkpoint.metadata["text"] == "x" * 1000
+
+
+def test_modules_beside_a_checkpoint_are_not_imported(tmp_path: Path) -> None:
+    torch.save({"x": torch.ones(2)}, tmp_path / "x.pt")
+    for name in ("numpy", "json", "resource", "ctypes", "msgspec", "h5py"):
+        (tmp_path / f"{name}.py").write_text("open('evil', 'w').close(); raise SystemExit")
+    script = "import sys; from ivyhub.registry.checkpoints import open_file; sys.path.insert(0, sys.argv[1]); "
+    script += "from pathlib import Path; print(list(open_file(Path('x.pt'))))"
+    command = [sys.executable, "-I", "-c", script, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "['x']\n"
+    assert not (tmp_path / "evil").exists()
