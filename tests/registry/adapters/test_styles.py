@@ -246,3 +246,6 @@ def test_every_style_undoes_its_sibling_and_is_in_the_help(capsys: pytest.Captur
     assert run(["convert", "--help"]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in STYLES)
+    assert run(["convert", str(FIXTURES / "torch-2.4.pt"), "--to", "npz", "--names", "keras-4"]) == 2
+    told = capsys.readouterr().err
+    assert all(name in told for name in STYLES)

@@ -21,6 +21,7 @@ from ivyhub.registry.adapters.families.patterns import Index
 from ivyhub.registry.adapters.families.resnet import RESNET
 from ivyhub.registry.adapters.families.t5 import T5
 from ivyhub.registry.adapters.families.vit import VIT
+from ivyhub.registry.adapters.versions import STYLES
 from ivyhub.registry.weights import Checkpoint, Entry, WeightMap
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in (BERT, GPT2, LLAMA, T5, VIT, RESNET)}
@@ -135,7 +136,8 @@ def rename(
                steps=(Transpose(perm=(1, 0), at=0),)),)
     """
     if not any(names in _spellings(family) for family in FAMILIES.values()):
-        raise UsageError(f"unknown names {names!r}", hint=f"choose one of {_choices(FAMILIES.values())}")
+        hint = f"choose one of {_choices(FAMILIES.values())}; {', '.join(STYLES)} for any model"
+        raise UsageError(f"unknown names {names!r}", hint=hint)
     found = recognise(ckpt)
     if found is None or found.unexplained:
         raise _unexplained(found, len(ckpt))
