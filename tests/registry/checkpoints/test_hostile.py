@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -503,6 +504,18 @@ def test_folders_of_orbax(tmp_path: Path) -> None:
     (linked / "w" / "0").symlink_to("/etc/passwd")
     with pytest.raises(UnsafeError, match="link"):
         open_file(linked)
+
+
+@pytest.mark.parametrize("compressor", ["zlib", "gzip", "bz2"])
+def test_a_chunk_of_orbax_is_expanded_as_far_as_its_shape(compressor: str, tmp_path: Path) -> None:
+    pytest.importorskip("tensorstore")
+    folder = orbax(tmp_path / "bomb", compressor={"id": compressor, "level": 9})
+    module = importlib.import_module(compressor)
+    (folder / "w" / "0").write_bytes(module.compress(bytes(16)))
+    assert open_file(folder).read("w").tolist() == [0, 0, 0, 0]
+    (folder / "w" / "0").write_bytes(module.compress(bytes(1 << 26)))
+    with pytest.raises(CorruptFileError, match="uncompressed byte 16"), open_file(folder) as ckpt:
+        ckpt.read("w")
 
 
 # -- everything --------------------------------------------------------------------------------------------------------
