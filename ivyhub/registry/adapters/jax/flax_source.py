@@ -60,8 +60,10 @@ class Calls:
         args: Any,
         kwargs: dict[str, Any],
         arrays: Sequence[Any],
+        *,
+        lifted: bool = False,
     ) -> Any:
-        """The result of a call of the part at a path, which holds some arrays."""
+        """The result of a call of the part at a path, which holds some arrays: of its own, or lifted parts of those."""
         import jax
 
         self.order.setdefault(path)
@@ -71,7 +73,8 @@ class Calls:
         traced = [each for each in (*args, *arrays) if isinstance(each, jax.Array)]
         plain = all(type(each).__name__ == "DynamicJaxprTracer" for each in traced)
         modes = all(key in _MODES or key == "use_running_average" or value is None for key, value in kwargs.items())
-        if path and name in LEAVES and plain and modes and len(args) == 1 and isinstance(args[0], jax.Array):
+        whole = plain and modes and not lifted
+        if path and name in LEAVES and whole and len(args) == 1 and isinstance(args[0], jax.Array):
             (x,) = args
             found = LEAVES[name](module, x)
             if found is not None and self.leaves.setdefault(path, found) == found:
@@ -85,7 +88,7 @@ class Calls:
                 return _leaf_primitive().bind(x, path=path, last="channel_axis" in found[1], shape=shape, dtype=dtype)
         if name in MODAL:
             raise CaptureError(
-                f"{path} is a {type(module).__name__} whose training behaviour cannot be kept here",
+                f"{path or 'the model'} is a {type(module).__name__} whose training behaviour cannot be kept here",
                 hint="batch statistics and dropout are not captured inside of vmap, grad or scan, nor over other axes "
                 "than the last",
             )
@@ -206,6 +209,13 @@ def _floating(array: Any) -> bool:
 # -- NNX --------------------------------------------------------------------------------------------------------------
 
 
+def _with(held: Any, array: Any) -> Any:
+    """What a state holds, a variable or an array, with another array or its own; a variable is another one."""
+    if not hasattr(held, "replace"):
+        return held if array is None else array
+    return held.replace(held[...] if array is None else array)
+
+
 def nnx_program(model: Any) -> Program:
     """A ``flax.nnx.Module``."""
     import jax
@@ -224,9 +234,7 @@ def nnx_program(model: Any) -> Program:
 
     def run(arrays: Mapping[str, Any], args: Any, kwargs: Any, train: bool) -> Any:
         def filled(state: Any) -> Any:
-            return nnx.from_flat_state(
-                [(p, v.replace(arrays.get(path_of(p), v[...]))) for p, v in nnx.to_flat_state(state)]
-            )
+            return nnx.from_flat_state([(p, _with(v, arrays.get(path_of(p)))) for p, v in nnx.to_flat_state(state)])
 
         own = nnx.merge(graphdef, filled(params), filled(rest))
         own.train() if train else own.eval()
@@ -318,8 +326,10 @@ def linen_program(module: Any, variables: Any) -> Program:
             return args[0] if isinstance(context.module, linen.Dropout) else call(*args, **kwargs)
         path = ".".join(context.module.path)
         parts[path] = context.module
-        held = jax.tree.leaves(dict(context.module.variables.get("params", {})))
-        return seeing[-1].seen(context.module, path, call, args, kwargs, held)
+        found, _ = jax.tree_util.tree_flatten_with_path(dict(context.module.variables.get("params", {})))
+        own = {path_of(("params", *context.module.path, *keys)): leaf for keys, leaf in found}
+        lifted = any(name not in tensors or tensors[name].shape != leaf.shape for name, leaf in own.items())
+        return seeing[-1].seen(context.module, path, call, args, kwargs, [*own.values()], lifted=lifted)
 
     def run(arrays: Mapping[str, Any], args: Any, kwargs: Any, train: bool) -> Any:
         filled = jax.tree.unflatten(structure, [arrays[name] for name in names])

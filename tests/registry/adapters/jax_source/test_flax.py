@@ -151,6 +151,45 @@ def test_batch_statistics_in_evaluation_are_refused(rng: np.random.Generator) ->
         ivyhub.trace((Always(), Always().init(jax.random.key(0), x)), x)
 
 
+class Step(linen.Module):
+    @linen.compact
+    def __call__(self, x: Any, _: Any) -> Any:
+        return jnp.tanh(linen.Dense(4)(x)), None
+
+
+class Repeated(linen.Module):
+    """Layers that are one behind the other in a loop, and side by side: their arrays are stacked."""
+
+    @linen.compact
+    def __call__(self, x: Any) -> Any:
+        lifted = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}}
+        x, _ = linen.scan(Step, **lifted, length=3)()(x, None)
+        return linen.vmap(linen.Dense, **lifted, in_axes=1, out_axes=1)(3)(x)
+
+
+class Scaled(nnx.Module):
+    """A layer whose weights are computed of arrays that are no variables of its own."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.inner = nnx.WeightNorm(nnx.Linear(4, 3, rngs=rngs), rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("kind", ["repeated", "scaled"])
+def test_layers_of_arrays_that_are_not_their_own_are_formulas(kind: str, rng: np.random.Generator) -> None:
+    x, seed = jnp.asarray(rng.standard_normal((2, 3, 4)), jnp.float32), int(rng.integers(2**31))
+    if kind == "repeated":
+        source: Any = Repeated(), Repeated().init(jax.random.key(seed), x)
+        expected = source[0].apply(source[1], x)
+    else:
+        source = Scaled(nnx.Rngs(seed))
+        expected = source(x)
+    found = ivyhub.transpile(source, to="numpy", args=(x,))
+    np.testing.assert_allclose(found(np.asarray(x)), expected, atol=1e-5)  # float32 sums of a few numbers near 1
+
+
 class Sequence(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.first = nnx.RNN(nnx.OptimizedLSTMCell(3, 5, rngs=rngs))
