@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import itertools
 import math
+import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from ivyhub.registry.weights.dtypes import ITEMSIZE, numpy_dtype
 from ivyhub.registry.weights.header import TensorInfo
 
 _MAGIC = b"\x93NUMPY"
+_TYPE = re.compile(r"[<>|=]?[?biufcmMSUV]\d*(\[\w+\])?")
 _LONGEST_HEADER = 10_000  # NumPy's own limit
 
 
@@ -108,7 +111,9 @@ def _header(pages: Pages, member: zips.Member) -> tuple[int, dict[str, Any]]:
     if length > _LONGEST_HEADER or len(text) != length:
         raise corrupt(pages.path, f"expected a header for the array {member.name!r}, received one of {length} bytes")
     try:
-        header = ast.literal_eval(text.decode("latin-1").strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that are none
+            header = ast.literal_eval(text.decode("latin-1").strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         header = None
     if not isinstance(header, dict) or header.keys() != {"descr", "fortran_order", "shape"}:
@@ -125,7 +130,7 @@ def _dtype(descr: Any, pages: Pages) -> np.dtype | None:
     if descr.lstrip("<>|=") == "O":
         raise unsafe(pages.path, "it has an array of objects, which is a pickle and could run any code")
     try:
-        dtype = np.dtype(descr)
+        dtype = np.dtype(descr if _TYPE.fullmatch(descr) else "")
     except (TypeError, ValueError):
         raise corrupt(pages.path, f"expected a type of NumPy, received {descr[:60]!r}") from None
     return dtype if dtype.name in ITEMSIZE else None

@@ -101,6 +101,9 @@ ARCHIVES = {
     "a negative shape": (zipped(("a.npy", npy(shape=(-4,)))), CorruptFileError),
     "a shape of words": (zipped(("a.npy", npy(shape="4"))), CorruptFileError),
     "no type": (zipped(("a.npy", npy("<q17"))), CorruptFileError),
+    "a type of long ago": (zipped(("a.npy", npy("|a4"))), CorruptFileError),
+    "types in a row": (zipped(("a.npy", npy("f4,O"))), CorruptFileError),
+    "an escape that is none": (zipped(("a.npy", npy("\\d").replace(b"\\\\", b"\\"))), CorruptFileError),
     "control characters": (zipped(("a\x1b[2J.npy", PLAIN)), UnsafeError),
     "something else": (zipped(("a.txt", b"x")), CorruptFileError),
 }
