@@ -218,8 +218,9 @@ def _expanded(pages: Pages, name: str, shape: tuple[int, ...], row: _Quantised, 
         numbers = np.empty((math.prod(shape) // row.block, row.block), np.float32)
         blocks = pages.array(offset, np.dtype(np.uint8), (len(numbers), row.size))
         step = 1 << 14  # so that what lies between is small
-        for first in range(0, len(numbers), step):
-            numbers[first : first + step] = row.expand(blocks[first : first + step])
+        with np.errstate(all="ignore"):  # of scales that are infinite
+            for first in range(0, len(numbers), step):
+                numbers[first : first + step] = row.expand(blocks[first : first + step])
         return numbers.reshape(shape)
 
     return Stored(TensorInfo(name, "float32", shape), load, Span(pages, offset, size))

@@ -159,9 +159,10 @@ def _typed(pages: Pages, info: TensorInfo, fields: list[Field]) -> Stored:
 
     def load() -> np.ndarray:
         if number in (_FLOATS, _DOUBLES):
-            values = np.array([fixed(pages, field) for field in fields])
-            half = "float32" if number == _FLOATS else "float64"
-            return values.astype(half).view(numpy_dtype(info.dtype)).reshape(info.shape)
+            values = np.array([fixed(pages, field) for field in fields], "float32" if number == _FLOATS else "float64")
+            if values.nbytes != info.nbytes:
+                raise corrupt(pages.path, f"expected {info} for {info.name!r}, received {len(values)} numbers")
+            return values.view(numpy_dtype(info.dtype)).reshape(info.shape)
         parts = [varints(pages, f.value, f.size) if f.wire == 2 else np.array([f.signed()]) for f in fields]
         values = np.concatenate(parts)
         if len(values) != math.prod(info.shape):

@@ -150,6 +150,10 @@ def test_numbers_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         open_file(tmp_path / "x.onnx")
     monkeypatch.setattr(onnx_files, "_MOST_SINGLE", 1000)
     assert open_file(tmp_path / "x.onnx").read("w").tolist() == [1] * 200
+    one = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[4]).SerializeToString() + b"%" + bytes(4)
+    (tmp_path / "x.onnx").write_bytes(encoded(1, 10) + encoded(7, encoded(5, one)))
+    with pytest.raises(CorruptFileError, match="1 numbers"):
+        open_file(tmp_path / "x.onnx").read("w")
 
 
 # -- what expands ------------------------------------------------------------------------------------------------------
