@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ivyhub.errors import CorruptFileError
+from ivyhub.errors import CorruptFileError, UsageError
 from ivyhub.registry.adapters.families.family import Family
 from ivyhub.registry.adapters.families.naming import FAMILIES, Found, Renaming, recognise, rename
 from ivyhub.registry.checkpoints.mapped import FormatCheckpoint
@@ -84,7 +84,14 @@ def renamed(
     if heads is not None:
         sizes["n"] = heads
     how = rename(ckpt, names, sizes=sizes, partial=partial, untied=config.get("tie_word_embeddings") is False)
-    convention = how.table.form.convention
+    form, model = how.table.form, config.get("model_type")
+    if form.models and isinstance(model, str) and model not in form.models:
+        fitting = [each.name for each in how.table.family.forms if not each.models or model in each.models]
+        raise UsageError(
+            f"{how.name} is for {' and '.join(form.models)}, received a checkpoint with a configuration of {model}",
+            hint=f"choose one of {', '.join(fitting)}",
+        )
+    convention = form.convention
     metadata = {**(ckpt.metadata if ckpt.format == "safetensors" else {}), "format": convention.ecosystem}
     made = RenamedCheckpoint(
         ckpt,

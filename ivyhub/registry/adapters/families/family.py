@@ -40,6 +40,7 @@ class Form(NamedTuple):
         tied: likewise, in models whose configuration does not say otherwise.
         repeated: expressions of names that are written again, and under what name, beside others of its first part.
         bare: whether models without a head leave out the root of the path.
+        models: the model_type of configurations that it is for; any of the family if not given.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Form(NamedTuple):
     tied: tuple[tuple[str, str], ...] = ()
     repeated: tuple[tuple[str, str], ...] = ()
     bare: bool = False
+    models: tuple[str, ...] = ()
 
 
 class Rule(NamedTuple):

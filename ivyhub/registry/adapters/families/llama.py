@@ -8,7 +8,7 @@ from ivyhub.registry.adapters.families.family import Family, Form, Row
 _LAYER = "model.layers.{i}"
 
 
-def _keras_hub(name: str, title: str, layer: str, norm: str) -> Form:
+def _keras_hub(name: str, model: str, title: str, layer: str, norm: str) -> Form:
     """KerasHub has a class for each, and names layers after their classes."""
     inside = f"layers/{layer}_transformer_decoder{{_i}}/"
     return Form(
@@ -32,8 +32,17 @@ def _keras_hub(name: str, title: str, layer: str, norm: str) -> Form:
             ),
         ),
         complete=True,
+        models=(model,),
     )
 
+
+_GGUF = (
+    Row("{model.embed_tokens,model.norm,lm_head}", "{token_embd,output_norm,output}"),
+    Row(_LAYER + ".self_attn.{q_proj,k_proj,v_proj,o_proj}", "blk.{i}.{attn_q,attn_k,attn_v,attn_output}"),
+    Row(_LAYER + ".mlp.{gate_proj,up_proj,down_proj}", "blk.{i}.{ffn_gate,ffn_up,ffn_down}"),
+    Row(_LAYER + ".{input_layernorm,post_attention_layernorm}", "blk.{i}.{attn_norm,ffn_norm}"),
+)
+_UNBIASED = Row(_LAYER + ".self_attn.{q_proj,k_proj,v_proj}.bias", "")  # by which those of Qwen2 are known
 
 LLAMA = Family(
     "llama",
@@ -73,9 +82,11 @@ LLAMA = Family(
             complete=True,
             ignored=(r"rope\.freqs",),
         ),
-        _keras_hub("keras-hub", "Llama", "llama", "layer_norm"),
-        _keras_hub("keras-hub-mistral", "Mistral", "mistral", "layer_normalization"),
-        _keras_hub("keras-hub-qwen2", "Qwen2", "qwen", "layer_norm"),
+        Form("gguf", "llama.cpp", TORCH_PAIRS, (*_GGUF, _UNBIASED), complete=True, ignored=(r"rope_freqs\.weight",)),
+        Form("gguf-qwen2", "llama.cpp, of Qwen2", rows=_GGUF, complete=True, models=("qwen2",)),
+        _keras_hub("keras-hub", "llama", "Llama", "llama", "layer_norm"),
+        _keras_hub("keras-hub-mistral", "mistral", "Mistral", "mistral", "layer_normalization"),
+        _keras_hub("keras-hub-qwen2", "qwen2", "Qwen2", "qwen", "layer_norm"),
     ),
     {"n": ("num_attention_heads", "n_heads"), "m": ("num_key_value_heads", "n_kv_heads")},
 )

@@ -32,6 +32,8 @@ FILES = sorted(
     for path in FOLDER.glob("*/*.*")
     if path.suffix not in (".json", ".data-00000-of-00001") and path.name != "expected.npz"
 )
+# Forms with one set of names, which the biases of Qwen2 tell apart.
+APART = {"llama": ("gguf-qwen2",), "mistral": ("gguf-qwen2",), "qwen2": ("gguf",)}
 FAMILY_OF = {"mistral": "llama", "qwen2": "llama", "t5-gated": "t5"}
 
 
@@ -98,7 +100,7 @@ def test_there_and_back_between_all_forms(model: str, rng: np.random.Generator) 
     tensors = {
         name: rng.standard_normal(info.shape).astype(info.dtype) for name, info in reference.items() if info.shape
     }
-    forms = [form.name for form in FAMILIES[FAMILY_OF.get(model, model)].forms]
+    forms = [form.name for form in FAMILIES[FAMILY_OF.get(model, model)].forms if form.name not in APART.get(model, ())]
     sizes = {"n": 2}
     for one, other in itertools.permutations(forms, 2):
         here = rename(MemoryCheckpoint(tensors), one, sizes=sizes, partial=True)
@@ -272,6 +274,13 @@ def test_configurations_that_cannot_be(text: str, error: type[Exception], words:
         (folder / "config.json").write_text(text)
     with pytest.raises(error, match=re.escape(words)):
         renamed(open_file(folder / "model.npz"), "keras-hub")
+
+
+@pytest.mark.parametrize("names", ["gguf-qwen2", "keras-hub-mistral"])
+def test_forms_of_another_model(names: str) -> None:
+    with pytest.raises(UsageError, match=r"received a checkpoint with a configuration of llama") as caught:
+        renamed(open_file(FOLDER / "llama" / "transformers.safetensors"), names)
+    assert caught.value.hint == "choose one of transformers, flax, meta, gguf, keras-hub"
 
 
 def test_inspect_tells_the_form_and_what_it_does_not_explain(tmp_path: Path, told: Callable[..., str]) -> None:
