@@ -31,6 +31,7 @@ the libraries themselves wrote, and the tests know every row by them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +57,7 @@ def renamed(
     Args:
         ckpt: from `open_file`; must stay open.
         names: a form, ``transformers`` or ``bert:flax``.
-        heads: of the attention; those of the ``config.json`` beside the checkpoint if not given.
+        heads: of the attention; those of its configuration if not given, a ``config.json`` beside it or GGUF's own.
         partial: leave out what the form has no place for.
 
     Returns:
@@ -105,7 +106,10 @@ def renamed(
 
 
 def _configuration(ckpt: FormatCheckpoint) -> Mapping[str, Any]:
-    """The configuration beside a checkpoint, {} where there is none."""
+    """The configuration in a checkpoint, or beside it; {} where there is none."""
+    if (architecture := ckpt.metadata.get("general.architecture")) is not None:  # GGUF
+        said = {name.removeprefix(f"{architecture}."): text for name, text in ckpt.metadata.items()}
+        return {name: int(text) for name, text in said.items() if re.fullmatch(r"[0-9]{1,9}", text)}
     folder = ckpt.files[0].parent
     name = next((name for name in _CONFIGS if (folder / name).is_file()), None)
     if name is None:

@@ -88,5 +88,8 @@ LLAMA = Family(
         _keras_hub("keras-hub-mistral", "mistral", "Mistral", "mistral", "layer_normalization"),
         _keras_hub("keras-hub-qwen2", "qwen2", "Qwen2", "qwen", "layer_norm"),
     ),
-    {"n": ("num_attention_heads", "n_heads"), "m": ("num_key_value_heads", "n_kv_heads")},
+    {
+        "n": ("num_attention_heads", "n_heads", "attention.head_count"),
+        "m": ("num_key_value_heads", "n_kv_heads", "attention.head_count_kv"),
+    },
 )

@@ -283,6 +283,12 @@ def test_forms_of_another_model(names: str) -> None:
     assert caught.value.hint == "choose one of transformers, flax, meta, gguf, keras-hub"
 
 
+def test_gguf_says_its_heads_itself(tmp_path: Path) -> None:
+    shutil.copy(FOLDER / "mistral" / "gguf.gguf", tmp_path)
+    reference = open_file(FOLDER / "mistral" / "transformers.safetensors")
+    same(arrays(renamed(open_file(tmp_path / "gguf.gguf"), "transformers")[0]), arrays(reference))
+
+
 def test_inspect_tells_the_form_and_what_it_does_not_explain(tmp_path: Path, told: Callable[..., str]) -> None:
     named: dict[str, Any] = {f"h.{i}.ln_1.{leaf}": ONE for i in range(2) for leaf in ("weight", "bias")}
     np.savez(tmp_path / "model.npz", **named, stranger=ONE)
