@@ -295,6 +295,9 @@ class FormatCheckpoint(Checkpoint):
         where = files[0] if files else "memory"
         if len(self._stored) != len(names):
             raise corrupt(where, f"expected each name once, received {twice(names)!r} twice")
+        for info in (tensor.info for tensor in tensors if 0 in tensor.info.shape):
+            if ITEMSIZE[info.dtype] * math.prod(size or 1 for size in info.shape) >= 1 << 63:  # NumPy has no such array
+                raise corrupt(where, f"expected sizes that fit memory for {info.name!r}, received {info}")
         check_names((*names, *values, *unreadable), where)
         self._known = {name: tensor.info for name, tensor in self._stored.items()}
         super().__init__({}, metadata, tuple(files))

@@ -258,6 +258,7 @@ GGUF = {
     "a long name": gguf(struct.pack("<Q", 1 << 62) + b"w"),
     "many axes": gguf(row(shape=(1,) * 9)),
     "a large shape": gguf(row(shape=(1 << 40, 1 << 40))),
+    "nothing times too much": gguf(row(shape=(0, 1 << 62, 8))),
     "a shape beyond 63 bits": gguf(row(shape=((1 << 64) - 1, (1 << 64) - 1))),
     "another type": gguf(row(kind=99)),
     "half a block": gguf(row(shape=(33,), kind=8)),
