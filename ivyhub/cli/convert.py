@@ -149,13 +149,11 @@ def _write_tensors(
         output.line(file)
     output.line(f"{done.tensors} tensors, {size(done.bytes)}, from {done.read}")
     if done.left_out:
-        output.line(f"left out {len(done.left_out)} values that are no tensors: {_listed(done.left_out)}")
+        output.line(f"left out, as no tensors: {_listed(done.left_out)}")
     if how is not None:
         output.line(f"names of {how.name}, from {how.before}")
         if how.left_out:
-            output.line(
-                f"left out {len(how.left_out)} tensors that have no name of their own there: {_listed(how.left_out)}"
-            )
+            output.line(f"left out, as they have no name of their own there: {_listed(how.left_out)}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -82,7 +82,9 @@ def _send(output: Output, store: Any, model: str, to: str, *, force: bool, no_ve
         from ivyhub.registry.transfer import StoreHolding, receive
 
         with output.progress() as progress:
-            found = receive(Store(place), StoreHolding(store), [model], force=force, why="push", progress=progress)
+            found = receive(
+                Store(place), StoreHolding(store), [model], exports=True, force=force, why="push", progress=progress
+            )
         output.document(found, ids=found.versions)
         output.lines(transfer_lines(found))
         return

@@ -237,18 +237,21 @@ def receive(
     references: Sequence[str] = (),
     *,
     name: str | None = None,
+    exports: bool = False,
     force: bool = False,
     dry_run: bool = False,
     why: str = "import",
     progress: Progress = SILENT,
 ) -> Transfer:
-    """Take versions into a registry, with their exports; then the names, as the last.
+    """Take versions into a registry; then the names, as the last.
 
     Args:
         store: where they go.
         holding: where they are.
         references: names for all that their labels stand for, ``name:label`` for one; everything if none is given.
         name: call it so; of one reference.
+        exports: take their exports too, with the certificates. They are source, which a later pull hands out and runs;
+            without them it is made again from the graph.
         force: move protected aliases too.
         dry_run: change nothing, and return what would.
         why: what it is, for the log.
@@ -277,8 +280,8 @@ def receive(
     planned = take(dry_run=True)
     digests = list(dict.fromkeys(label.digest for labels in named.values() for label in labels.values()))
     versions = {digest: holding.version(digest) for digest in digests}
-    exports = [export for digest in digests for export in holding.exports(digest)]
-    missing = {digest: size for digest, size in _sizes(versions.values(), exports).items() if not store.has(digest)}
+    records = [export for digest in digests for export in holding.exports(digest)] if exports else []
+    missing = {digest: size for digest, size in _sizes(versions.values(), records).items() if not store.has(digest)}
     total = sum(size or 0 for size in missing.values())
     if dry_run:
         return Transfer(planned, digests, len(missing), total)
@@ -289,7 +292,7 @@ def receive(
             progress.advance(size or 0, total)
     for version in versions.values():
         store.put_version(version)
-    for export in exports:
+    for export in records:
         store.put_export(export)
     return Transfer(take(dry_run=False), digests, len(missing), total)
 

@@ -54,7 +54,7 @@ def take(request: pytest.FixtureRequest, here: Store, tmp_path: Path) -> Callabl
 
     def call(store: Store, *references: str, **options: Any) -> Transfer:
         with open_holding(place) as holding:
-            return receive(store, holding, references, **options)
+            return receive(store, holding, references, **{"exports": True, **options})
 
     return call
 
@@ -73,6 +73,19 @@ def test_everything_arrives_whole(take: Callable[..., Transfer], here: Store, th
     assert pulled.reused
     again = take(there)
     assert (again.files, [change.moves for change in again.names.values()]) == (0, [(), ()])
+
+
+def test_source_is_not_taken_unless_it_is_asked_for(
+    take: Callable[..., Transfer], here: Store, there: Store, tmp_path: Path
+) -> None:
+    take(there, "org/net", exports=False)
+    digest = there.refs.resolve("org/net")
+    assert here.exports(digest)
+    assert not there.exports(digest)
+    source = {each.package["modeling.py"].digest for each in here.exports(digest)}
+    assert not any(there.has(each) for each in source)
+    pulled = ivyhub.registry.api.pull_package("org/net", framework="numpy", to=tmp_path / "again", store=there)
+    assert not pulled.reused
 
 
 def test_one_label_under_another_name(take: Callable[..., Transfer], here: Store, there: Store) -> None:
@@ -189,7 +202,7 @@ def test_a_hostile_archive_is_refused(case: str, here: Store, there: Store, tmp_
         rewritten(path, change)
     before = {each.relative_to(tmp_path) for each in tmp_path.rglob("*")}
     with pytest.raises(error), open_holding(path) as holding:
-        receive(there, holding)
+        receive(there, holding, exports=True)
     assert there.refs.names() == []
     assert list(there.manifests()) == []
     assert all(there.read(digest) is not None for digest, _ in there.blobs())
@@ -203,7 +216,7 @@ def test_a_bomb_is_not_unpacked(here: Store, there: Store, tmp_path: Path) -> No
     bomb = bytes(1 << 26)
     rewritten(path, lambda m: m.update({_first(m, "blobs/"): bomb}), compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(CorruptFileError, match="more than"), open_holding(path) as holding:
-        receive(there, holding)
+        receive(there, holding, exports=True)
     assert all(blob.stat().st_size < 1 << 20 for _, blob in there.blobs())
 
 
@@ -214,7 +227,7 @@ def test_an_archive_that_is_cut_off_is_none(here: Store, there: Store, tmp_path:
     for length in np.random.default_rng(0).integers(0, len(data), 20):
         path.write_bytes(data[:length])
         with pytest.raises(CorruptFileError), open_holding(path) as holding:
-            receive(there, holding)
+            receive(there, holding, exports=True)
     assert there.refs.names() == []
 
 
@@ -224,7 +237,7 @@ def test_too_little_room_is_told_before_anything_is_written(
     usage = transfer.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: usage._replace(free=10))
     with pytest.raises(StorageError, match="free space"), open_holding(here.home) as holding:
-        receive(there, holding)
+        receive(there, holding, exports=True)
     assert list(there.blobs()) == []
 
 
