@@ -104,6 +104,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("a module of ivyhub.engine.nn", ".modules", ("ivyhub.engine.stateful.module.Module",)),
     Kind("a module of Flax", ".jax.capture", ("flax.nnx.module.Module", "flax.linen.module.Module")),
+    Kind("a module of Equinox", ".jax.capture", ("equinox._module._module.Module", "equinox._module.Module")),
     Kind("a function of JAX", ".jax.capture", arrays="jax"),
     Kind(
         "a Keras model or layer, or the path of a .keras file",

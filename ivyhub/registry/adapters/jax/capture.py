@@ -1,4 +1,4 @@
-"""JAX -> Graph: functions, functions of parameters, and modules of Flax, through jaxprs.
+"""JAX -> Graph: functions, functions of parameters, pytrees that are functions, and modules of Flax, through jaxprs.
 
 A function is traced once with `jax.make_jaxpr`; sizes that vary are symbolic (`jax.export.symbolic_shape`).
 """
@@ -41,7 +41,8 @@ def capture(
 
     Args:
         source: a function of arrays; the pair of one and a pytree that it takes first, whose arrays become
-            parameters by their paths; a ``flax.nnx.Module``; the pair of a ``flax.linen.Module`` and its variables.
+            parameters by their paths; a function that is a pytree itself, as modules of Equinox are; a
+            ``flax.nnx.Module``; the pair of a ``flax.linen.Module`` and its variables.
         args: example inputs, pytrees of arrays or ``jax.ShapeDtypeStruct``; what is no array is part of the program.
         kwargs: example inputs by name.
         dynamic: for an input by name, the name of the symbolic size of each dynamic axis.
@@ -80,24 +81,30 @@ def _function(function: Any, variables: Any) -> Program:
     found = getattr(function, "__name__", type(function).__name__)
     words = [word[:1].upper() + word[1:] for word in found.split("_")] if found.isidentifier() else []
     name = "".join(words) or "Function"
-    if variables is None:
+    owner = function if variables is None else variables
+    leaves, structure = jax.tree_util.tree_flatten_with_path(owner)
+    own = [framework_of(leaf) is not None for _, leaf in leaves]
+    if variables is None and not any(own):
         return Program(name, lambda tensors, args, kwargs, train: (function(*args, **kwargs), {}), signature)
-    first, *others = signature.parameters.values()
-    leaves, structure = jax.tree_util.tree_flatten_with_path(variables)
+    # Without variables it is a pytree itself: a module of Equinox, in which functions and numbers stand beside arrays.
+    others = list(signature.parameters.values())
+    root = "self" if variables is None else others.pop(0).name
     modules = {"": ModuleInfo("", name)}
     tensors: dict[str, Any] = {}
     places: dict[str, Place] = {}
     owners: dict[int, str] = {}
     trainable: set[str] = set()
-    for keys, leaf in leaves:
-        if framework_of(leaf) is None:
-            raise CaptureError(f"{first.name}{jax.tree_util.keystr(keys)} is no array but {leaf!r}")
-        path = path_of(keys) or first.name
+    for (keys, leaf), is_array in zip(leaves, own, strict=True):
+        if not is_array and (variables is None or callable(leaf)):
+            continue
+        if not is_array:
+            raise CaptureError(f"{root}{jax.tree_util.keystr(keys)} is no array but {leaf!r}")
+        path = path_of(keys) or root
         tensors[path] = leaf
-        *parents, own = path.split(".")
+        *parents, word = path.split(".")
         for depth in range(len(parents)):
             above = ".".join(parents[: depth + 1])
-            modules.setdefault(above, ModuleInfo(above, _class_name(parents[depth])))
+            modules.setdefault(above, ModuleInfo(above, _class_at(owner, keys[: depth + 1], parents[depth])))
         floating = np.issubdtype(np.asarray(leaf).dtype, np.floating) or str(leaf.dtype) == "bfloat16"
         parameter = Parameter(spec_of_aval(leaf), trainable=floating)
         if id(leaf) in owners:
@@ -107,15 +114,27 @@ def _function(function: Any, variables: Any) -> Program:
             places[path] = Place((path,))
             if floating:
                 trainable.add(path)
-        modules[".".join(parents)].parameters[own] = parameter
-    names = list(tensors)
+        modules[".".join(parents)].parameters[word] = parameter
 
     def run(arrays: dict[str, Any], args: Any, kwargs: Any, train: bool) -> Any:
-        tree = jax.tree.unflatten(structure, [arrays[owners[id(tensors[name])]] for name in names])
-        return function(tree, *args, **kwargs), {}
+        filled = [arrays[owners[id(leaf)]] if id(leaf) in owners else leaf for _, leaf in leaves]
+        tree = jax.tree.unflatten(structure, filled)
+        return (tree(*args, **kwargs) if variables is None else function(tree, *args, **kwargs)), {}
 
     kept = {path: tensors[path] for path in places}
     return Program(name, run, signature.replace(parameters=others), kept, places, frozenset(trainable), modules)
+
+
+def _class_at(tree: Any, keys: Sequence[Any], word: str) -> str:
+    """What the class of a part of a pytree is called: what it is, or by its name where it only holds others."""
+    for key in keys:
+        try:
+            tree = (
+                getattr(tree, key.name) if hasattr(key, "name") else tree[getattr(key, "key", getattr(key, "idx", 0))]
+            )
+        except (TypeError, LookupError):  # a structure that names its parts by numbers of its own
+            return _class_name(word)
+    return _class_name(word if isinstance(tree, dict | list | tuple) else type(tree).__name__)
 
 
 def _class_name(word: str) -> str:
