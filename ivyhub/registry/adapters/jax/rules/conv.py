@@ -49,7 +49,12 @@ def conv_general_dilated(
                 break
             size = shape_of(x)[first + axis]
             x = cut(x, first + axis, (max(-before, 0) or None, size - max(-after, 0) if after < 0 else None, None))
-    if any(step > 1 for step in lhs_dilation):
+    spatial = _spatial(x, kernel, first, window_strides, padding, lhs_dilation, rhs_dilation)
+    if 0 in spatial:  # frameworks refuse a window beyond the array, and TensorFlow returns whatever was there
+        batch, channels = shape_of(x)[0], shape_of(kernel)[0]
+        shape = (batch, *spatial, channels) if last else (batch, channels, *spatial)
+        y = ops.full(shape=shape, fill_value=0, dtype=dtype)
+    elif any(step > 1 for step in lhs_dilation):
         y = _transposed(x, kernel, window_strides, padding, lhs_dilation, rhs_dilation, groups, last)
     else:
         y = ops.conv(
@@ -70,6 +75,27 @@ def conv_general_dilated(
     for axis, place in enumerate(out):
         order[place] = axis
     return permuted(y, order)
+
+
+def _spatial(
+    x: Array,
+    kernel: Array,
+    first: int,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    stretched: Sequence[int],
+    dilation: Sequence[int],
+) -> list[Any]:
+    """The sizes of a result along its spatial axes, where they are known."""
+    found: list[Any] = []
+    for axis, ends in enumerate(padding):
+        size, window = shape_of(x)[first + axis], shape_of(kernel)[2 + axis]
+        if isinstance(size, int) and isinstance(window, int):
+            room = max((size - 1) * stretched[axis] + 1, 0) + sum(max(end, 0) for end in ends)
+            found.append(max((room - (window - 1) * dilation[axis] - 1) // strides[axis] + 1, 0))
+        else:
+            found.append(None)
+    return found
 
 
 def _batch_groups(x: Array, count: int, *, channel_axis: int) -> Array:
