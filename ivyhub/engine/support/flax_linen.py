@@ -18,6 +18,8 @@ def recurrent(layer, x, states=None):
 class BatchNorm(nn.BatchNorm):
     """`nn.BatchNorm` whose running variance is the unbiased one, as PyTorch keeps it."""
 
+    use_fast_variance: bool = False  # which cancels where the mean is large
+
     def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
         before = self.get_variable("batch_stats", "var")
         y = super().__call__(x, use_running_average=use_running_average)

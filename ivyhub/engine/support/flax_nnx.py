@@ -20,6 +20,9 @@ def recurrent(layer, x, states=None):
 class BatchNorm(nnx.BatchNorm):
     """`nnx.BatchNorm` whose running variance is the unbiased one, as PyTorch keeps it."""
 
+    def __init__(self, *args, **options):
+        super().__init__(*args, use_fast_variance=False, **options)  # which cancels where the mean is large
+
     def __call__(self, x: jax.Array) -> jax.Array:
         before = self.var[...]
         y = super().__call__(x)
@@ -31,6 +34,9 @@ class BatchNorm(nnx.BatchNorm):
 
 class OldBatchNorm(nnx.BatchNorm):
     """`nnx.BatchNorm` of Flax before 0.12 whose running variance is the unbiased one, as PyTorch keeps it."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, use_fast_variance=False, **options)  # which cancels where the mean is large
 
     def __call__(self, x: jax.Array) -> jax.Array:
         before = self.var.value
