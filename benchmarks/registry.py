@@ -105,23 +105,26 @@ def publish(folder: Path, options: argparse.Namespace) -> Times:
 
 def put_version(store: Any, weights: Path) -> None:
     """A version with these weights."""
+    graph = store.record(store.put_bytes(b"{}"))
+    store.put_version(version_of(graph, weights={"model.safetensors": store.record(store.put_file(weights))}))
+
+
+def version_of(graph: Any, *, name: str = "net", number: int = 0, weights: Mapping[str, Any] | None = None) -> Any:
+    """A manifest that says as little as it can."""
     from ivyhub.registry.manifest import Origin, Version, now
 
-    graph = store.record(store.put_bytes(b"{}"))
-    store.put_version(
-        Version(
-            origin=Origin("memory", "net", None, graph.digest),
-            framework="torch",
-            framework_version="2.13",
-            ivyhub="0.1.0",
-            created=now(),
-            licence=None,
-            graph=graph,
-            config=None,
-            weights={"model.safetensors": store.record(store.put_file(weights))},
-            files={},
-            signature={},
-        )
+    return Version(
+        origin=Origin("hub", f"org/{name}", f"{number:040x}", graph.digest),
+        framework="torch",
+        framework_version="2.13",
+        ivyhub="0.1.0",
+        created=now(),
+        licence=None,
+        graph=graph,
+        config=None,
+        weights=dict(weights or {}),
+        files={},
+        signature={"parameters": number},
     )
 
 
@@ -151,7 +154,7 @@ def pull(folder: Path, options: argparse.Namespace) -> Times:
 def many_versions(home: Path, count: int) -> Any:
     """A registry of so many versions, ten of each name, each with a tag."""
     from ivyhub.registry.files import digest_bytes
-    from ivyhub.registry.manifest import Origin, Version, encode, now
+    from ivyhub.registry.manifest import encode
     from ivyhub.registry.refs import DEFAULT_ALIAS
     from ivyhub.registry.store import Store
 
@@ -160,19 +163,7 @@ def many_versions(home: Path, count: int) -> Any:
     (home / "manifests").mkdir()
     for number in range(count):
         name = f"model-{number // 10}"
-        version = Version(
-            origin=Origin("hub", f"org/{name}", f"{number:040x}", record.digest),
-            framework="torch",
-            framework_version="2.13",
-            ivyhub="0.1.0",
-            created=now(),
-            licence=None,
-            graph=record,
-            config=None,
-            weights={},
-            files={},
-            signature={"parameters": number},
-        )
+        version = version_of(record, name=name, number=number)
         data = encode(version)
         digest = digest_bytes(data)
         store.manifest_path(digest).write_bytes(data)

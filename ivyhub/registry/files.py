@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import uuid
@@ -74,11 +75,16 @@ def digest_file(path: Path) -> Digest:
     Raises:
         StorageError: the file cannot be read.
     """
+    with storage_errors("hashing a file"), path.open("rb", buffering=0) as file:
+        return digest_open(file)
+
+
+def digest_open(file: io.RawIOBase) -> Digest:
+    """The digest of what is left of an open file, read once."""
     hasher = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK))
-    with storage_errors("hashing a file"), path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            hasher.update(buffer[:count])
+    while count := file.readinto(buffer):
+        hasher.update(buffer[:count])
     return f"sha256:{hasher.hexdigest()}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import os
 from bisect import bisect_right
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ivyhub.errors import CorruptFileError
-from ivyhub.registry.files import CHUNK, Digest, storage_errors
+from ivyhub.registry.files import CHUNK, Digest, digest_open, storage_errors
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -127,12 +126,14 @@ def digest_places(places: Sequence[Location]) -> Digest:
     Raises:
         StorageError: a file cannot be read.
     """
-    hasher = hashlib.sha256()
-    buffer = memoryview(bytearray(CHUNK))
     with storage_errors("hashing a file"), _Joined(places) as file:
-        while count := file.readinto(buffer):
-            hasher.update(buffer[:count])
-    return f"sha256:{hasher.hexdigest()}"
+        return digest_open(file)
+
+
+def chunks(places: Sequence[Location]) -> Iterator[bytes]:
+    """Bytes piece by piece, each of a size that stays in the cache."""
+    with open_places(places) as file:
+        yield from iter(lambda: file.read(CHUNK), b"")
 
 
 def open_places(places: Sequence[Location]) -> BinaryIO:

@@ -11,7 +11,7 @@ mark is then compared byte by byte. So most tensors cost three pages to read, an
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -21,7 +21,7 @@ import msgspec
 from ivyhub.errors import CheckpointError, CorruptFileError, UnsafeError
 from ivyhub.registry.files import CHUNK, Digest, storage_errors
 from ivyhub.registry.manifest import Size
-from ivyhub.registry.places import Location, joined
+from ivyhub.registry.places import Location, chunks, joined
 
 if TYPE_CHECKING:
     from ivyhub.registry.store import Store
@@ -68,12 +68,6 @@ class _Pages:
                 self._maps[place.path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return memoryview(self._maps[place.path])[place.offset : place.offset + place.nbytes]
 
-    def chunks(self, places: Iterable[Location]) -> Iterator[memoryview]:
-        for place in places:
-            data = self(place)
-            for start in range(0, len(data), CHUNK):
-                yield data[start : start + CHUNK]
-
 
 def tensors_of(file: Sequence[Location]) -> list[Tensor]:
     """The tensors of a safetensors file that are large enough, in their order; none where the file is another.
@@ -111,9 +105,8 @@ def share(store: Store, digest: Digest) -> None:
         same = dict(_same(store, file[0], tensors))
         if sum(place.nbytes for place in same.values()) < LEAST or digest in store.lent():
             return
-        pages = _Pages()
         rest = _between(same, file[0])
-        kept = store.path(store.put_stream(pages.chunks(rest.values())))
+        kept = store.path(store.put_stream(chunks([*rest.values()])))
         position = 0
         for begin, place in rest.items():
             same[begin] = Location(kept, position, place.nbytes)

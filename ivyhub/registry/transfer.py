@@ -22,6 +22,7 @@ from ivyhub import __version__
 from ivyhub.errors import CorruptFileError, OutputExistsError, StorageError, UnknownNameError, UsageError
 from ivyhub.registry.files import CHUNK, Digest, digest_bytes, digest_hex, replacing, storage_errors
 from ivyhub.registry.manifest import ExportRecord, Version, decode, encode
+from ivyhub.registry.places import chunks
 from ivyhub.registry.progress import SILENT, Progress
 from ivyhub.registry.refs import DEFAULT_ALIAS, Change, Label, check_name, split_reference
 from ivyhub.registry.store import Store
@@ -104,8 +105,7 @@ class StoreHolding:
     def put_into(self, store: Store, digest: Digest, most: int) -> None:
         places = self._store.places(digest)
         if len(places) > 1:
-            with self._store.open(digest) as file:
-                store.put_stream(iter(lambda: file.read(CHUNK), b""), expected=digest)
+            store.put_stream(chunks(places), expected=digest)
         elif store.put_file(places[0].path) != digest:
             self._store.verify(digest)  # moves it aside, and says so
 
@@ -160,7 +160,7 @@ class ArchiveHolding:
         return found
 
     def put_into(self, store: Store, digest: Digest, most: int) -> None:
-        def chunks() -> Generator[bytes]:
+        def unpacked() -> Generator[bytes]:
             left = most
             with self._open(_blob(digest)) as member:
                 while chunk := self._read(member, min(CHUNK, left + 1)):
@@ -170,7 +170,7 @@ class ArchiveHolding:
                     yield chunk
 
         try:
-            store.put_stream(chunks(), expected=digest)
+            store.put_stream(unpacked(), expected=digest)
         except CorruptFileError as error:
             raise CorruptFileError(f"{self._path}: {error.message}", hint="have the archive made again") from error
 

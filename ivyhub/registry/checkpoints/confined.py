@@ -199,7 +199,7 @@ def _answer(reader: Callable[[Path], Contents], path: Path) -> bytes:
         answer = _Answer(error=(type(error).__name__, error.message, error.hint))
     except MemoryError:
         return b""
-    except Exception as error:
+    except Exception as error:  # whatever a file makes of its reader is an answer, and no end of this process
         answer = _Answer(error=("CorruptFileError", f"{path}: {type(error).__name__}: {error}", ""))
     return msgspec.msgpack.encode(answer)
 

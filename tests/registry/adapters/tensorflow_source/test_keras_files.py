@@ -80,7 +80,7 @@ HOSTILE: dict[str, Callable[[Parts], Parts]] = {
     "a function in a layer": lambda p: with_layer(
         p, {"class_name": "Activation", "config": {"activation": {"class_name": "function", "config": "get_file"}}}
     ),
-    "a saved model": lambda p: with_layer(p, {"class_name": "TFSMLayer", "config": {"filepath": "/tmp/x"}}),
+    "a saved model": lambda p: with_layer(p, {"class_name": "TFSMLayer", "config": {"filepath": "../elsewhere"}}),
     "a lambda in a wrapper": lambda p: with_layer(
         p, {"class_name": "TimeDistributed", "config": {"layer": {"class_name": "Lambda", "config": {}}}}
     ),
